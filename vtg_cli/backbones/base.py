@@ -1,0 +1,169 @@
+"""What a model is to the rest of the package: a denoiser with everything that speaks its latent language.
+
+Concrete models are reached by name only; this module stays free of torch so that plans can read a model's facts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib import import_module
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any, Protocol
+
+from vtg_cli.errors import WeightsError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from vtg_cli.conditioning.cond import Cond
+    from vtg_cli.conditioning.keyframes import Keyframes
+    from vtg_cli.sampling.fusion import Delta
+    from vtg_cli.sampling.level import Level
+    from vtg_cli.sampling.path import Path
+
+MODELS = {"StableVideoDiffusionPipeline": "vtg_cli.backbones.svd:load"}
+"""The class a folder's model_index.json names -> the function that loads such a folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """Facts of a model that need no weights.
+
+    frames: length it was trained on; fps: its natural playback rate; channels: of its latents;
+    factor: pixels per latent along one side, and what sizes must be a multiple of; area: pixels it was trained on.
+    """
+
+    name: str
+    frames: int
+    fps: Fraction
+    channels: int
+    factor: int
+    area: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Motion:
+    """Numbers a model may be told about the whole clip.
+
+    fps: as trained, not the playback rate; bucket: amount of motion, 0 to 255;
+    noise_aug: standard deviation of the noise on the conditioning picture.
+    """
+
+    fps: int = 7
+    bucket: int = 127
+    noise_aug: float = 0.02
+
+
+OnFrames = Callable[[int, int], None]
+"""on_frames(decoded so far, in all)"""
+
+
+class Backbone(Protocol):
+    """A Denoiser with its codec, its conditions and its schedule. Shapes as in tensor.py."""
+
+    spec: Spec
+    network: nn.Module
+    reverse: Mapping[nn.Module, Delta]
+    """Per temporal attention layer, what the time-reversed half adds to it; empty: nothing known."""
+
+    def __call__(self, x: Tensor, level: Level, cond: Cond) -> Tensor:
+        """The x0-prediction, latents in, latents out."""
+
+    def path(self, steps: int) -> Path:
+        """From pure noise to data in `steps` moves."""
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """[B, F, 3, H, W] -> latents in the scaling the network works in."""
+
+    def decode(
+        self, z: Tensor, keyframes: Keyframes | None = None, on_frames: OnFrames | None = None
+    ) -> Tensor:
+        """Latents -> pixels [B, F, 3, H, W]; a codec may look at the keyframes."""
+
+    def condition(
+        self,
+        keyframes: Keyframes,
+        text: Tensor | None = None,
+        motion: Motion = Motion(),
+        noise: Tensor | None = None,
+    ) -> Cond:
+        """What the network is told about a task. noise: unit normal [1, 3, H, W] that motion.noise_aug scales."""
+
+    def null(self, cond: Cond, drop: Collection[str] = ("text", "image")) -> Cond:
+        """The same kinds, knowing nothing of what is dropped."""
+
+    def modules(self, kind: str) -> Sequence[nn.Module]:
+        """"temporal_attention", "spatial_attention", "cross_attention" or "block", in network order."""
+
+
+def loader(folder: FilePath) -> Callable[..., Backbone]:
+    """The load function for a model folder; WeightsError if its kind is unknown."""
+    kind = _read(folder, "model_index.json").get("_class_name")
+    if kind not in MODELS:
+        raise WeightsError(
+            f"{folder}: models of class {kind} are not supported",
+            f"supported: {', '.join(MODELS)}",
+            subject=str(folder),
+        )
+    module, function = MODELS[kind].split(":")
+    load: Callable[..., Backbone] = getattr(import_module(module), function)
+    return load
+
+
+def load(
+    folder: FilePath,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    reverse: Mapping[str, Tensor] | None = None,
+    decode_chunk: int | None = None,
+) -> Backbone:
+    """The model in a folder of diffusers layout. reverse: parameter name -> delta; see weights.delta.
+
+    WeightsError where files are missing or do not fit.
+    """
+    return loader(folder)(
+        folder, device=device, dtype=dtype, reverse=reverse, decode_chunk=decode_chunk
+    )
+
+
+def spec_of(folder: FilePath) -> Spec:
+    """Facts of the model in a folder, from its JSON files alone."""
+    _read(folder, "model_index.json")
+    unet, vae = _read(folder, "unet/config.json"), _read(folder, "vae/config.json")
+    factor = 2 ** (len(vae["block_out_channels"]) - 1)
+    side = unet["sample_size"]
+    height, width = side if isinstance(side, list) else (side, side)
+    return Spec(
+        name=folder.name,
+        frames=unet["num_frames"],
+        fps=Fraction(7),
+        channels=unet["out_channels"],
+        factor=factor,
+        area=height * width * factor**2,
+    )
+
+
+def _read(folder: FilePath, name: str) -> dict[str, Any]:
+    file = folder / name
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise WeightsError(
+            f"{folder} has no {name}",
+            "a model folder must be in diffusers layout (model_index.json, unet/, vae/, ...)",
+            subject=str(file),
+        ) from None
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{file} cannot be read: {error}", subject=str(file)) from None
+    if not isinstance(content, dict):
+        raise WeightsError(f"{file} is not a JSON object", subject=str(file))
+    return content
+
+
+def latent_shape(spec: Spec, height: int, width: int) -> tuple[int, ...]:
+    """[1, F, C, h, w] for a picture size in pixels."""
+    return (1, spec.frames, spec.channels, height // spec.factor, width // spec.factor)

@@ -1,0 +1,278 @@
+"""Stable Video Diffusion on diffusers' own network, autoencoder and image encoder.
+
+EDM with v-prediction:  x0 = x / (sigma^2 + 1) - sigma / sqrt(sigma^2 + 1) * network(x / sqrt(sigma^2 + 1))
+
+Quirks that stay in here: the conditioning latents beside x are not scaled, fps is told minus one, pictures reach
+CLIP through an anti-aliased bicubic resize with aligned corners, and the autoencoder may insist on float32.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path as FilePath
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, interpolate, pad
+
+from vtg_cli.backbones.base import Motion, OnFrames, Spec, spec_of
+from vtg_cli.conditioning.cond import Cond
+from vtg_cli.conditioning.keyframes import Keyframes
+from vtg_cli.device import choose_device, choose_dtype
+from vtg_cli.errors import WeightsError
+from vtg_cli.hooks import overriding
+from vtg_cli.sampling.fusion import Delta
+from vtg_cli.sampling.level import Level
+from vtg_cli.sampling.path import Path, edm_path, karras_sigmas
+
+KINDS = {
+    "temporal_attention": r"\.temporal_transformer_blocks\.\d+\.attn1$",
+    "spatial_attention": r"\.transformer_blocks\.\d+\.attn1$",
+    "cross_attention": r"\.(temporal_)?transformer_blocks\.\d+\.attn2$",
+    "cross_norm": r"\.(temporal_)?transformer_blocks\.\d+\.norm2$",
+    "block": r"\.(temporal_)?transformer_blocks\.\d+$",
+}
+DECODE_CHUNK = 8
+"""Frames the autoencoder decodes together where nothing is said; it sees its neighbours only inside a chunk."""
+CLIP_SIZE = 224
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+class SVD:
+    """A Backbone (backbones.base): conditioned on one picture, the first frame of its own time."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        vae: Any,
+        image_encoder: Any,
+        spec: Spec,
+        *,
+        sigmas: tuple[float, float] = (0.002, 700.0),
+        reverse: Mapping[str, Tensor] | None = None,
+        decode_chunk: int | None = None,
+    ) -> None:
+        self.network, self.vae, self.image_encoder = network, vae, image_encoder
+        self.spec, self.sigmas = spec, sigmas
+        self.decode_chunk = decode_chunk or DECODE_CHUNK
+        weight = next(network.parameters())
+        self.device, self.dtype = weight.device, weight.dtype
+        self._modules = {
+            kind: [m for name, m in network.named_modules() if re.search(pattern, name)]
+            for kind, pattern in KINDS.items()
+        }
+        self.reverse = _layer_deltas(network, reverse or {})
+
+    def __call__(self, x: Tensor, level: Level, cond: Cond) -> Tensor:
+        assert cond.image is not None and cond.concat is not None and cond.motion is not None
+        scaled = torch.cat([x / level.scale, cond.concat], 2).to(self.dtype)
+        t = torch.tensor([level.t], device=self.device)
+        with self._one_token(len(x)):
+            v = self.network(scaled, t, cond.image[:, 0].to(self.dtype), cond.motion, return_dict=False)[0]
+        return level.x0_from_v(x, v.float())
+
+    @contextmanager
+    def _one_token(self, batch: int) -> Iterator[None]:
+        """With one context token a cross-attention is one vector per sample: softmax over one key is 1, so
+        queries, keys and the norm before them are dead work. Rows are batch-major in both block types."""
+
+        def vector(
+            module: Any, _: Any, h: Tensor, encoder_hidden_states: Tensor, **__: Any
+        ) -> Tensor:
+            rows = len(h) // batch  # per sample
+            out: Tensor = module.to_out[0](module.to_v(encoder_hidden_states[::rows]))
+            return out.repeat_interleave(rows, 0)  # [rows of h, 1, D], broadcast when added to h
+
+        with ExitStack() as stack:
+            stack.enter_context(overriding(self._modules["cross_attention"], vector))
+            stack.enter_context(overriding(self._modules["cross_norm"], lambda m, forward, h: h))
+            yield
+
+    def path(self, steps: int) -> Path:
+        return edm_path(karras_sigmas(steps, *self.sigmas))
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        flat = self._posterior_mode(pixels.flatten(0, 1)) * self.vae.config.scaling_factor
+        return flat.unflatten(0, pixels.shape[:2])
+
+    def decode(
+        self, z: Tensor, keyframes: Keyframes | None = None, on_frames: OnFrames | None = None
+    ) -> Tensor:
+        """[B, F, C, h, w] -> [B, F, 3, H, W], not clamped. `keyframes` are not looked at."""
+        flat = (z / self.vae.config.scaling_factor).flatten(0, 1).to(self.vae.dtype)
+        frames: list[Tensor] = []
+        for chunk in flat.split(self.decode_chunk):
+            frames.extend(self.vae.decode(chunk, num_frames=len(chunk)).sample.float())
+            if on_frames is not None:
+                on_frames(len(frames), len(flat))
+        return torch.stack(frames).unflatten(0, z.shape[:2])
+
+    def condition(
+        self,
+        keyframes: Keyframes,
+        text: Tensor | None = None,
+        motion: Motion = Motion(),
+        noise: Tensor | None = None,
+    ) -> Cond:
+        """One keyframe at position 0. Its latents (posterior mode, unscaled) stand beside every frame."""
+        if keyframes.positions != (0,) or text is not None:
+            raise ValueError("SVD is conditioned on one picture at position 0, and on no text")
+        pixels = keyframes.pixels.to(self.device)
+        noisy = pixels if noise is None else pixels + motion.noise_aug * noise.to(pixels)
+        concat = self._posterior_mode(noisy)[:, None].expand(-1, keyframes.length, -1, -1, -1)
+        told = [motion.fps - 1.0, float(motion.bucket), motion.noise_aug]
+        return Cond(
+            image=self.image_tokens(pixels)[:, None],
+            concat=concat,
+            motion=torch.tensor([told], device=self.device),
+        )
+
+    def null(self, cond: Cond, drop: Collection[str] = ("text", "image")) -> Cond:
+        """SVD was trained to drop the picture altogether: zero tokens and zero latents."""
+        if "image" not in drop or cond.image is None or cond.concat is None:
+            return cond
+        return replace(cond, image=torch.zeros_like(cond.image), concat=torch.zeros_like(cond.concat))
+
+    def modules(self, kind: str) -> Sequence[nn.Module]:
+        return self._modules[kind]
+
+    def image_tokens(self, pixels: Tensor) -> Tensor:
+        """CLIP's projected embedding: [B, 3, H, W] in [-1, 1], any size -> [B, 1, D]."""
+        small = antialiased_resize(pixels.float(), CLIP_SIZE) / 2 + 0.5
+        mean, std = (small.new_tensor(v)[:, None, None] for v in (CLIP_MEAN, CLIP_STD))
+        embeds: Tensor = self.image_encoder(((small - mean) / std).to(self.dtype)).image_embeds
+        return embeds[:, None].float()
+
+    def _posterior_mode(self, pixels: Tensor) -> Tensor:
+        """[B, 3, H, W] -> [B, C, h, w], not scaled."""
+        mode: Tensor = self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist.mode()
+        return mode.float()
+
+
+def antialiased_resize(pixels: Tensor, size: int) -> Tensor:
+    """Gaussian blur, then bicubic with aligned corners, to size x size: how SVD's pictures reached CLIP.
+
+    sigma = (factor - 1) / 2 per axis as in scikit-image's resize; reflected borders; kernels of 4 sigma, odd.
+    """
+    for axis in (-1, -2):
+        sigma = max((pixels.shape[axis] / size - 1) / 2, 0.001)
+        taps = int(max(4 * sigma, 3)) | 1
+        x = torch.arange(taps, device=pixels.device, dtype=pixels.dtype) - taps // 2
+        kernel = torch.exp(-(x**2) / (2 * sigma**2))
+        kernel = (kernel / kernel.sum()).view((1, 1, 1, taps) if axis == -1 else (1, 1, taps, 1))
+        border = (taps // 2,) * 2
+        padded = pad(pixels, (*border, 0, 0) if axis == -1 else (0, 0, *border), mode="reflect")
+        channels = pixels.shape[1]
+        pixels = conv2d(padded, kernel.expand(channels, 1, -1, -1), groups=channels)
+    return interpolate(pixels, size=(size, size), mode="bicubic", align_corners=True)
+
+
+def _layer_deltas(network: nn.Module, reverse: Mapping[str, Tensor]) -> dict[nn.Module, Delta]:
+    """Parameter name -> delta, regrouped by attention layer; WeightsError for one that does not fit."""
+    fields = {"to_v.weight": "to_v", "to_out.0.weight": "to_out", "to_out.0.bias": "to_out_bias"}
+    parameters = dict(network.named_parameters())
+    grouped: dict[nn.Module, dict[str, Tensor]] = {}
+    for name, delta in reverse.items():
+        layer, _, rest = name.rpartition(".attn1.")
+        if rest not in fields or name not in parameters:
+            raise WeightsError(f"the reverse-motion delta has a tensor this model lacks: {name}", subject=name)
+        weight = parameters[name]
+        if delta.shape != weight.shape:
+            raise WeightsError(
+                f"the reverse-motion delta does not fit: {name} is {list(delta.shape)}, "
+                f"the model's is {list(weight.shape)}",
+                subject=name,
+            )
+        module = network.get_submodule(f"{layer}.attn1")
+        grouped.setdefault(module, {})[fields[rest]] = delta.to(weight)
+    return {module: Delta(**parts) for module, parts in grouped.items()}
+
+
+def load(
+    folder: FilePath,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    reverse: Mapping[str, Tensor] | None = None,
+    decode_chunk: int | None = None,
+) -> SVD:
+    """The model in a folder of diffusers layout (safetensors only, nothing is downloaded).
+
+    WeightsError where files are missing, corrupt or of another kind.
+    """
+    from diffusers import AutoencoderKLTemporalDecoder, UNetSpatioTemporalConditionModel
+    from transformers import CLIPVisionModelWithProjection
+
+    where = choose_device(device)
+    precision = choose_dtype(dtype, where)
+    spec = spec_of(folder)
+    upcast = json.loads((folder / "vae" / "config.json").read_text()).get("force_upcast", True)
+    with _quiet_libraries():
+        network = _part(UNetSpatioTemporalConditionModel, folder, "unet", precision)
+        vae = _part(AutoencoderKLTemporalDecoder, folder, "vae", torch.float32 if upcast else precision)
+        image_encoder = _part(CLIPVisionModelWithProjection, folder, "image_encoder", precision)
+    return SVD(
+        network.to(where),
+        vae.to(where),
+        image_encoder.to(where),
+        spec,
+        sigmas=_sigma_range(folder),
+        reverse=reverse,
+        decode_chunk=decode_chunk,
+    )
+
+
+@contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Loading bars and advice of the libraries belong to nobody's stderr."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    both = (diffusers_logging, transformers_logging)
+    levels = [library.get_verbosity() for library in both]
+    bars = [library.is_progress_bar_enabled() for library in both]
+    for library in both:
+        library.set_verbosity_error()
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library, level, bar in zip(both, levels, bars, strict=True):
+            library.set_verbosity(level)
+            if bar:
+                library.enable_progress_bar()
+
+
+def _part(kind: Any, folder: FilePath, name: str, dtype: torch.dtype) -> Any:
+    stem = "model" if name == "image_encoder" else "diffusion_pytorch_model"
+    full = list((folder / name).glob(f"{stem}.safetensors*"))
+    half = list((folder / name).glob(f"{stem}.fp16.safetensors*"))
+    if not full and not half:
+        raise WeightsError(
+            f"{folder / name} has no {stem}.safetensors",
+            "the folder is incomplete; fetch the model again, or convert old .bin files to safetensors",
+            subject=str(folder / name),
+        )
+    variant = "fp16" if half and (dtype == torch.float16 or not full) else None
+    try:
+        part = kind.from_pretrained(
+            folder, subfolder=name, torch_dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True
+        )
+    except Exception as error:  # the libraries raise whatever their parsers raise
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WeightsError(f"{folder / name} cannot be loaded: {reason}", subject=str(folder / name)) from error
+    return part.eval().requires_grad_(False)
+
+
+def _sigma_range(folder: FilePath) -> tuple[float, float]:
+    file = folder / "scheduler" / "scheduler_config.json"
+    config = json.loads(file.read_text()) if file.exists() else {}
+    if config.get("prediction_type", "v_prediction") != "v_prediction":
+        raise WeightsError(f"{file}: only v_prediction is supported", subject=str(file))
+    return config.get("sigma_min") or 0.002, config.get("sigma_max") or 700.0

@@ -1,0 +1,64 @@
+"""Cond: what a network is told beside the latents and the level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+from vtg_cli.tensor import FRAMES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cond:
+    """Every field is None (the model has no such input) or a tensor with the batch first and frames second.
+
+    text:   [B, F|1, L, D]       token embeddings; F: its own tokens for every frame
+    image:  [B, F|1, M, D]       image tokens
+    concat: [B, F, C', H, W]     channels laid beside the noisy latents
+    known:  [B, F, C, H, W]      clean latents of the known frames, anything elsewhere
+    mask:   [B, F, 1, 1, 1]      1 where a frame is known
+    motion: [B, n]               numbers about the whole clip (fps, motion bucket, noise augmentation)
+
+    A null condition has the same kinds with other values, never None in place of a tensor, so it can be batched
+    with the condition it is the null of.
+    """
+
+    text: Tensor | None = None
+    image: Tensor | None = None
+    concat: Tensor | None = None
+    known: Tensor | None = None
+    mask: Tensor | None = None
+    motion: Tensor | None = None
+
+    def map(self, fn: Callable[[Tensor], Tensor]) -> Cond:
+        """The same kinds with `fn` applied to every tensor."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Cond(**{name: None if v is None else fn(v) for name, v in values.items()})
+
+    @staticmethod
+    def stack(conds: Sequence[Cond]) -> Cond:
+        """Batch conditions one after another. ValueError if they differ in kind."""
+        kinds = {tuple(getattr(c, f.name) is None for f in fields(Cond)) for c in conds}
+        if len(kinds) != 1:
+            raise ValueError("conditions to be batched must have the same kinds; see Backbone.null")
+        return Cond(
+            **{
+                f.name: torch.cat([getattr(c, f.name) for c in conds])
+                for f in fields(Cond)
+                if getattr(conds[0], f.name) is not None
+            }
+        )
+
+    @staticmethod
+    def interleave(conds: Sequence[Cond]) -> Cond:
+        """Batch n conditions of batch B each with the conditions innermost: (b0 c0) (b0 c1) .. (b1 c0) .."""
+        n = len(conds)
+        return Cond.stack(conds).map(lambda v: v.unflatten(0, (n, -1)).transpose(0, 1).flatten(0, 1))
+
+    def reversed(self) -> Cond:
+        """The same clip told backwards in time."""
+        told = self.map(lambda v: v.flip(FRAMES) if v.shape[FRAMES] > 1 else v)
+        return replace(told, motion=self.motion)  # its second axis is not time

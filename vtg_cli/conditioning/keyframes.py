@@ -1,0 +1,45 @@
+"""Keyframes: the task. Which frames are known, and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Keyframes:
+    """pixels: [K, 3, H, W] float in [-1, 1]; positions: K increasing indices in [0, length); length: frames in all.
+
+    ValueError where these do not fit together.
+    """
+
+    pixels: Tensor
+    positions: tuple[int, ...]
+    length: int
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 4 or self.pixels.shape[1] != 3:
+            raise ValueError(f"pixels must be [K, 3, H, W], not {list(self.pixels.shape)}")
+        if len(self.positions) != len(self.pixels):
+            raise ValueError(f"{len(self.pixels)} keyframes but {len(self.positions)} positions")
+        if list(self.positions) != sorted(set(self.positions)):
+            raise ValueError(f"positions must increase: {self.positions}")
+        if self.positions and not 0 <= self.positions[0] <= self.positions[-1] < self.length:
+            raise ValueError(f"positions {self.positions} do not lie in 0..{self.length - 1}")
+
+    @staticmethod
+    def ends(first: Tensor, last: Tensor, length: int) -> Keyframes:
+        """The in-betweening task: two pictures [3, H, W], at both ends of `length` frames."""
+        return Keyframes(torch.stack([first, last]), (0, length - 1), length)
+
+    def only(self, *positions: int) -> Keyframes:
+        """The keyframes at these positions; ValueError where there is none."""
+        rows = [self.positions.index(p) for p in positions]
+        return Keyframes(self.pixels[rows], positions, self.length)
+
+    def reversed(self) -> Keyframes:
+        """The same task with time running backwards."""
+        positions = tuple(self.length - 1 - p for p in reversed(self.positions))
+        return Keyframes(self.pixels.flip(0), positions, self.length)

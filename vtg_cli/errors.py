@@ -1,0 +1,58 @@
+"""Every way vtg refuses or fails, each with its exit code.
+
+    VtgError               1    unexpected failure
+     +- UsageError         2    an option or a combination of options is wrong
+     +- BatchError         3    some items of a batch failed
+     +- MemoryLadderError  4    out of memory after every fallback
+     +- WeightsError       5    weights missing, gated or corrupt
+     +- QualityError       6    the result failed its quality gate
+     +- MediaError         7    a picture or video cannot be read or written
+     +- Interrupted      130    stopped by Ctrl-C or by the caller's `cancel`
+
+`message` says what is wrong with which value, `hint` what to do about it. The command line prints both on
+stderr, one line each, and ends with `exit_code`; nothing below it prints or exits.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class VtgError(Exception):
+    """A failure with a sentence for people: `message`, `hint` (may be empty) and the offending `subject`."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, hint: str = "", *, subject: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.subject = subject  # the path, option or name the message is about
+
+
+class UsageError(VtgError):
+    exit_code = 2
+
+
+class BatchError(VtgError):
+    exit_code = 3
+
+
+class MemoryLadderError(VtgError):
+    exit_code = 4
+
+
+class WeightsError(VtgError):
+    exit_code = 5
+
+
+class QualityError(VtgError):
+    exit_code = 6
+
+
+class MediaError(VtgError):
+    exit_code = 7
+
+
+class Interrupted(VtgError):
+    exit_code = 130

@@ -1,0 +1,49 @@
+"""The two ways into a network: `overriding` its modules' forward, and `recording` their outputs.
+
+An override is removed when its `with` block closes, also after an exception. Overrides nest: the one opened
+last runs first and reaches the others through `forward`. torch.compile must see an override before it
+compiles, so compile inside the block or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+
+Override = Callable[..., Any]  # fn(module, forward, *args, **kwargs) -> what forward would return
+
+
+@contextmanager
+def overriding(modules: Iterable[nn.Module], fn: Override) -> Iterator[None]:
+    """Route forward() of every module through `fn(module, forward, *args, **kwargs)` while open."""
+    with ExitStack() as stack:
+        for module in modules:
+            covered = module.__dict__.get("forward")  # an override opened before, if any
+            routed = partial(fn, module, module.forward)
+            object.__setattr__(module, "forward", routed)
+            stack.callback(_restore, module, covered)
+        yield
+
+
+def _restore(module: nn.Module, covered: Any) -> None:
+    if covered is None:
+        module.__dict__.pop("forward", None)
+    else:
+        object.__setattr__(module, "forward", covered)
+
+
+@contextmanager
+def recording(modules: Iterable[nn.Module]) -> Iterator[list[Tensor]]:
+    """Collect what the modules return, in the order they are called, while open."""
+    outputs: list[Tensor] = []
+
+    def keep(_module: nn.Module, forward: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+        outputs.append(out := forward(*args, **kwargs))
+        return out
+
+    with overriding(modules, keep):
+        yield outputs

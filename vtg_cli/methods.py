@@ -1,0 +1,160 @@
+"""The papers, as compositions. Each takes (backbone, keyframes, settings, noise) and returns latents [1, F, C, h, w].
+
+    i2v  image to video with per-frame guidance (Blattmann et al. 2023): what one keyframe alone would do
+    trf  time-reversal fusion (Feng et al. 2024): both directions denoised in lockstep, predictions fused
+    gi   Generative Inbetweening (Wang et al. 2024): trf with the reversed half's temporal attention rotated
+
+All noise comes from one source in a fixed order: the conditioning picture's, the initial latents, the detours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vtg_cli.backbones.base import Backbone, Motion, latent_shape
+from vtg_cli.conditioning.cond import Cond
+from vtg_cli.conditioning.keyframes import Keyframes
+from vtg_cli.device import Noise, seeded_noise
+from vtg_cli.errors import Interrupted
+from vtg_cli.hooks import overriding
+from vtg_cli.sampling.fusion import bidirectional, rotate_pairs
+from vtg_cli.sampling.guidance import bind, cfg
+from vtg_cli.sampling.loop import OnStep, sample
+from vtg_cli.sampling.path import Path, resample
+from vtg_cli.sampling.settings import Sampling, resolved
+from vtg_cli.sampling.solvers import SOLVERS, Predictor
+from vtg_cli.tensor import framewise
+
+Method = Callable[[Backbone, Keyframes, Sampling, Noise, OnStep | None], Tensor]
+
+
+def i2v(
+    m: Backbone, keys: Keyframes, s: Sampling, noise: Noise, on_step: OnStep | None = None
+) -> Tensor:
+    """From the first keyframe on; the last one is not looked at."""
+    first = keys.only(0)
+    cond = m.condition(first, motion=_motion(s), noise=noise(first.pixels))
+    ramp = torch.linspace(*_guidance(s), keys.length)
+    predict = _guided(m, cond, s, framewise(ramp).to(_device(m)))
+    return _walk(m, keys, s, predict, noise, on_step)
+
+
+def trf(
+    m: Backbone, keys: Keyframes, s: Sampling, noise: Noise, on_step: OnStep | None = None
+) -> Tensor:
+    """Forward from the first keyframe and backward from the last, fused at every step."""
+    first, last = keys.only(0), keys.reversed().only(0)
+    shared = noise(first.pixels)
+    pair = Cond.stack([m.condition(k, motion=_motion(s), noise=shared) for k in (first, last)])
+    ramp, weight = _schedules(s, keys.length)
+    scale, weight = (framewise(v).to(_device(m)) for v in (ramp, weight))
+    predict = bidirectional(_guided(m, pair, s, scale), weight)
+    return _walk(m, keys, s, predict, noise, on_step)
+
+
+def gi(
+    m: Backbone, keys: Keyframes, s: Sampling, noise: Noise, on_step: OnStep | None = None
+) -> Tensor:
+    """Time-reversal fusion under rotated temporal attention, with the reverse-motion delta the backbone carries."""
+    with overriding(m.modules("temporal_attention"), rotate_pairs(m.reverse)):
+        return trf(m, keys, s, noise, on_step)
+
+
+METHODS: dict[str, Method] = {"gi": gi, "trf": trf, "i2v": i2v}
+
+
+def _walk(
+    m: Backbone, keys: Keyframes, s: Sampling, predict: Predictor, noise: Noise, on_step: OnStep | None
+) -> Tensor:
+    path = _path(m, s)
+    shape = latent_shape(m.spec, *keys.pixels.shape[-2:])
+    start = path[0].scale * noise(torch.empty(1, keys.length, *shape[2:], device=_device(m)))
+    return sample(predict, start, path, SOLVERS[s.solver], noise=noise, on_step=on_step)
+
+
+def _path(m: Backbone, s: Sampling) -> Path:
+    assert s.steps is not None
+    detoured = int(s.steps * (s.renoise_until or 0.0))
+    return resample(m.path(s.steps), s.renoise or 0, detoured)
+
+
+def _guided(m: Backbone, cond: Cond, s: Sampling, scale: Tensor) -> Predictor:
+    """Guidance, left out where no frame asks for any."""
+    if max(_guidance(s)) <= 1:
+        return bind(m, cond)
+    return cfg(m, cond, m.null(cond), scale, sequential=term_by_term(m))
+
+
+def term_by_term(m: Backbone) -> bool:
+    """Whether guidance terms run one after another: less memory; on a CPU also less time (benchmarks/results)."""
+    return _device(m).type == "cpu"
+
+
+def _schedules(s: Sampling, frames: int) -> tuple[Tensor, Tensor]:
+    """Guidance scale and forward weight per frame, [F] each (the reference's `weighted_average` on or off)."""
+    low, high = _guidance(s)
+    if s.fusion == "linear":
+        return torch.linspace(low, high, frames), torch.linspace(1, 0, frames)
+    return torch.full((frames,), (low + high) / 2), torch.full((frames,), 0.5)
+
+
+def _guidance(s: Sampling) -> tuple[float, float]:
+    assert s.guidance is not None, "settings must be resolved"
+    return s.guidance
+
+
+def _motion(s: Sampling) -> Motion:
+    return Motion(bucket=s.motion_bucket, noise_aug=s.noise_aug)
+
+
+def _device(m: Backbone) -> torch.device:
+    return next(m.network.parameters()).device
+
+
+@torch.inference_mode()
+def render(
+    m: Backbone,
+    keys: Keyframes,
+    sampling: Sampling,
+    *,
+    progress: Callable[[float, str], None] | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> NDArray[np.uint8]:
+    """Keyframes in, frames out: uint8 [F, H, W, 3]. Interrupted where `cancel` says so between two steps."""
+    s = resolved(sampling, has_reverse=bool(m.reverse))
+    assert s.method is not None
+    share_sampling = 0.9  # of the time; decoding takes the rest
+
+    def report(done: float, phase: str) -> None:
+        if cancel is not None and cancel():
+            raise Interrupted("interrupted")
+        if progress is not None:
+            progress(done, phase)
+
+    def on_step(done: int, moves: int, x: Tensor) -> None:
+        report(share_sampling * done / moves, "sampling")
+
+    def on_frames(done: int, frames: int) -> None:
+        report(share_sampling + (1 - share_sampling) * done / frames, "decoding")
+
+    report(0.0, "sampling")
+    z = METHODS[s.method](m, keys, s, seeded_noise(s.seed), on_step)
+    pixels = m.decode(z, keys, on_frames)[0]
+    return to_uint8(pixels)
+
+
+def to_uint8(pixels: Tensor) -> NDArray[np.uint8]:
+    """Pixels [F, 3, H, W] in [-1, 1] -> uint8 [F, H, W, 3], rounded to nearest."""
+    scaled = (pixels.float() / 2 + 0.5).clamp(0, 1) * 255
+    frames: NDArray[np.uint8] = scaled.round().byte().movedim(1, -1).cpu().numpy()
+    return frames
+
+
+def to_pixels(frame: NDArray[np.uint8]) -> Tensor:
+    """uint8 [H, W, 3] -> [3, H, W] in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(frame)).movedim(-1, 0).float() / 127.5 - 1

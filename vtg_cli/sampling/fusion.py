@@ -1,0 +1,95 @@
+"""Both directions of time in one network: predictions fused, temporal attention rotated.
+
+The batch holds [forward, reversed]; the reversed half sees the latents flipped in time. Generative Inbetweening
+(Wang et al. 2024) and VTG give that half the forward half's temporal attention map, turned by 180 degrees:
+
+    A'[i, j] = A[F-1-i, F-1-j]     =  softmax(flip(Q) flip(K)^T)
+
+because a softmax row does not care in which order its columns stand. So nothing is stored and no second network
+exists: the reversed half attends with the forward half's time-flipped Q and K to its own V.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear, scaled_dot_product_attention
+
+from vtg_cli.sampling.level import Level
+from vtg_cli.sampling.solvers import Predictor
+from vtg_cli.tensor import FRAMES
+
+_TIME = 2  # of queries, keys and values [rows, heads, F, D]
+
+
+def bidirectional(predict: Predictor, weight: float | Tensor) -> Predictor:
+    """Fuse a forward and a time-reversed prediction: weight * forward + (1 - weight) * flipped back.
+
+    `predict` sees the batch [x, flip(x)]; `weight` is a number or one per frame [1, F, 1, 1, 1].
+    """
+
+    def fused(x: Tensor, level: Level) -> Tensor:
+        forward, backward = predict(torch.cat([x, x.flip(FRAMES)]), level).chunk(2)
+        return weight * forward + (1 - weight) * backward.flip(FRAMES)
+
+    return fused
+
+
+@dataclass(frozen=True)
+class Delta:
+    """What the reverse half of one attention layer adds to the shared weights.
+
+    to_v: [inner, D] or None; to_out: [D, inner] or None; to_out_bias: [D] or None. None means nothing is added.
+    """
+
+    to_v: Tensor | None = None
+    to_out: Tensor | None = None
+    to_out_bias: Tensor | None = None
+
+
+UNCHANGED = Delta()
+
+
+def rotate_pairs(deltas: Mapping[nn.Module, Delta]) -> Callable[..., Tensor]:
+    """The override for temporal self-attention layers (hooks.overriding).
+
+    It reads a layer with the field's usual parts: linear `to_q`, `to_k`, `to_v`, `to_out[0]`, and `heads`.
+    Input [rows, F, D] with the batch outermost in the rows; the first half of them is the forward direction.
+    Layers without a delta reuse the forward weights.
+    """
+
+    def rotated(module: Any, forward: Callable[..., Tensor], h: Tensor, *_: Any, **__: Any) -> Tensor:
+        delta = deltas.get(module, UNCHANGED)
+        ahead, back = h.chunk(2)
+        query = _heads(module.to_q(ahead), module.heads)
+        key = _heads(module.to_k(ahead), module.heads)
+        value = _heads(module.to_v(ahead), module.heads)
+        ahead = _output(module, scaled_dot_product_attention(query, key, value), UNCHANGED)
+        value = module.to_v(back)
+        if delta.to_v is not None:
+            value = value + linear(back, delta.to_v)
+        value = _heads(value, module.heads)
+        # flipping V and the result is flipping Q and K, with one tensor less
+        mixed = scaled_dot_product_attention(query, key, value.flip(_TIME)).flip(_TIME)
+        return torch.cat([ahead, _output(module, mixed, delta)])
+
+    return rotated
+
+
+def _heads(x: Tensor, heads: int) -> Tensor:
+    """[rows, F, heads * D] -> [rows, heads, F, D]"""
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def _output(module: Any, x: Tensor, delta: Delta) -> Tensor:
+    x = x.transpose(1, 2).flatten(-2)
+    out: Tensor = module.to_out[0](x)
+    if delta.to_out is not None:
+        out = out + linear(x, delta.to_out, delta.to_out_bias)
+    elif delta.to_out_bias is not None:
+        out = out + delta.to_out_bias
+    return out

@@ -1,0 +1,78 @@
+"""Guidance: an affine combination of predictions under several conditions. Its weights sum to 1, so it is the
+same in x0-, eps- and v-space; only `rescale` is not, and therefore converts.
+
+Batch order is directions outermost, terms innermost: rows (b0 c0) (b0 c1) .. (b1 c0) (b1 c1) ... A module
+override that splits the batch into halves (fusion.rotate_pairs) then finds one direction of time in each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from vtg_cli.conditioning.cond import Cond
+from vtg_cli.sampling.level import Level
+from vtg_cli.sampling.solvers import Predictor
+
+Denoiser = Callable[[Tensor, Level, Cond], Tensor]
+"""denoise(x, level, cond) -> x0, whatever the network was trained to output."""
+Weight = float | Tensor | Callable[[Level], float | Tensor]
+"""A number, one per frame (broadcastable to latents), or either as a function of the level."""
+
+
+def bind(denoise: Denoiser, cond: Cond) -> Predictor:
+    """A denoiser with its conditions fixed."""
+    return lambda x, level: denoise(x, level, cond)
+
+
+def combine(
+    denoise: Denoiser,
+    terms: Sequence[tuple[Cond, Weight]],
+    rescale: float = 0.0,
+    sequential: bool = False,
+) -> Predictor:
+    """sum of weight * denoise(x, level, cond) over the terms; every published guidance is a choice of terms.
+
+    rescale: share in [0, 1] of the result whose standard deviation, in v-space, is brought back to the first
+    term's (Lin et al. 2023, section 3.4). sequential: one network call per term instead of one for all;
+    the same numbers with a fraction of the memory.
+    """
+    conds = [cond for cond, _ in terms]
+    n = len(conds)
+    together = Cond.interleave(conds)
+
+    def predict(x: Tensor, level: Level) -> Tensor:
+        weights = [w(level) if callable(w) else w for _, w in terms]
+        if sequential:
+            first = denoise(x, level, conds[0])
+            x0 = weights[0] * first
+            for cond, weight in zip(conds[1:], weights[1:], strict=True):
+                x0 = x0 + weight * denoise(x, level, cond)
+        else:
+            both = denoise(x.repeat_interleave(n, 0), level, together)
+            predictions = both.unflatten(0, (-1, n)).unbind(1)
+            first = predictions[0]
+            x0 = sum((w * p for w, p in zip(weights, predictions, strict=True)), start=x.new_zeros(()))
+        return _rescaled(x, level, x0, first, rescale) if rescale else x0
+
+    return predict
+
+
+def cfg(
+    denoise: Denoiser,
+    cond: Cond,
+    null: Cond,
+    scale: float | Tensor,
+    rescale: float = 0.0,
+    sequential: bool = False,
+) -> Predictor:
+    """Classifier-free guidance (Ho & Salimans 2022): null + scale * (cond - null)."""
+    return combine(denoise, [(cond, scale), (null, 1 - scale)], rescale, sequential)
+
+
+def _rescaled(x: Tensor, level: Level, x0: Tensor, first: Tensor, share: float) -> Tensor:
+    v, reference = level.v_from_x0(x, x0), level.v_from_x0(x, first)
+    axes = tuple(range(1, x.ndim))
+    matched = v * (reference.std(axes, keepdim=True) / v.std(axes, keepdim=True))
+    return level.x0_from_v(x, share * matched + (1 - share) * v)

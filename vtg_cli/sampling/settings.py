@@ -1,0 +1,84 @@
+"""What a person may choose about sampling: plain numbers, no torch, so that jobs and `--help` stay cheap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """Choices of a sampling run; everything a sidecar needs to repeat it beside the model.
+
+    `None` means "the method's own default", which `resolved` fills in.
+
+    method:         "gi", "trf" or "i2v"; None: gi where a reverse-motion delta is at hand, else trf
+    steps:          moves down the noise path, 1 or more
+    solver:         "euler", "heun" or "dpmpp_2m"
+    guidance:       classifier-free guidance scale at the first and the last frame of each direction's own time
+    fusion:         "mean": both directions weigh 1/2, guidance constant at the ramp's mean;
+                    "linear": the nearer keyframe's direction weighs more, guidance ramps over the frames
+    renoise:        detours back up the path after each early step (Generative Inbetweening, section 4.3)
+    renoise_until:  the share of the steps that take detours, 0 to 1
+    motion_bucket:  SVD's motion amount, 0 to 255
+    noise_aug:      standard deviation of the noise on the conditioning picture, 0 to 1
+    seed:           of every random number drawn, 0 to 2**63 - 1
+    """
+
+    method: str | None = None
+    steps: int | None = None
+    solver: str = "euler"
+    guidance: tuple[float, float] | None = None
+    fusion: str = "mean"
+    renoise: int | None = None
+    renoise_until: float | None = None
+    motion_bucket: int = 127
+    noise_aug: float = 0.02
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class MethodDefaults:
+    """What a method does where the person did not say."""
+
+    renoise: int
+    renoise_until: float
+    guidance: tuple[float, float] = (1.0, 3.0)
+    steps: int = 25
+
+
+DEFAULTS = {
+    # The paper takes 50 steps; its author finds 25 as good. The detours are the paper's.
+    "gi": MethodDefaults(renoise=5, renoise_until=0.5),
+    "trf": MethodDefaults(renoise=1, renoise_until=0.6),
+    "i2v": MethodDefaults(renoise=0, renoise_until=0.0),
+}
+SOLVER_CALLS = {"euler": 1, "heun": 2, "dpmpp_2m": 1}
+"""Network calls per down-move."""
+FUSIONS = ("mean", "linear")
+
+
+def resolved(sampling: Sampling, *, has_reverse: bool) -> Sampling:
+    """The same choices with every None filled in. has_reverse: a reverse-motion delta is loaded."""
+    method = sampling.method or ("gi" if has_reverse else "trf")
+    defaults = DEFAULTS[method]
+    return replace(
+        sampling,
+        method=method,
+        steps=sampling.steps or defaults.steps,
+        guidance=sampling.guidance or defaults.guidance,
+        renoise=defaults.renoise if sampling.renoise is None else sampling.renoise,
+        renoise_until=defaults.renoise_until
+        if sampling.renoise_until is None
+        else sampling.renoise_until,
+    )
+
+
+def evaluations(sampling: Sampling) -> int:
+    """Single-clip network evaluations of one segment under resolved settings: moves x directions x guidance terms."""
+    assert sampling.steps and sampling.guidance and sampling.renoise is not None
+    detours = sampling.renoise * int(sampling.steps * (sampling.renoise_until or 0))
+    moves = sampling.steps + detours
+    last = SOLVER_CALLS[sampling.solver] - 1  # the move onto sigma = 0 is first order
+    calls = moves * SOLVER_CALLS[sampling.solver] - last
+    directions = 1 if sampling.method == "i2v" else 2
+    return calls * directions * (2 if max(sampling.guidance) > 1 else 1)

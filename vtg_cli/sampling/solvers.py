@@ -1,0 +1,104 @@
+"""One move from level a to level b. Every solver is one function; what it remembers is `history`.
+
+The line they all share, for EDM, VP and rectified flow alike, with s = alpha * gain:
+
+    x_b = s_b * x0 + sigma_b * eps,     eps = (x_a - s_a * x0) / sigma_a
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from torch import Tensor
+
+from vtg_cli.device import Noise
+from vtg_cli.sampling.level import Level
+
+Predictor = Callable[[Tensor, Level], Tensor]
+"""predict(x, level) -> x0, with its conditions bound; all a sampler sees of a model."""
+History = list[tuple[Tensor, float]]
+"""Of earlier moves since the last up-move: (x0, step in half-log-SNR)."""
+Solver = Callable[[Predictor, Tensor, Level, Level, History, Noise], Tensor]
+
+
+def transition_std(a: Level, b: Level) -> float:
+    """Standard deviation of q(x_a | x_b), a noisier than b (DDPM's forward kernel)."""
+    return math.sqrt(max(0.0, a.sigma**2 - (a.alpha / b.alpha * b.sigma) ** 2))
+
+
+def renoise(
+    predict: Predictor, x: Tensor, a: Level, b: Level, history: History, noise: Noise
+) -> Tensor:
+    """An up-move: forget, by exactly the noise that separates the levels. No network call."""
+    return (b.signal / a.signal) * x + transition_std(b, a) * noise(x)
+
+
+def euler(
+    predict: Predictor, x: Tensor, a: Level, b: Level, history: History, noise: Noise
+) -> Tensor:
+    """First order: EDM's Euler, DDIM (eta = 0) and rectified-flow Euler are this line."""
+    x0 = predict(x, a)
+    return b.signal * x0 + b.sigma * a.eps(x, x0)
+
+
+def ancestral(eta: float = 1.0) -> Solver:
+    """DDIM with eta: part of the noise is drawn anew (Song et al. 2021, eq. 12 and 16).
+
+    The radicand is clamped at 0: at zero terminal SNR rounding makes it negative for some step counts.
+    """
+
+    def solve(
+        predict: Predictor, x: Tensor, a: Level, b: Level, history: History, noise: Noise
+    ) -> Tensor:
+        x0 = predict(x, a)
+        fresh = eta * transition_std(a, b) * b.sigma / a.sigma
+        kept = math.sqrt(max(0.0, b.sigma**2 - fresh**2))
+        x = b.signal * x0 + kept * a.eps(x, x0)
+        return x + fresh * noise(x) if fresh else x
+
+    return solve
+
+
+def heun(
+    predict: Predictor, x: Tensor, a: Level, b: Level, history: History, noise: Noise
+) -> Tensor:
+    """Second order, two network calls: the slope averaged over both ends (EDM, algorithm 1).
+
+    The slope is taken in the variables x/s against sigma/s, where the flow is dx = eps d(sigma/s);
+    the last move, onto sigma = 0, and a move from alpha = 0 stay first order.
+    """
+    x0 = predict(x, a)
+    eps = a.eps(x, x0)
+    guess = b.signal * x0 + b.sigma * eps
+    if b.sigma == 0 or a.signal == 0:
+        return guess
+    slope = (eps + b.eps(guess, predict(guess, b))) / 2
+    return b.signal * (x / a.signal + (b.sigma / b.signal - a.sigma / a.signal) * slope)
+
+
+def dpmpp_2m(
+    predict: Predictor, x: Tensor, a: Level, b: Level, history: History, noise: Noise
+) -> Tensor:
+    """Second order multistep, one network call (DPM-Solver++(2M), Lu et al. 2022, algorithm 2).
+
+    The half-log-SNR is -inf at alpha = 0 and +inf at sigma = 0; next to either the step is first order.
+    """
+    x0 = predict(x, a)
+    h = _half_log_snr(b) - _half_log_snr(a)
+    d = x0
+    if history and math.isfinite(h):
+        x0_last, h_last = history[-1]
+        if math.isfinite(h_last):
+            d = x0 + (x0 - x0_last) * (h / (2 * h_last))
+    history.append((x0, h))
+    return (b.sigma / a.sigma) * x - b.signal * math.expm1(-h) * d
+
+
+def _half_log_snr(level: Level) -> float:
+    if level.sigma == 0:
+        return math.inf
+    return math.log(level.signal / level.sigma) if level.signal else -math.inf
+
+
+SOLVERS: dict[str, Solver] = {"euler": euler, "heun": heun, "dpmpp_2m": dpmpp_2m}

@@ -1,0 +1,33 @@
+"""Shapes and the few tensor operations everything shares.
+
+Shape legend of the package: B batch, F frames, C latent channels, H W latent size, K known frames,
+L text tokens, M image tokens, D width. Latents are float32 [B, F, C, H, W] in the model's own scaling;
+pixels are float [..., 3, H, W] in [-1, 1].
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+FRAMES = 1
+"""The axis of time in latents [B, F, C, H, W]."""
+
+
+def framewise(values: Tensor) -> Tensor:
+    """[F] -> [1, F, 1, 1, 1]: one number per frame, ready to broadcast over latents."""
+    return values[None, :, None, None, None]
+
+
+def slerp(a: Tensor, b: Tensor, w: Tensor) -> Tensor:
+    """Great-circle interpolation from `a` to `b` (Shoemake 1985), the whole tensor as one vector.
+
+    a, b: same shape [...]; w: [n] in [0, 1]. Returns [n, ...]. Nearly parallel vectors fall back to the
+    straight line, whose difference is then below float precision.
+    """
+    cosine = (a * b).sum() / (a.norm() * b.norm())
+    w = w.view(-1, *[1] * a.ndim)
+    if cosine.abs() > 1 - 1e-6:
+        return torch.lerp(a[None], b[None], w)
+    angle = torch.arccos(cosine)
+    return (torch.sin((1 - w) * angle) * a + torch.sin(w * angle) * b) / torch.sin(angle)
