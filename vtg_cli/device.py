@@ -16,7 +16,9 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """"auto" takes CUDA, then MPS, then the CPU; any other name is torch's own ("cpu", "cuda:1", "mps")."""
+    """ "auto" takes CUDA, then MPS, then the CPU; any other name is torch's own ("cpu", "cuda:1",
+    "mps").
+    """
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -33,16 +35,20 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """"auto" is fp16 on a GPU (what the published SVD weights are) and fp32 on a CPU."""
+    """ "auto" is fp16 on a GPU (what the published SVD weights are) and fp32 on a CPU."""
     if name == "auto":
         return torch.float32 if device.type == "cpu" else torch.float16
     if name not in DTYPES:
-        raise UsageError(f"--dtype {name} is not known", f"use auto, {', '.join(DTYPES)}", subject=name)
+        raise UsageError(
+            f"--dtype {name} is not known", f"use auto, {', '.join(DTYPES)}", subject=name
+        )
     return DTYPES[name]
 
 
 def seeded_noise(seed: int) -> Noise:
-    """Unit normal noise drawn on the CPU in float32 and then moved, so a seed means the same on every device."""
+    """Unit normal noise drawn on the CPU in float32 and then moved, so a seed means the same on
+    every device.
+    """
     generator = torch.Generator("cpu").manual_seed(seed)
 
     def noise(x: Tensor) -> Tensor:

@@ -9,8 +9,8 @@
      +- MediaError         7    a picture or video cannot be read or written
      +- Interrupted      130    stopped by Ctrl-C or by the caller's `cancel`
 
-`message` says what is wrong with which value, `hint` what to do about it. The command line prints both on
-stderr, one line each, and ends with `exit_code`; nothing below it prints or exits.
+`message` says what is wrong with which value, `hint` what to do about it. The command line prints
+both on stderr, one line each, and ends with `exit_code`; nothing below it prints or exits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from typing import ClassVar
 
 
 class VtgError(Exception):
-    """A failure with a sentence for people: `message`, `hint` (may be empty) and the offending `subject`."""
+    """A failure with a sentence for people: `message`, `hint` (may be empty) and the offending
+    `subject`.
+    """
 
     exit_code: ClassVar[int] = 1
 

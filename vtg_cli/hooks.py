@@ -1,8 +1,8 @@
 """The two ways into a network: `overriding` its modules' forward, and `recording` their outputs.
 
-An override is removed when its `with` block closes, also after an exception. Overrides nest: the one opened
-last runs first and reaches the others through `forward`. torch.compile must see an override before it
-compiles, so compile inside the block or not at all.
+An override is removed when its `with` block closes, also after an exception. Overrides nest: the
+one opened last runs first and reaches the others through `forward`. torch.compile must see an
+override before it compiles, so compile inside the block or not at all.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def recording(modules: Iterable[nn.Module]) -> Iterator[list[Tensor]]:
     """Collect what the modules return, in the order they are called, while open."""
     outputs: list[Tensor] = []
 
-    def keep(_module: nn.Module, forward: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    def keep(
+        _module: nn.Module, forward: Callable[..., Tensor], *args: Any, **kwargs: Any
+    ) -> Tensor:
         outputs.append(out := forward(*args, **kwargs))
         return out
 

@@ -1,10 +1,13 @@
-"""The papers, as compositions. Each takes (backbone, keyframes, settings, noise) and returns latents [1, F, C, h, w].
+"""The papers, as compositions. Each takes (backbone, keyframes, settings, noise) and returns
+latents [1, F, C, h, w].
 
-    i2v  image to video with per-frame guidance (Blattmann et al. 2023): what one keyframe alone would do
-    trf  time-reversal fusion (Feng et al. 2024): both directions denoised in lockstep, predictions fused
-    gi   Generative Inbetweening (Wang et al. 2024): trf with the reversed half's temporal attention rotated
+    i2v  image to video with per-frame guidance (Blattmann et al. 2023): what one keyframe alone
+    would do trf  time-reversal fusion (Feng et al. 2024): both directions denoised in lockstep,
+    predictions fused gi   Generative Inbetweening (Wang et al. 2024): trf with the reversed half's
+    temporal attention rotated
 
-All noise comes from one source in a fixed order: the conditioning picture's, the initial latents, the detours.
+All noise comes from one source in a fixed order: the conditioning picture's, the initial latents,
+the detours.
 """
 
 from __future__ import annotations
@@ -60,7 +63,9 @@ def trf(
 def gi(
     m: Backbone, keys: Keyframes, s: Sampling, noise: Noise, on_step: OnStep | None = None
 ) -> Tensor:
-    """Time-reversal fusion under rotated temporal attention, with the reverse-motion delta the backbone carries."""
+    """Time-reversal fusion under rotated temporal attention, with the reverse-motion delta the
+    backbone carries.
+    """
     with overriding(m.modules("temporal_attention"), rotate_pairs(m.reverse)):
         return trf(m, keys, s, noise, on_step)
 
@@ -69,7 +74,12 @@ METHODS: dict[str, Method] = {"gi": gi, "trf": trf, "i2v": i2v}
 
 
 def _walk(
-    m: Backbone, keys: Keyframes, s: Sampling, predict: Predictor, noise: Noise, on_step: OnStep | None
+    m: Backbone,
+    keys: Keyframes,
+    s: Sampling,
+    predict: Predictor,
+    noise: Noise,
+    on_step: OnStep | None,
 ) -> Tensor:
     path = _path(m, s)
     shape = latent_shape(m.spec, *keys.pixels.shape[-2:])
@@ -91,12 +101,16 @@ def _guided(m: Backbone, cond: Cond, s: Sampling, scale: Tensor) -> Predictor:
 
 
 def term_by_term(m: Backbone) -> bool:
-    """Whether guidance terms run one after another: less memory; on a CPU also less time (benchmarks/results)."""
+    """Whether guidance terms run one after another: less memory; on a CPU also less time
+    (benchmarks/results).
+    """
     return _device(m).type == "cpu"
 
 
 def _schedules(s: Sampling, frames: int) -> tuple[Tensor, Tensor]:
-    """Guidance scale and forward weight per frame, [F] each (the reference's `weighted_average` on or off)."""
+    """Guidance scale and forward weight per frame, [F] each (the reference's `weighted_average` on
+    or off).
+    """
     low, high = _guidance(s)
     if s.fusion == "linear":
         return torch.linspace(low, high, frames), torch.linspace(1, 0, frames)
@@ -125,7 +139,9 @@ def render(
     progress: Callable[[float, str], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> NDArray[np.uint8]:
-    """Keyframes in, frames out: uint8 [F, H, W, 3]. Interrupted where `cancel` says so between two steps."""
+    """Keyframes in, frames out: uint8 [F, H, W, 3]. Interrupted where `cancel` says so between two
+    steps.
+    """
     s = resolved(sampling, has_reverse=bool(m.reverse))
     assert s.method is not None
     share_sampling = 0.9  # of the time; decoding takes the rest

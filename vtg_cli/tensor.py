@@ -1,8 +1,8 @@
 """Shapes and the few tensor operations everything shares.
 
 Shape legend of the package: B batch, F frames, C latent channels, H W latent size, K known frames,
-L text tokens, M image tokens, D width. Latents are float32 [B, F, C, H, W] in the model's own scaling;
-pixels are float [..., 3, H, W] in [-1, 1].
+L text tokens, M image tokens, D width. Latents are float32 [B, F, C, H, W] in the model's own
+scaling; pixels are float [..., 3, H, W] in [-1, 1].
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def framewise(values: Tensor) -> Tensor:
 def slerp(a: Tensor, b: Tensor, w: Tensor) -> Tensor:
     """Great-circle interpolation from `a` to `b` (Shoemake 1985), the whole tensor as one vector.
 
-    a, b: same shape [...]; w: [n] in [0, 1]. Returns [n, ...]. Nearly parallel vectors fall back to the
-    straight line, whose difference is then below float precision.
+    a, b: same shape [...]; w: [n] in [0, 1]. Returns [n, ...]. Nearly parallel vectors fall back to
+    the straight line, whose difference is then below float precision.
     """
     cosine = (a * b).sum() / (a.norm() * b.norm())
     w = w.view(-1, *[1] * a.ndim)

@@ -1,4 +1,6 @@
-"""Where the recordings lie and how to read them; the format is described in tests/data/parity/README.md."""
+"""Where the recordings lie and how to read them; the format is described in
+tests/data/parity/README.md.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ FOLDER = Path(
 
 
 def sampling_cases() -> list[Any]:
-    """Every Generative Inbetweening sampling case in the folder; a folder without any is an error."""
+    """Every Generative Inbetweening sampling case in the folder; a folder without any is an
+    error.
+    """
     cases = []
     for file in sorted(FOLDER.glob("gi_*.json")):
         record = json.loads(file.read_text())

@@ -1,7 +1,8 @@
 """Our one network against the reference's two, number for number, on recorded tensors.
 
-Tolerances are those the recordings' README states: it saw 7.6e-6 / 1.5e-5 / 1.5e-6 between independent float32
-implementations of a prediction / final latents / frames, and at least 2e-3 from the mildest wrong one.
+Tolerances are those the recordings' README states: it saw 7.6e-6 / 1.5e-5 / 1.5e-6 between
+independent float32 implementations of a prediction / final latents / frames, and at least 2e-3 from
+the mildest wrong one.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ import torch
 from recordings import FOLDER, sampling_cases, tensors
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from vtg_cli.media.image import fit
 
 from vtg_cli import methods
 from vtg_cli.backbones import base
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.hooks import overriding
-from vtg_cli.media.image import fit
 from vtg_cli.sampling import solvers
 from vtg_cli.sampling.fusion import Delta, rotate_pairs
 from vtg_cli.sampling.settings import Sampling
@@ -51,7 +52,9 @@ class Replay:
 class Run:
     """One sampling case done by the package, with what the recordings let us compare."""
 
-    def __init__(self, record: dict[str, Any], monkeypatch: pytest.MonkeyPatch, term_by_term: bool) -> None:
+    def __init__(
+        self, record: dict[str, Any], monkeypatch: pytest.MonkeyPatch, term_by_term: bool
+    ) -> None:
         p, self.tape = record["params"], tensors(record["case"])
         self.record, tape = record, self.tape
         reverse = deltas.from_pair(FOLDER / record["reverse_dir"], FOLDER / record["base_dir"])
@@ -103,7 +106,9 @@ class Run:
     def _let_clip_see_originals(
         self, pictures: list[Any], fitted: list[Tensor], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The reference resizes for the autoencoder only; we condition on fitted keyframes throughout."""
+        """The reference resizes for the autoencoder only; we condition on fitted keyframes
+        throughout.
+        """
         original = self.m.image_tokens  # type: ignore[attr-defined]
 
         def tokens(pixels: Tensor) -> Tensor:
@@ -128,10 +133,13 @@ def test_sampling(
     tape = run.tape
     assert run.first is not None
     assert off(run.first, tape["call00.noise_pred"]) < PREDICTION
-    recorded = [tape[k] for k in sorted(tape) if k.endswith(".latents_out") and k.startswith("call")]
+    recorded = [
+        tape[k] for k in sorted(tape) if k.endswith(".latents_out") and k.startswith("call")
+    ]
     assert len(run.latents) == len(recorded) == len(record["calls"])
     for ours, theirs in zip(run.latents, recorded, strict=True):
-        # early latents are hundreds in size: the same relative rounding, so the gate scales with them
+        # early latents are hundreds in size: the same relative rounding, so the gate scales with
+        # them
         assert off(ours, theirs) < LATENTS * max(1.0, float(theirs.abs().max()) / 10)
     assert off(run.z, tape["out.latents"]) < LATENTS
     assert off((run.pixels / 2 + 0.5).clamp(0, 1), tape["out.frames"]) < FRAMES
@@ -149,8 +157,8 @@ def test_conditions_and_schedule(record: dict[str, Any]) -> None:
     assert off(times, tape["sched.timesteps"]) < 1e-6
     assert path[0].scale == pytest.approx(float(tape["sched.init_noise_sigma"]), rel=1e-6)
     motion = base.Motion(
-            fps=p["fps"], bucket=p["motion_bucket_id"], noise_aug=p["noise_aug_strength"]
-        )
+        fps=p["fps"], bucket=p["motion_bucket_id"], noise_aug=p["noise_aug_strength"]
+    )
     guided = p["max_guidance_scale"] > 1
     with torch.inference_mode():
         for which in ("1", "2"):
@@ -203,7 +211,8 @@ def test_raw_network_outputs_of_both_directions(
 
     monkeypatch.setattr(base, "load", load)
     run = Run(record, monkeypatch, term_by_term=True)
-    # term by term, the conditional call comes first; the recordings hold the unconditional rows first
+    # term by term, the conditional call comes first; the recordings hold the unconditional rows
+    # first
     terms = outputs[1::-1] if len(run.tape["step0.unet_fwd_out"]) == 2 else outputs[:1]
     ours_forward = torch.cat([o.chunk(2)[0] for o in terms])
     ours_backward = torch.cat([o.chunk(2)[1] for o in terms])
@@ -211,7 +220,9 @@ def test_raw_network_outputs_of_both_directions(
     assert off(ours_backward, run.tape["step0.unet_bwd_out"]) < PREDICTION
 
 
-@pytest.mark.parametrize("file", sorted(FOLDER.glob("gi_unit_attn*.safetensors")), ids=lambda f: f.stem)
+@pytest.mark.parametrize(
+    "file", sorted(FOLDER.glob("gi_unit_attn*.safetensors")), ids=lambda f: f.stem
+)
 def test_rotated_attention_layer(file: Any) -> None:
     from diffusers.models.attention_processor import Attention
 
@@ -241,7 +252,9 @@ def test_rotated_attention_layer(file: Any) -> None:
 
 @pytest.mark.parametrize("record", sampling_cases())
 def test_delta_merge_gives_the_reference_backward_weights(record: dict[str, Any]) -> None:
-    """reference rule: pipeline + (tuned - base14) on temporal attn1 to_v and to_out, nothing else."""
+    """reference rule: pipeline + (tuned - base14) on temporal attn1 to_v and to_out, nothing
+    else.
+    """
     weights = {
         part: load_file(FOLDER / record[part] / "unet" / "diffusion_pytorch_model.safetensors")
         for part in ("model_dir", "base_dir", "reverse_dir")
@@ -249,7 +262,11 @@ def test_delta_merge_gives_the_reference_backward_weights(record: dict[str, Any]
     reverse = deltas.from_pair(FOLDER / record["reverse_dir"], FOLDER / record["base_dir"])
     m = base.load(FOLDER / record["model_dir"], device="cpu", dtype="fp32", reverse=reverse)
     names = {module: name for name, module in m.network.named_modules()}
-    layers = [n.removesuffix(".to_v.weight") for n in weights["model_dir"] if n.endswith("attn1.to_v.weight")]
+    layers = [
+        n.removesuffix(".to_v.weight")
+        for n in weights["model_dir"]
+        if n.endswith("attn1.to_v.weight")
+    ]
     layers = [n for n in layers if "temporal_transformer_blocks.0" in n]
     assert sorted(names[module] for module in m.reverse) == sorted(layers)
     for module, delta in m.reverse.items():

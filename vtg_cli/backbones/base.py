@@ -1,6 +1,8 @@
-"""What a model is to the rest of the package: a denoiser with everything that speaks its latent language.
+"""What a model is to the rest of the package: a denoiser with everything that speaks its latent
+language.
 
-Concrete models are reached by name only; this module stays free of torch so that plans can read a model's facts.
+Concrete models are reached by name only; this module stays free of torch so that plans can read a
+model's facts.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ class Spec:
     """Facts of a model that need no weights.
 
     frames: length it was trained on; fps: its natural playback rate; channels: of its latents;
-    factor: pixels per latent along one side, and what sizes must be a multiple of; area: pixels it was trained on.
+    factor: pixels per latent along one side, and what sizes must be a multiple of; area: pixels it
+    was trained on.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Motion:
     noise_aug: float = 0.02
 
 
+STANDARD_MOTION = Motion()
 OnFrames = Callable[[int, int], None]
 """on_frames(decoded so far, in all)"""
 
@@ -67,7 +71,9 @@ class Backbone(Protocol):
     spec: Spec
     network: nn.Module
     reverse: Mapping[nn.Module, Delta]
-    """Per temporal attention layer, what the time-reversed half adds to it; empty: nothing known."""
+    """Per temporal attention layer, what the time-reversed half adds to it; empty: nothing
+    known.
+    """
 
     def __call__(self, x: Tensor, level: Level, cond: Cond) -> Tensor:
         """The x0-prediction, latents in, latents out."""
@@ -87,16 +93,20 @@ class Backbone(Protocol):
         self,
         keyframes: Keyframes,
         text: Tensor | None = None,
-        motion: Motion = Motion(),
+        motion: Motion = STANDARD_MOTION,
         noise: Tensor | None = None,
     ) -> Cond:
-        """What the network is told about a task. noise: unit normal [1, 3, H, W] that motion.noise_aug scales."""
+        """What the network is told about a task. noise: unit normal [1, 3, H, W] that
+        motion.noise_aug scales.
+        """
 
     def null(self, cond: Cond, drop: Collection[str] = ("text", "image")) -> Cond:
         """The same kinds, knowing nothing of what is dropped."""
 
     def modules(self, kind: str) -> Sequence[nn.Module]:
-        """"temporal_attention", "spatial_attention", "cross_attention" or "block", in network order."""
+        """ "temporal_attention", "spatial_attention", "cross_attention" or "block", in network
+        order.
+        """
 
 
 def loader(folder: FilePath) -> Callable[..., Backbone]:
@@ -121,7 +131,8 @@ def load(
     reverse: Mapping[str, Tensor] | None = None,
     decode_chunk: int | None = None,
 ) -> Backbone:
-    """The model in a folder of diffusers layout. reverse: parameter name -> delta; see weights.delta.
+    """The model in a folder of diffusers layout. reverse: parameter name -> delta; see
+    weights.delta.
 
     WeightsError where files are missing or do not fit.
     """

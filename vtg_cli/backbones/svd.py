@@ -1,9 +1,11 @@
 """Stable Video Diffusion on diffusers' own network, autoencoder and image encoder.
 
-EDM with v-prediction:  x0 = x / (sigma^2 + 1) - sigma / sqrt(sigma^2 + 1) * network(x / sqrt(sigma^2 + 1))
+EDM with v-prediction:  x0 = x / (sigma^2 + 1) - sigma / sqrt(sigma^2 + 1) * network(x /
+sqrt(sigma^2 + 1))
 
-Quirks that stay in here: the conditioning latents beside x are not scaled, fps is told minus one, pictures reach
-CLIP through an anti-aliased bicubic resize with aligned corners, and the autoencoder may insist on float32.
+Quirks that stay in here: the conditioning latents beside x are not scaled, fps is told minus one,
+pictures reach CLIP through an anti-aliased bicubic resize with aligned corners, and the autoencoder
+may insist on float32.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, pad
 
-from vtg_cli.backbones.base import Motion, OnFrames, Spec, spec_of
+from vtg_cli.backbones.base import STANDARD_MOTION, Motion, OnFrames, Spec, spec_of
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.device import choose_device, choose_dtype
@@ -38,7 +40,9 @@ KINDS = {
     "block": r"\.(temporal_)?transformer_blocks\.\d+$",
 }
 DECODE_CHUNK = 8
-"""Frames the autoencoder decodes together where nothing is said; it sees its neighbours only inside a chunk."""
+"""Frames the autoencoder decodes together where nothing is said; it sees its neighbours only inside
+a chunk.
+"""
 CLIP_SIZE = 224
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -74,13 +78,16 @@ class SVD:
         scaled = torch.cat([x / level.scale, cond.concat], 2).to(self.dtype)
         t = torch.tensor([level.t], device=self.device)
         with self._one_token(len(x)):
-            v = self.network(scaled, t, cond.image[:, 0].to(self.dtype), cond.motion, return_dict=False)[0]
+            v = self.network(
+                scaled, t, cond.image[:, 0].to(self.dtype), cond.motion, return_dict=False
+            )[0]
         return level.x0_from_v(x, v.float())
 
     @contextmanager
     def _one_token(self, batch: int) -> Iterator[None]:
-        """With one context token a cross-attention is one vector per sample: softmax over one key is 1, so
-        queries, keys and the norm before them are dead work. Rows are batch-major in both block types."""
+        """With one context token a cross-attention is one vector per sample: softmax over one key
+        is 1, so queries, keys and the norm before them are dead work. Rows are batch-major in both
+        block types."""
 
         def vector(
             module: Any, _: Any, h: Tensor, encoder_hidden_states: Tensor, **__: Any
@@ -99,7 +106,7 @@ class SVD:
 
     def encode(self, pixels: Tensor) -> Tensor:
         flat = self._posterior_mode(pixels.flatten(0, 1)) * self.vae.config.scaling_factor
-        return flat.unflatten(0, pixels.shape[:2])
+        return torch.unflatten(flat, 0, pixels.shape[:2])
 
     def decode(
         self, z: Tensor, keyframes: Keyframes | None = None, on_frames: OnFrames | None = None
@@ -111,16 +118,18 @@ class SVD:
             frames.extend(self.vae.decode(chunk, num_frames=len(chunk)).sample.float())
             if on_frames is not None:
                 on_frames(len(frames), len(flat))
-        return torch.stack(frames).unflatten(0, z.shape[:2])
+        return torch.unflatten(torch.stack(frames), 0, z.shape[:2])
 
     def condition(
         self,
         keyframes: Keyframes,
         text: Tensor | None = None,
-        motion: Motion = Motion(),
+        motion: Motion = STANDARD_MOTION,
         noise: Tensor | None = None,
     ) -> Cond:
-        """One keyframe at position 0. Its latents (posterior mode, unscaled) stand beside every frame."""
+        """One keyframe at position 0. Its latents (posterior mode, unscaled) stand beside every
+        frame.
+        """
         if keyframes.positions != (0,) or text is not None:
             raise ValueError("SVD is conditioned on one picture at position 0, and on no text")
         pixels = keyframes.pixels.to(self.device)
@@ -137,7 +146,9 @@ class SVD:
         """SVD was trained to drop the picture altogether: zero tokens and zero latents."""
         if "image" not in drop or cond.image is None or cond.concat is None:
             return cond
-        return replace(cond, image=torch.zeros_like(cond.image), concat=torch.zeros_like(cond.concat))
+        return replace(
+            cond, image=torch.zeros_like(cond.image), concat=torch.zeros_like(cond.concat)
+        )
 
     def modules(self, kind: str) -> Sequence[nn.Module]:
         return self._modules[kind]
@@ -156,9 +167,11 @@ class SVD:
 
 
 def antialiased_resize(pixels: Tensor, size: int) -> Tensor:
-    """Gaussian blur, then bicubic with aligned corners, to size x size: how SVD's pictures reached CLIP.
+    """Gaussian blur, then bicubic with aligned corners, to size x size: how SVD's pictures reached
+    CLIP.
 
-    sigma = (factor - 1) / 2 per axis as in scikit-image's resize; reflected borders; kernels of 4 sigma, odd.
+    sigma = (factor - 1) / 2 per axis as in scikit-image's resize; reflected borders; kernels of 4
+    sigma, odd.
     """
     for axis in (-1, -2):
         sigma = max((pixels.shape[axis] / size - 1) / 2, 0.001)
@@ -174,14 +187,18 @@ def antialiased_resize(pixels: Tensor, size: int) -> Tensor:
 
 
 def _layer_deltas(network: nn.Module, reverse: Mapping[str, Tensor]) -> dict[nn.Module, Delta]:
-    """Parameter name -> delta, regrouped by attention layer; WeightsError for one that does not fit."""
+    """Parameter name -> delta, regrouped by attention layer; WeightsError for one that does not
+    fit.
+    """
     fields = {"to_v.weight": "to_v", "to_out.0.weight": "to_out", "to_out.0.bias": "to_out_bias"}
     parameters = dict(network.named_parameters())
     grouped: dict[nn.Module, dict[str, Tensor]] = {}
     for name, delta in reverse.items():
         layer, _, rest = name.rpartition(".attn1.")
         if rest not in fields or name not in parameters:
-            raise WeightsError(f"the reverse-motion delta has a tensor this model lacks: {name}", subject=name)
+            raise WeightsError(
+                f"the reverse-motion delta has a tensor this model lacks: {name}", subject=name
+            )
         weight = parameters[name]
         if delta.shape != weight.shape:
             raise WeightsError(
@@ -215,7 +232,9 @@ def load(
     upcast = json.loads((folder / "vae" / "config.json").read_text()).get("force_upcast", True)
     with _quiet_libraries():
         network = _part(UNetSpatioTemporalConditionModel, folder, "unet", precision)
-        vae = _part(AutoencoderKLTemporalDecoder, folder, "vae", torch.float32 if upcast else precision)
+        vae = _part(
+            AutoencoderKLTemporalDecoder, folder, "vae", torch.float32 if upcast else precision
+        )
         image_encoder = _part(CLIPVisionModelWithProjection, folder, "image_encoder", precision)
     return SVD(
         network.to(where),
@@ -256,17 +275,24 @@ def _part(kind: Any, folder: FilePath, name: str, dtype: torch.dtype) -> Any:
     if not full and not half:
         raise WeightsError(
             f"{folder / name} has no {stem}.safetensors",
-            "the folder is incomplete; fetch the model again, or convert old .bin files to safetensors",
+            "the folder is incomplete (old .bin files are not read); fetch the model again",
             subject=str(folder / name),
         )
     variant = "fp16" if half and (dtype == torch.float16 or not full) else None
     try:
         part = kind.from_pretrained(
-            folder, subfolder=name, torch_dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True
+            folder,
+            subfolder=name,
+            torch_dtype=dtype,
+            variant=variant,
+            use_safetensors=True,
+            local_files_only=True,
         )
     except Exception as error:  # the libraries raise whatever their parsers raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WeightsError(f"{folder / name} cannot be loaded: {reason}", subject=str(folder / name)) from error
+        raise WeightsError(
+            f"{folder / name} cannot be loaded: {reason}", subject=str(folder / name)
+        ) from error
     return part.eval().requires_grad_(False)
 
 

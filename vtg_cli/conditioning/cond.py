@@ -13,17 +13,19 @@ from vtg_cli.tensor import FRAMES
 
 @dataclass(frozen=True, kw_only=True)
 class Cond:
-    """Every field is None (the model has no such input) or a tensor with the batch first and frames second.
+    """Every field is None (the model has no such input) or a tensor with the batch first and frames
+    second.
 
     text:   [B, F|1, L, D]       token embeddings; F: its own tokens for every frame
     image:  [B, F|1, M, D]       image tokens
     concat: [B, F, C', H, W]     channels laid beside the noisy latents
     known:  [B, F, C, H, W]      clean latents of the known frames, anything elsewhere
     mask:   [B, F, 1, 1, 1]      1 where a frame is known
-    motion: [B, n]               numbers about the whole clip (fps, motion bucket, noise augmentation)
+    motion: [B, n]               numbers about the whole clip (fps, motion bucket, noise
+    augmentation)
 
-    A null condition has the same kinds with other values, never None in place of a tensor, so it can be batched
-    with the condition it is the null of.
+    A null condition has the same kinds with other values, never None in place of a tensor, so it
+    can be batched with the condition it is the null of.
     """
 
     text: Tensor | None = None
@@ -54,9 +56,13 @@ class Cond:
 
     @staticmethod
     def interleave(conds: Sequence[Cond]) -> Cond:
-        """Batch n conditions of batch B each with the conditions innermost: (b0 c0) (b0 c1) .. (b1 c0) .."""
+        """Batch n conditions of batch B each with the conditions innermost: (b0 c0) (b0 c1) .. (b1
+        c0) ..
+        """
         n = len(conds)
-        return Cond.stack(conds).map(lambda v: v.unflatten(0, (n, -1)).transpose(0, 1).flatten(0, 1))
+        return Cond.stack(conds).map(
+            lambda v: torch.unflatten(v, 0, (n, -1)).transpose(0, 1).flatten(0, 1)
+        )
 
     def reversed(self) -> Cond:
         """The same clip told backwards in time."""

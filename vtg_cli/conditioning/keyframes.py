@@ -10,7 +10,8 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Keyframes:
-    """pixels: [K, 3, H, W] float in [-1, 1]; positions: K increasing indices in [0, length); length: frames in all.
+    """pixels: [K, 3, H, W] float in [-1, 1]; positions: K increasing indices in [0, length);
+    length: frames in all.
 
     ValueError where these do not fit together.
     """

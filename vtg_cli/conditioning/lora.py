@@ -1,7 +1,7 @@
 """Low-rank updates of linear layers, mixed while sampling.
 
-A mix acts on the updates, sum of w_i * B_i A_i, never on the factors: mixing A and B separately is another,
-wrong matrix (cross terms B_i A_j).
+A mix acts on the updates, sum of w_i * B_i A_i, never on the factors: mixing A and B separately is
+another, wrong matrix (cross terms B_i A_j).
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ def mix_updates(
 ) -> Callable[..., Tensor]:
     """An override for linear layers (hooks.overriding): forward(h) + sum of w_i * h A_i^T B_i^T.
 
-    weights: one number per update, or tensors that broadcast to the layer's input h (one weight per frame).
+    weights: one number per update, or tensors that broadcast to the layer's input h (one weight per
+    frame).
     """
 
     def mixed(module: nn.Module, forward: Callable[..., Tensor], h: Tensor, *args: Any) -> Tensor:

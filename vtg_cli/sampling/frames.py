@@ -11,9 +11,11 @@ from vtg_cli.sampling.level import Level
 
 
 def replace_frames(denoise: Denoiser) -> Denoiser:
-    """Frame replacement as in STIV: wherever cond.mask is 1 the latents are cond.known, before and after.
+    """Frame replacement as in STIV: wherever cond.mask is 1 the latents are cond.known, before and
+    after.
 
-    A null condition knows no frames (mask 0), so one null serves text and frames together (JIT-CFG).
+    A null condition knows no frames (mask 0), so one null serves text and frames together
+    (JIT-CFG).
     """
 
     def wrapped(x: Tensor, level: Level, cond: Cond) -> Tensor:

@@ -1,12 +1,14 @@
 """Both directions of time in one network: predictions fused, temporal attention rotated.
 
-The batch holds [forward, reversed]; the reversed half sees the latents flipped in time. Generative Inbetweening
-(Wang et al. 2024) and VTG give that half the forward half's temporal attention map, turned by 180 degrees:
+The batch holds [forward, reversed]; the reversed half sees the latents flipped in time. Generative
+Inbetweening (Wang et al. 2024) and VTG give that half the forward half's temporal attention map,
+turned by 180 degrees:
 
     A'[i, j] = A[F-1-i, F-1-j]     =  softmax(flip(Q) flip(K)^T)
 
-because a softmax row does not care in which order its columns stand. So nothing is stored and no second network
-exists: the reversed half attends with the forward half's time-flipped Q and K to its own V.
+because a softmax row does not care in which order its columns stand. So nothing is stored and no
+second network exists: the reversed half attends with the forward half's time-flipped Q and K to its
+own V.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ _TIME = 2  # of queries, keys and values [rows, heads, F, D]
 
 
 def bidirectional(predict: Predictor, weight: float | Tensor) -> Predictor:
-    """Fuse a forward and a time-reversed prediction: weight * forward + (1 - weight) * flipped back.
+    """Fuse a forward and a time-reversed prediction: weight * forward + (1 - weight) * flipped
+    back.
 
     `predict` sees the batch [x, flip(x)]; `weight` is a number or one per frame [1, F, 1, 1, 1].
     """
@@ -43,7 +46,8 @@ def bidirectional(predict: Predictor, weight: float | Tensor) -> Predictor:
 class Delta:
     """What the reverse half of one attention layer adds to the shared weights.
 
-    to_v: [inner, D] or None; to_out: [D, inner] or None; to_out_bias: [D] or None. None means nothing is added.
+    to_v: [inner, D] or None; to_out: [D, inner] or None; to_out_bias: [D] or None. None means
+    nothing is added.
     """
 
     to_v: Tensor | None = None
@@ -57,12 +61,14 @@ UNCHANGED = Delta()
 def rotate_pairs(deltas: Mapping[nn.Module, Delta]) -> Callable[..., Tensor]:
     """The override for temporal self-attention layers (hooks.overriding).
 
-    It reads a layer with the field's usual parts: linear `to_q`, `to_k`, `to_v`, `to_out[0]`, and `heads`.
-    Input [rows, F, D] with the batch outermost in the rows; the first half of them is the forward direction.
-    Layers without a delta reuse the forward weights.
+    It reads a layer with the field's usual parts: linear `to_q`, `to_k`, `to_v`, `to_out[0]`, and
+    `heads`. Input [rows, F, D] with the batch outermost in the rows; the first half of them is the
+    forward direction. Layers without a delta reuse the forward weights.
     """
 
-    def rotated(module: Any, forward: Callable[..., Tensor], h: Tensor, *_: Any, **__: Any) -> Tensor:
+    def rotated(
+        module: Any, forward: Callable[..., Tensor], h: Tensor, *_: Any, **__: Any
+    ) -> Tensor:
         delta = deltas.get(module, UNCHANGED)
         ahead, back = h.chunk(2)
         query = _heads(module.to_q(ahead), module.heads)
@@ -82,7 +88,7 @@ def rotate_pairs(deltas: Mapping[nn.Module, Delta]) -> Callable[..., Tensor]:
 
 def _heads(x: Tensor, heads: int) -> Tensor:
     """[rows, F, heads * D] -> [rows, heads, F, D]"""
-    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+    return torch.unflatten(x, -1, (heads, -1)).transpose(1, 2)
 
 
 def _output(module: Any, x: Tensor, delta: Delta) -> Tensor:

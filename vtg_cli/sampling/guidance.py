@@ -1,14 +1,16 @@
-"""Guidance: an affine combination of predictions under several conditions. Its weights sum to 1, so it is the
-same in x0-, eps- and v-space; only `rescale` is not, and therefore converts.
+"""Guidance: an affine combination of predictions under several conditions. Its weights sum to 1, so
+it is the same in x0-, eps- and v-space; only `rescale` is not, and therefore converts.
 
-Batch order is directions outermost, terms innermost: rows (b0 c0) (b0 c1) .. (b1 c0) (b1 c1) ... A module
-override that splits the batch into halves (fusion.rotate_pairs) then finds one direction of time in each.
+Batch order is directions outermost, terms innermost: rows (b0 c0) (b0 c1) .. (b1 c0) (b1 c1) ... A
+module override that splits the batch into halves (fusion.rotate_pairs) then finds one direction of
+time in each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor
 
 from vtg_cli.conditioning.cond import Cond
@@ -32,11 +34,12 @@ def combine(
     rescale: float = 0.0,
     sequential: bool = False,
 ) -> Predictor:
-    """sum of weight * denoise(x, level, cond) over the terms; every published guidance is a choice of terms.
+    """sum of weight * denoise(x, level, cond) over the terms; every published guidance is a choice
+    of terms.
 
-    rescale: share in [0, 1] of the result whose standard deviation, in v-space, is brought back to the first
-    term's (Lin et al. 2023, section 3.4). sequential: one network call per term instead of one for all;
-    the same numbers with a fraction of the memory.
+    rescale: share in [0, 1] of the result whose standard deviation, in v-space, is brought back to
+    the first term's (Lin et al. 2023, section 3.4). sequential: one network call per term instead
+    of one for all; the same numbers with a fraction of the memory.
     """
     conds = [cond for cond, _ in terms]
     n = len(conds)
@@ -51,9 +54,11 @@ def combine(
                 x0 = x0 + weight * denoise(x, level, cond)
         else:
             both = denoise(x.repeat_interleave(n, 0), level, together)
-            predictions = both.unflatten(0, (-1, n)).unbind(1)
+            predictions = torch.unflatten(both, 0, (-1, n)).unbind(1)
             first = predictions[0]
-            x0 = sum((w * p for w, p in zip(weights, predictions, strict=True)), start=x.new_zeros(()))
+            x0 = sum(
+                (w * p for w, p in zip(weights, predictions, strict=True)), start=x.new_zeros(())
+            )
         return _rescaled(x, level, x0, first, rescale) if rescale else x0
 
     return predict

@@ -2,8 +2,9 @@
 
     x = alpha * gain * x0 + sigma * eps
 
-EDM keeps alpha at 1 and lets sigma grow; variance preserving (VP) models keep alpha^2 + sigma^2 = 1; rectified
-flow keeps alpha + sigma = 1. One step between two levels is the same line for all of them (solvers.euler).
+EDM keeps alpha at 1 and lets sigma grow; variance preserving (VP) models keep alpha^2 + sigma^2 =
+1; rectified flow keeps alpha + sigma = 1. One step between two levels is the same line for all of
+them (solvers.euler).
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Level:
-    """alpha: signal rate; sigma: noise rate; t: what the network is told; gain: extra shrinking of the signal
-    (DynamiCrafter's dynamic rescale)."""
+    """alpha: signal rate; sigma: noise rate; t: what the network is told; gain: extra shrinking of
+    the signal (DynamiCrafter's dynamic rescale)."""
 
     alpha: float
     sigma: float
@@ -47,13 +48,19 @@ class Level:
         return self.sigma * other.alpha > other.sigma * self.alpha
 
     def x0_from_eps(self, x: Tensor, eps: Tensor) -> Tensor:
-        """ValueError at alpha = 0, where x holds no signal and a noise prediction tells nothing of x0."""
+        """ValueError at alpha = 0, where x holds no signal and a noise prediction tells nothing of
+        x0.
+        """
         if self.signal == 0:
-            raise ValueError("a noise-predicting network has no x0 at alpha = 0; use a v-predicting one")
+            raise ValueError(
+                "a noise-predicting network has no x0 at alpha = 0; use a v-predicting one"
+            )
         return (x - self.sigma * eps) / self.signal
 
     def x0_from_v(self, x: Tensor, v: Tensor) -> Tensor:
-        """v = (alpha*eps - sigma*gain*x0)/scale, the velocity on the unit circle (Salimans & Ho 2022)."""
+        """v = (alpha*eps - sigma*gain*x0)/scale, the velocity on the unit circle (Salimans & Ho
+        2022).
+        """
         n = self.scale
         return (x * (self.alpha / n**2) - v * (self.sigma / n)) / self.gain
 
@@ -68,7 +75,9 @@ CLEAN = Level(1.0, 0.0, 0.0)
 
 
 def edm_level(sigma: float) -> Level:
-    """EDM as Stable Video Diffusion uses it: the network is told c_noise = ln(sigma)/4 (Karras et al. 2022)."""
+    """EDM as Stable Video Diffusion uses it: the network is told c_noise = ln(sigma)/4 (Karras et
+    al. 2022).
+    """
     return Level(1.0, sigma, 0.25 * math.log(sigma)) if sigma else CLEAN
 
 
@@ -88,7 +97,9 @@ def scaled_linear_betas(start: float, end: float, steps: int = 1000) -> Tensor:
 
 
 def zero_terminal_snr(betas: Tensor) -> Tensor:
-    """Betas whose last alpha_bar is exactly 0 and whose first is kept (Lin et al. 2023, algorithm 1)."""
+    """Betas whose last alpha_bar is exactly 0 and whose first is kept (Lin et al. 2023, algorithm
+    1).
+    """
     root = torch.cumprod(1 - betas, 0).sqrt()
     root = (root - root[-1]) * root[0] / (root[0] - root[-1])
     bar = root**2

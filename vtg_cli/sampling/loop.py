@@ -27,8 +27,9 @@ def sample(
 ) -> Tensor:
     """Walk `path` from x, which is at path[0], to path[-1].
 
-    `solver` takes the down-moves; `up` takes the up-moves: `renoise` (TRF, RePaint, Generative Inbetweening) or
-    `euler` (DDIM inversion). Up-moves clear the multistep history, which belongs to another trajectory.
+    `solver` takes the down-moves; `up` takes the up-moves: `renoise` (TRF, RePaint, Generative
+    Inbetweening) or `euler` (DDIM inversion). Up-moves clear the multistep history, which belongs
+    to another trajectory.
     """
     history: History = []
     moves = len(path) - 1

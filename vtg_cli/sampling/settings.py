@@ -1,4 +1,6 @@
-"""What a person may choose about sampling: plain numbers, no torch, so that jobs and `--help` stay cheap."""
+"""What a person may choose about sampling: plain numbers, no torch, so that jobs and `--help` stay
+cheap.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,13 @@ class Sampling:
     method:         "gi", "trf" or "i2v"; None: gi where a reverse-motion delta is at hand, else trf
     steps:          moves down the noise path, 1 or more
     solver:         "euler", "heun" or "dpmpp_2m"
-    guidance:       classifier-free guidance scale at the first and the last frame of each direction's own time
+    guidance:       classifier-free guidance scale at the first and the last frame of each
+                    direction's own time
     fusion:         "mean": both directions weigh 1/2, guidance constant at the ramp's mean;
-                    "linear": the nearer keyframe's direction weighs more, guidance ramps over the frames
-    renoise:        detours back up the path after each early step (Generative Inbetweening, section 4.3)
+                    "linear": the nearer keyframe's direction weighs more, guidance ramps over the
+                    frames
+    renoise:        detours back up the path after each early step (Generative Inbetweening, section
+                    4.3)
     renoise_until:  the share of the steps that take detours, 0 to 1
     motion_bucket:  SVD's motion amount, 0 to 255
     noise_aug:      standard deviation of the noise on the conditioning picture, 0 to 1
@@ -74,7 +79,9 @@ def resolved(sampling: Sampling, *, has_reverse: bool) -> Sampling:
 
 
 def evaluations(sampling: Sampling) -> int:
-    """Single-clip network evaluations of one segment under resolved settings: moves x directions x guidance terms."""
+    """Single-clip network evaluations of one segment under resolved settings: moves x directions x
+    guidance terms.
+    """
     assert sampling.steps and sampling.guidance and sampling.renoise is not None
     detours = sampling.renoise * int(sampling.steps * (sampling.renoise_until or 0))
     moves = sampling.steps + detours

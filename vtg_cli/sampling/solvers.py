@@ -45,7 +45,8 @@ def euler(
 def ancestral(eta: float = 1.0) -> Solver:
     """DDIM with eta: part of the noise is drawn anew (Song et al. 2021, eq. 12 and 16).
 
-    The radicand is clamped at 0: at zero terminal SNR rounding makes it negative for some step counts.
+    The radicand is clamped at 0: at zero terminal SNR rounding makes it negative for some step
+    counts.
     """
 
     def solve(
@@ -82,7 +83,8 @@ def dpmpp_2m(
 ) -> Tensor:
     """Second order multistep, one network call (DPM-Solver++(2M), Lu et al. 2022, algorithm 2).
 
-    The half-log-SNR is -inf at alpha = 0 and +inf at sigma = 0; next to either the step is first order.
+    The half-log-SNR is -inf at alpha = 0 and +inf at sigma = 0; next to either the step is first
+    order.
     """
     x0 = predict(x, a)
     h = _half_log_snr(b) - _half_log_snr(a)

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from vtg_cli.conditioning.keyframes import Keyframes
+
+PICTURES = torch.arange(3.0).view(3, 1, 1, 1).expand(3, 3, 2, 2)
+
+
+def test_only_and_reversed() -> None:
+    keys = Keyframes(PICTURES, (0, 2, 6), 7)
+    back = keys.reversed()
+    assert back.positions == (0, 4, 6)
+    assert back.pixels[:, 0, 0, 0].tolist() == [2, 1, 0]
+    assert back.reversed().positions == keys.positions
+    one = keys.only(2)
+    assert one.positions == (2,) and one.length == 7
+    assert one.pixels[:, 0, 0, 0].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "positions", "length", "message"),
+    [
+        (PICTURES[:, :2], (0, 1, 2), 3, "3, H, W"),
+        (PICTURES, (0, 1), 3, "3 keyframes but 2 positions"),
+        (PICTURES, (0, 2, 1), 3, "must increase"),
+        (PICTURES, (0, 1, 1), 3, "must increase"),
+        (PICTURES, (0, 1, 3), 3, "do not lie in 0..2"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    pixels: torch.Tensor, positions: tuple[int, ...], length: int, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        Keyframes(pixels, positions, length)
