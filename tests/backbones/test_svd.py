@@ -1,0 +1,194 @@
+"""The SVD backbone on the recordings' tiny model: real classes, random weights."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from vtg_cli.backbones import base
+from vtg_cli.backbones.svd import antialiased_resize
+from vtg_cli.conditioning.cond import Cond
+from vtg_cli.conditioning.keyframes import Keyframes
+from vtg_cli.errors import UsageError, WeightsError
+from vtg_cli.sampling.level import edm_level
+
+FOLDER = Path(__file__).parents[1] / "data" / "parity" / "tiny_svd"
+
+
+def randn(seed: int, *shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="module")
+def m() -> base.Backbone:
+    return base.load(FOLDER, device="cpu", dtype="fp32")
+
+
+def condition(m: base.Backbone, frames: int, height: int, width: int) -> Cond:
+    keys = Keyframes(randn(1, 1, 3, height, width).clamp(-1, 1), (0,), frames)
+    return m.condition(keys, noise=randn(2, 1, 3, height, width))
+
+
+def test_spec_comes_from_the_json_files_alone() -> None:
+    spec = base.spec_of(FOLDER)
+    assert (spec.frames, spec.fps, spec.channels) == (6, Fraction(7), 4)
+    assert spec.factor == 4 and spec.area == (16 * 4) ** 2
+    assert base.latent_shape(spec, 48, 64) == (1, 6, 4, 12, 16)
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (20, 28), (12, 44)])
+def test_x0_is_diffusers_preconditioning_of_the_plain_network(
+    m: base.Backbone, height: int, width: int
+) -> None:
+    """Against the network without our shortcut for one-token cross-attention; also at odd latent
+    sizes.
+    """
+    cond, sigma = condition(m, 6, height, width), 3.7
+    cond = Cond.stack([cond, m.null(cond)])
+    assert cond.image is not None and cond.concat is not None
+    x = randn(3, 2, 6, 4, height // 4, width // 4) * sigma
+    with torch.inference_mode():
+        ours = m(x, edm_level(sigma), cond)
+        scaled = torch.cat([x / (sigma**2 + 1) ** 0.5, cond.concat], 2)
+        t = torch.tensor([0.25]) * torch.log(torch.tensor(sigma))
+        v = m.network(scaled, t, cond.image[:, 0], cond.motion).sample
+    x0 = x / (sigma**2 + 1) - v * sigma / (sigma**2 + 1) ** 0.5
+    # float32 through a deep network: the recordings saw 8e-6 between implementations
+    assert float((ours - x0).abs().max()) < 5e-5
+
+
+def test_resize_is_diffusers_own() -> None:
+    from diffusers.pipelines.stable_video_diffusion.pipeline_stable_video_diffusion import (
+        _resize_with_antialiasing,
+    )
+
+    for height, width in [(48, 64), (576, 1024), (301, 250), (224, 224), (900, 50)]:
+        x = randn(4, 1, 3, height, width)
+        assert torch.allclose(
+            antialiased_resize(x, 224), _resize_with_antialiasing(x, (224, 224)), atol=2e-6
+        )
+
+
+def test_null_drops_the_picture_and_keeps_the_kinds(m: base.Backbone) -> None:
+    cond = condition(m, 6, 32, 32)
+    null = m.null(cond)
+    for told, dropped in ((cond.image, null.image), (cond.concat, null.concat)):
+        assert told is not None and dropped is not None
+        assert told.shape == dropped.shape
+        assert float(told.abs().max()) > 0 and float(dropped.abs().max()) == 0
+    assert null.motion is not None and null.motion.tolist() == [[6.0, 127.0, pytest.approx(0.02)]]
+    kept = m.null(cond, drop=("text",))
+    assert kept is cond
+
+
+def test_condition_takes_one_picture_at_the_start(m: base.Backbone) -> None:
+    two = Keyframes(torch.zeros(2, 3, 32, 32), (0, 5), 6)
+    with pytest.raises(ValueError, match="one picture at position 0"):
+        m.condition(two)
+
+
+def test_encode_is_scaled_and_decode_counts_its_chunks() -> None:
+    m = base.load(FOLDER, device="cpu", dtype="fp32", decode_chunk=4)
+    pixels = randn(5, 1, 6, 3, 32, 48).clamp(-1, 1)
+    counted: list[tuple[int, int]] = []
+    with torch.inference_mode():
+        z = m.encode(pixels)
+        keys = Keyframes(pixels[0, :1], (0,), 6)
+        cond = m.condition(keys)
+        out = m.decode(z, on_frames=lambda done, total: counted.append((done, total)))
+    assert z.shape == (1, 6, 4, 8, 12) and out.shape == pixels.shape
+    assert counted == [(4, 6), (6, 6)]
+    assert cond.concat is not None
+    # the conditioning latents are the same encoding, unscaled (SVD's scaling factor is 0.18215)
+    assert torch.allclose(cond.concat[:, 0] * 0.18215, z[:, 0], atol=1e-6)
+
+
+def test_kinds_of_modules_are_counted(m: base.Backbone) -> None:
+    counts = {k: len(m.modules(k)) for k in ("temporal_attention", "spatial_attention", "block")}
+    # one transformer in the down block, one in the middle, two in the up block
+    assert counts == {"temporal_attention": 4, "spatial_attention": 4, "block": 8}
+    assert len(m.modules("cross_attention")) == 8
+
+
+def test_low_precision_loads_and_the_codec_stays_in_float32() -> None:
+    m = base.load(FOLDER, device="cpu", dtype="bf16")
+    full = base.load(FOLDER, device="cpu", dtype="fp32")
+    assert next(m.network.parameters()).dtype == torch.bfloat16
+    assert m.vae.dtype == torch.float32  # type: ignore[attr-defined]  # force_upcast in its config
+    x = randn(6, 1, 6, 4, 8, 8)
+    cond = condition(full, 6, 32, 32)
+    with torch.inference_mode():
+        low, high = (model(x, edm_level(1.0), cond) for model in (m, full))
+    # bf16 keeps 8 bits of mantissa; through the network a few per cent of the prediction's size
+    assert float((low - high).norm() / high.norm()) < 0.05
+    assert float((low - high).abs().max()) > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "message"),
+    [
+        ("no.such.attn1.to_v.weight", (2, 2), "a tensor this model lacks: no.such"),
+        ("{layer}.to_v.weight", (2, 2), r"is \[2, 2\], the model's is \[32, 32\]"),
+        ("{layer}.to_q.weight", (32, 32), "lacks"),
+    ],
+)
+def test_a_delta_that_does_not_fit_is_refused(
+    name: str, shape: tuple[int, int], message: str
+) -> None:
+    layer = "down_blocks.0.attentions.0.temporal_transformer_blocks.0.attn1"
+    with pytest.raises(WeightsError, match=message):
+        base.load(
+            FOLDER,
+            device="cpu",
+            dtype="fp32",
+            reverse={name.format(layer=layer): torch.zeros(shape)},
+        )
+
+
+def broken(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    shutil.copytree(FOLDER, folder)
+    return folder
+
+
+def test_missing_and_corrupt_parts_are_named(tmp_path: Path) -> None:
+    folder = broken(tmp_path)
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(WeightsError, match=r"unet cannot be loaded"):
+        base.load(folder, device="cpu", dtype="fp32")
+    weights.unlink()
+    with pytest.raises(WeightsError, match=r"unet has no diffusion_pytorch_model.safetensors"):
+        base.load(folder, device="cpu", dtype="fp32")
+    (folder / "vae" / "config.json").unlink()
+    with pytest.raises(WeightsError, match=r"has no vae/config.json"):
+        base.spec_of(folder)
+    (folder / "model_index.json").write_text("{not json")
+    with pytest.raises(WeightsError, match=r"model_index.json cannot be read"):
+        base.spec_of(folder)
+
+
+def test_other_kinds_of_models_are_refused(tmp_path: Path) -> None:
+    folder = broken(tmp_path)
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": "FluxPipeline"}))
+    with pytest.raises(WeightsError, match="class FluxPipeline are not supported"):
+        base.load(folder)
+    folder = broken(tmp_path / "eps")
+    config = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
+    config["prediction_type"] = "epsilon"
+    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(config))
+    with pytest.raises(WeightsError, match="only v_prediction"):
+        base.load(folder, device="cpu", dtype="fp32")
+
+
+def test_unknown_devices_and_types_are_usage_errors() -> None:
+    with pytest.raises(UsageError, match="--device nowhere"):
+        base.load(FOLDER, device="nowhere")
+    with pytest.raises(UsageError, match="--dtype int3"):
+        base.load(FOLDER, device="cpu", dtype="int3")
