@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
@@ -23,11 +23,11 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, pad
 
 from vtg_cli.backbones.base import STANDARD_MOTION, Motion, OnFrames, Spec, spec_of
+from vtg_cli.backbones.shortcuts import Shortcuts
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.device import choose_device, choose_dtype
 from vtg_cli.errors import WeightsError
-from vtg_cli.hooks import overriding
 from vtg_cli.sampling.fusion import Delta
 from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.path import Path, edm_path, karras_sigmas
@@ -36,7 +36,6 @@ KINDS = {
     "temporal_attention": r"\.temporal_transformer_blocks\.\d+\.attn1$",
     "spatial_attention": r"\.transformer_blocks\.\d+\.attn1$",
     "cross_attention": r"\.(temporal_)?transformer_blocks\.\d+\.attn2$",
-    "cross_norm": r"\.(temporal_)?transformer_blocks\.\d+\.norm2$",
     "block": r"\.(temporal_)?transformer_blocks\.\d+$",
 }
 DECODE_CHUNK = 8
@@ -71,35 +70,18 @@ class SVD:
             kind: [m for name, m in network.named_modules() if re.search(pattern, name)]
             for kind, pattern in KINDS.items()
         }
+        self._shortcuts = Shortcuts(network)
         self.reverse = _layer_deltas(network, reverse or {})
 
     def __call__(self, x: Tensor, level: Level, cond: Cond) -> Tensor:
         assert cond.image is not None and cond.concat is not None and cond.motion is not None
         scaled = torch.cat([x / level.scale, cond.concat], 2).to(self.dtype)
         t = torch.tensor([level.t], device=self.device)
-        with self._one_token(len(x)):
+        with self._shortcuts.taking(len(x)):
             v = self.network(
                 scaled, t, cond.image[:, 0].to(self.dtype), cond.motion, return_dict=False
             )[0]
         return level.x0_from_v(x, v.float())
-
-    @contextmanager
-    def _one_token(self, batch: int) -> Iterator[None]:
-        """With one context token a cross-attention is one vector per sample: softmax over one key
-        is 1, so queries, keys and the norm before them are dead work. Rows are batch-major in both
-        block types."""
-
-        def vector(
-            module: Any, _: Any, h: Tensor, encoder_hidden_states: Tensor, **__: Any
-        ) -> Tensor:
-            rows = len(h) // batch  # per sample
-            out: Tensor = module.to_out[0](module.to_v(encoder_hidden_states[::rows]))
-            return out.repeat_interleave(rows, 0)  # [rows of h, 1, D], broadcast when added to h
-
-        with ExitStack() as stack:
-            stack.enter_context(overriding(self._modules["cross_attention"], vector))
-            stack.enter_context(overriding(self._modules["cross_norm"], lambda m, forward, h: h))
-            yield
 
     def path(self, steps: int) -> Path:
         return edm_path(karras_sigmas(steps, *self.sigmas))

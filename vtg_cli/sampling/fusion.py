@@ -75,10 +75,7 @@ def rotate_pairs(deltas: Mapping[nn.Module, Delta]) -> Callable[..., Tensor]:
         key = _heads(module.to_k(ahead), module.heads)
         value = _heads(module.to_v(ahead), module.heads)
         ahead = _output(module, scaled_dot_product_attention(query, key, value), UNCHANGED)
-        value = module.to_v(back)
-        if delta.to_v is not None:
-            value = value + linear(back, delta.to_v)
-        value = _heads(value, module.heads)
+        value = _heads(_changed(module.to_v, back, delta.to_v, None), module.heads)
         # flipping V and the result is flipping Q and K, with one tensor less
         mixed = scaled_dot_product_attention(query, key, value.flip(_TIME)).flip(_TIME)
         return torch.cat([ahead, _output(module, mixed, delta)])
@@ -93,9 +90,15 @@ def _heads(x: Tensor, heads: int) -> Tensor:
 
 def _output(module: Any, x: Tensor, delta: Delta) -> Tensor:
     x = x.transpose(1, 2).flatten(-2)
-    out: Tensor = module.to_out[0](x)
-    if delta.to_out is not None:
-        out = out + linear(x, delta.to_out, delta.to_out_bias)
-    elif delta.to_out_bias is not None:
-        out = out + delta.to_out_bias
-    return out
+    return _changed(module.to_out[0], x, delta.to_out, delta.to_out_bias)
+
+
+def _changed(layer: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """A linear layer with something added to its parameters; adding to them costs less than a
+    second product.
+    """
+    if weight is None and bias is None:
+        out: Tensor = layer(x)
+        return out
+    weight = layer.weight if weight is None else layer.weight + weight
+    return linear(x, weight, layer.bias if bias is None else layer.bias + bias)

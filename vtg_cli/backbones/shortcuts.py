@@ -1,0 +1,89 @@
+"""What of SVD's network need not be computed, or can be computed faster, without changing the
+numbers.
+
+All of it is overrides on a finished network; the network never knows. Measured in
+benchmarks/bench_gi_step.py.
+
+- With one context token a cross-attention is one vector per sample: the softmax over one key is 1,
+so queries,
+  keys and the norm before them are dead work.
+On a CPU also:
+- A temporal convolution, kernel (3, 1, 1), is a 2-d one over [F, H*W], for which there is a fast
+kernel. - A feed-forward is done in runs of rows whose widened activations stay in the cache; it
+acts row by row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d
+
+from vtg_cli.hooks import overriding
+
+CACHED = 2**19
+"""Elements of the widened activations of one run; of 2^17 .. 2^20, 2^19 was fastest in bf16, 2^18
+and on alike in fp32."""
+WIDENING = 8
+"""A gated feed-forward widens its input to twice 4 times its width."""
+
+
+class Shortcuts:
+    """Finds the modules once; `taking(batch)` opens the overrides around one network call."""
+
+    def __init__(self, network: nn.Module) -> None:
+        named = dict(network.named_modules())
+
+        def where(pattern: str) -> list[nn.Module]:
+            return [m for name, m in named.items() if re.search(pattern, name)]
+
+        self.cross_attention = where(r"\.(temporal_)?transformer_blocks\.\d+\.attn2$")
+        self.cross_norm = where(r"\.(temporal_)?transformer_blocks\.\d+\.norm2$")
+        self.feed_forward = where(r"\.(temporal_)?transformer_blocks\.\d+\.(ff|ff_in)$")
+        self.temporal_conv = [
+            m for m in named.values() if isinstance(m, nn.Conv3d) and m.kernel_size == (3, 1, 1)
+        ]
+        self.on_cpu = next(network.parameters()).device.type == "cpu"
+
+    @contextmanager
+    def taking(self, batch: int) -> Iterator[None]:
+        """batch: samples in the network call; the rows of every attention are batch-major."""
+        with ExitStack() as stack:
+            stack.enter_context(overriding(self.cross_attention, _one_token(batch)))
+            stack.enter_context(overriding(self.cross_norm, lambda m, forward, h: h))
+            if self.on_cpu:
+                stack.enter_context(overriding(self.temporal_conv, _flat_conv))
+                stack.enter_context(overriding(self.feed_forward, _in_runs))
+            yield
+
+
+def _one_token(batch: int) -> Callable[..., Tensor]:
+    def vector(
+        module: Any,
+        forward: Callable[..., Tensor],
+        h: Tensor,
+        encoder_hidden_states: Tensor,
+        **_: Any,
+    ) -> Tensor:
+        rows = len(h) // batch  # per sample
+        out: Tensor = module.to_out[0](module.to_v(encoder_hidden_states[::rows]))
+        return out.repeat_interleave(rows, 0)  # [rows of h, 1, D], broadcast when added to h
+
+    return vector
+
+
+def _flat_conv(module: Any, forward: Callable[..., Tensor], x: Tensor) -> Tensor:
+    """[B, C, F, H, W] -> the same"""
+    y = conv2d(x.flatten(-2), module.weight.squeeze(-1), module.bias, padding=(1, 0))
+    return torch.unflatten(y, -1, x.shape[-2:])
+
+
+def _in_runs(module: Any, forward: Callable[..., Tensor], h: Tensor) -> Tensor:
+    flat = h.flatten(0, -2)
+    rows = max(1, CACHED // (WIDENING * flat.shape[-1]))
+    return torch.cat([forward(run) for run in torch.split(flat, rows)]).view_as(h)
