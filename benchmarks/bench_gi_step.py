@@ -1,11 +1,14 @@
-"""One denoising step of Generative Inbetweening: our one network against two networks with stored maps.
+"""One denoising step of Generative Inbetweening: our one network against two networks with stored
+maps.
 
-    python benchmarks/bench_gi_step.py [--latents 16x28] [--frames 14] [--dtype fp32] [--runs 5] [--steps 4]
+    python benchmarks/bench_gi_step.py [--latents 16x28] [--frames 14] [--dtype fp32] [--runs 5]
+    [--steps 4]
 
-The peer is the method as its reference does it, written here anew: a forward and a backward U-Net, guidance as
-a batch of two, every temporal attention map of the forward pass stored, turned, and fed to the backward pass.
-Ways run in turn, each in a process of its own; a run's time is its median step after one warm-up, its memory the
-peak resident size less what the imports take. The last line is one JSON object.
+The peer is the method as its reference does it, written here anew: a forward and a backward U-Net,
+guidance as a batch of two, every temporal attention map of the forward pass stored, turned, and fed
+to the backward pass. Ways run in turn, each in a process of its own; a run's time is its median
+step after one warm-up, its memory the peak resident size less what the imports take. The last line
+is one JSON object.
 """
 
 from __future__ import annotations
@@ -14,7 +17,6 @@ import argparse
 import copy
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -24,6 +26,7 @@ from fractions import Fraction
 from typing import Any
 
 import torch
+from measure import peak_mebibytes
 from torch import Tensor, nn
 
 WAYS = ("reference", "batched", "term_by_term")
@@ -61,7 +64,9 @@ def deltas(net: nn.Module) -> dict[str, Tensor]:
 
 
 def inputs(frames: int, height: int, width: int) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-    """Latents [1, F, 4, h, w], and per direction the image token [1, 1, 1024] and latents [1, F, 4, h, w]."""
+    """Latents [1, F, 4, h, w], and per direction the image token [1, 1, 1024] and latents [1, F, 4,
+    h, w].
+    """
     generator = torch.Generator().manual_seed(2)
     x = SIGMA * torch.randn(1, frames, 4, height, width, generator=generator)
     tokens = [torch.randn(1, 1, 1024, generator=generator) for _ in range(2)]
@@ -69,9 +74,7 @@ def inputs(frames: int, height: int, width: int) -> tuple[Tensor, list[Tensor], 
     return x, tokens, [s.expand(-1, frames, -1, -1, -1) for s in stills]
 
 
-def reference_step(
-    net: nn.Module, frames: int, height: int, width: int
-) -> Callable[[], Tensor]:
+def reference_step(net: nn.Module, frames: int, height: int, width: int) -> Callable[[], Tensor]:
     """Returns the fused x0-prediction at SIGMA."""
     from vtg_cli.hooks import overriding
     from vtg_cli.sampling.level import edm_level
@@ -167,7 +170,7 @@ def child(args: argparse.Namespace) -> None:
     import vtg_cli.backbones.svd  # noqa: F401
 
     torch.set_num_threads(args.threads)
-    imports = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    imports = peak_mebibytes()
     height, width = map(int, args.latents.split("x"))
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[args.dtype]
     net = build(dtype)
@@ -180,10 +183,9 @@ def child(args: argparse.Namespace) -> None:
         begin = time.process_time()
         x0 = step()
         times.append(time.process_time() - begin)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     result = {
         "seconds": statistics.median(times[1:]),
-        "mebibytes": (peak - imports) / 1024,
+        "mebibytes": peak_mebibytes() - imports,
         "probe": x0.flatten()[:: max(1, x0.numel() // 500)].tolist(),
     }
     print(json.dumps(result))
@@ -194,14 +196,20 @@ def run(way: str, args: argparse.Namespace) -> dict[str, Any]:
     for name in ("latents", "frames", "dtype", "steps", "threads"):
         command += [f"--{name}", str(getattr(args, name))]
     # have freed blocks returned at once, so that the peak is what was in use
-    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
+    environment = {
+        **os.environ,
+        "MALLOC_MMAP_THRESHOLD_": "131072",
+        "MALLOC_TRIM_THRESHOLD_": "131072",
+    }
     out = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     result: dict[str, Any] = json.loads(out.stdout.splitlines()[-1])
     return result
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--latents", default="16x28", help="height x width")
     parser.add_argument("--frames", type=int, default=14)
     parser.add_argument("--dtype", default="fp32", choices=["fp32", "bf16"])
@@ -219,7 +227,9 @@ def main() -> None:
         **{n: getattr(args, n) for n in ("latents", "frames", "dtype", "runs", "steps", "threads")},
         "torch": torch.__version__,
     }
-    print(f"{'way':<14}{'s/step':>9}{'ratio (min..max)':>24}{'MiB net':>10}{'ratio':>8}{'max diff':>11}")
+    print(
+        f"{'way':<14}{'s/step':>9}{'ratio (min..max)':>24}{'MiB net':>10}{'ratio':>8}{'max diff':>11}"
+    )
     for way in WAYS:
         mine, theirs = [r[way] for r in rounds], [r["reference"] for r in rounds]
         time_ratios = [a["seconds"] / b["seconds"] for a, b in zip(mine, theirs, strict=True)]

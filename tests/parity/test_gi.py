@@ -15,13 +15,13 @@ import torch
 from recordings import FOLDER, sampling_cases, tensors
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from vtg_cli.media.image import fit
 
 from vtg_cli import methods
 from vtg_cli.backbones import base
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.hooks import overriding
+from vtg_cli.media.image import fit
 from vtg_cli.sampling import solvers
 from vtg_cli.sampling.fusion import Delta, rotate_pairs
 from vtg_cli.sampling.settings import Sampling

@@ -1,0 +1,10 @@
+"""Fixtures that tests of more than one folder share."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "weights"))
+
+pytest_plugins = ["hub_server"]

@@ -1,0 +1,220 @@
+"""The reverse-motion delta: what Generative Inbetweening's tuning changed in a U-Net, nothing else.
+
+    delta[name] = tuned[name] - base[name]     for the values and outputs of temporal self-attention
+
+It belongs to the tuning: that of the 14-frame model is added to the 25-frame one as well. A file
+holds the changed tensors under the U-Net's parameter names; one without a tensor is unchanged.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vtg_cli.errors import UsageError, WeightsError
+from vtg_cli.weights import layout, store
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FORMAT = "vtg-reverse-delta"
+VERSION = 1
+TUNED = (
+    "temporal_transformer_blocks.0.attn1.to_v",
+    "temporal_transformer_blocks.0.attn1.to_out.0",
+)
+DTYPES = ("fp16", "fp32")
+
+
+@dataclass(frozen=True)
+class Written:
+    """A delta file: size in bytes, its tensors and numbers, how many parameters were unchanged."""
+
+    path: Path
+    size: int
+    tensors: int
+    numbers: int
+    unchanged: int
+
+
+def is_tuned(name: str) -> bool:
+    """Whether the tuning touches the parameter of this name (weight or bias)."""
+    return any(part in name for part in TUNED)
+
+
+def from_pair(tuned: Path, base: Path) -> dict[str, Tensor]:
+    """Parameter name -> tuned minus base, float32, of two U-Net folders or folders with a unet/.
+
+    Only the tuned tensors are read. One that equals the base at the coarser of the two precisions
+    is left out: where float32 meets half precision, the difference would be mere rounding.
+    WeightsError where the two do not match or are the same.
+    """
+    return _difference(tuned, base)[0]
+
+
+def _difference(tuned: Path, base: Path) -> tuple[dict[str, Tensor], int]:
+    import torch
+
+    after, before = _read(tuned), _read(base)
+    for name in sorted(set(after) ^ set(before)):
+        owner, other = (tuned, base) if name in after else (base, tuned)
+        raise WeightsError(
+            f"{owner} has {name}, {other} lacks it", "are both the same network?", subject=name
+        )
+    changed: dict[str, Tensor] = {}
+    for name, new in after.items():
+        old = before[name]
+        if new.shape != old.shape:
+            raise WeightsError(
+                f"{name} is {list(new.shape)} in {tuned}, {list(old.shape)} in {base}",
+                "are both the same network?",
+                subject=name,
+            )
+        coarse = min(new.dtype, old.dtype, key=lambda dtype: dtype.itemsize)
+        if torch.equal(new.to(coarse), old.to(coarse)):
+            continue
+        changed[name] = new.float() - old.float()
+        if not torch.isfinite(changed[name]).all():
+            raise WeightsError(
+                f"{name} is not finite in {tuned} or {base}", "a file is damaged", subject=name
+            )
+    if not changed:
+        raise WeightsError(
+            f"{tuned} and {base} have the same temporal attention: there is nothing to keep",
+            "--tuned is the reverse-motion U-Net, --base what it was tuned from",
+            subject=str(tuned),
+        )
+    return changed, len(after) - len(changed)
+
+
+def _read(folder: Path) -> dict[str, Tensor]:
+    """The tensors a tuning touches, from a U-Net's files; the rest of them is not read."""
+    from safetensors import SafetensorError, safe_open
+
+    tensors: dict[str, Tensor] = {}
+    for file in layout.unet_weights(folder):
+        try:
+            with safe_open(file, framework="pt") as opened:
+                names: Sequence[str] = opened.keys()
+                tensors.update({name: opened.get_tensor(name) for name in names if is_tuned(name)})
+        except (SafetensorError, OSError) as error:
+            raise WeightsError(
+                f"{file} cannot be read: {error}", "fetch it again", subject=str(file)
+            ) from error
+    if not tensors:
+        raise WeightsError(
+            f"the network in {folder} has no temporal self-attention",
+            "a reverse-motion delta is made of two Stable Video Diffusion U-Nets",
+            subject=str(folder),
+        )
+    return tensors
+
+
+def write(
+    tuned: Path, base: Path, out: Path, *, dtype: str = "fp16", overwrite: bool = False
+) -> Written:
+    """Makes the delta file of a pair of U-Net folders, atomically. dtype: one of DTYPES.
+
+    UsageError for an existing or unsuitable `out`; WeightsError for networks that do not match, or
+    if it cannot be written.
+    """
+    import torch
+    from safetensors.torch import save
+
+    if dtype not in DTYPES:
+        raise UsageError(
+            f"--dtype {dtype} is not possible", f"one of: {', '.join(DTYPES)}", subject=dtype
+        )
+    if out.suffix != ".safetensors" or out.is_dir():
+        raise UsageError(
+            f"{out} is no name for a delta file", "end it in .safetensors", subject=str(out)
+        )
+    if out.exists() and not overwrite:
+        raise UsageError(f"{out} exists", "--overwrite replaces it", subject=str(out))
+    changed, unchanged = _difference(tuned, base)
+    if dtype == "fp16":
+        for name, delta in changed.items():
+            changed[name] = delta.half()
+            if torch.isinf(changed[name]).any():
+                raise WeightsError(
+                    f"{name} changes by {delta.abs().max():.3g}, too much for half precision",
+                    "--dtype fp32",
+                    subject=name,
+                )
+    made_from = {
+        role: store.identity(layout.unet_weights(folder)[0].parent)
+        for role, folder in (("tuned", tuned), ("base", base))
+    }
+    about = json.dumps({"version": VERSION, **made_from}, sort_keys=True)
+    _replace(out, save(changed, {FORMAT: about}))  # one entry: several come in no fixed order
+    numbers = sum(delta.numel() for delta in changed.values())
+    return Written(out, out.stat().st_size, len(changed), numbers, unchanged)
+
+
+def _replace(out: Path, content: bytes) -> None:
+    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        os.replace(part, out)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise WeightsError(f"{out} cannot be written: {reason}", subject=str(out)) from error
+    finally:
+        with suppress(OSError):  # gone, or never there
+            part.unlink()
+
+
+def load(path: Path) -> dict[str, Tensor]:
+    """Parameter name -> delta, float32, of a file that `write` made; WeightsError for others."""
+    import torch
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as opened:
+            names = list(opened.keys())
+            _check_header(path, opened.metadata() or {}, names)
+            tensors = {name: opened.get_tensor(name) for name in names}
+    except FileNotFoundError:
+        raise WeightsError(f"there is no file {path}", subject=str(path)) from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(
+            f"{path} cannot be read as a delta file: {error}",
+            "the file is damaged or of another kind; make it again with vtg models delta",
+            subject=str(path),
+        ) from error
+    if not tensors:
+        raise WeightsError(f"{path} is damaged: it is empty", subject=str(path))
+    for name, tensor in tensors.items():
+        known = is_tuned(name) and name.endswith((".weight", ".bias"))
+        if not (known and tensor.is_floating_point() and torch.isfinite(tensor).all()):
+            raise WeightsError(
+                f"{path} is damaged: {name} does not belong in a reverse-motion delta", subject=name
+            )
+    return {name: tensor.float() for name, tensor in tensors.items()}
+
+
+def _check_header(path: Path, header: Mapping[str, str], names: Sequence[str]) -> None:
+    if FORMAT not in header and any(is_tuned(name) for name in names):
+        raise WeightsError(
+            f"{path} is a whole U-Net, not a delta",
+            f"give its folder {path.parent}, or make a delta of it with vtg models delta",
+            subject=str(path),
+        )
+    if FORMAT not in header:
+        raise WeightsError(
+            f"{path} is no reverse-motion delta", "vtg models delta makes one", subject=str(path)
+        )
+    about = json.loads(header[FORMAT])
+    version = about.get("version") if isinstance(about, dict) else None
+    if version != VERSION:
+        raise WeightsError(
+            f"{path} is a delta of version {version}, this vtg reads {VERSION}",
+            "make it again with vtg models delta, or update vtg",
+            subject=str(path),
+        )

@@ -1,0 +1,137 @@
+"""What a model folder in diffusers layout holds, told from file names alone.
+
+    model_index.json, scheduler/scheduler_config.json,
+    {unet,vae,image_encoder}/config.json and their weights: STEM[.fp16].safetensors, or all shards
+    STEM[.fp16]-00001-of-0000N.safetensors
+
+The same rules serve a folder on disk and a repository's list of files. Only safetensors count.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from vtg_cli.errors import WeightsError
+
+STEMS = {
+    "unet": "diffusion_pytorch_model",
+    "vae": "diffusion_pytorch_model",
+    "image_encoder": "model",
+}
+INDEX = "model_index.json"
+SMALL = (INDEX, "scheduler/scheduler_config.json")
+OPTIONAL = ("feature_extractor/preprocessor_config.json",)  # fetched with a model, not read by vtg
+
+
+def names_in(folder: Path) -> set[str]:
+    """Files of a model folder, as posix paths relative to it; links to nothing do not count."""
+    places = [folder, *(folder / part for part in (*STEMS, "scheduler", "feature_extractor"))]
+    return {
+        file.relative_to(folder).as_posix()
+        for place in places
+        if place.is_dir()
+        for file in place.iterdir()
+        if file.is_file()
+    }
+
+
+def weights_among(names: Collection[str], stem: str, *, half: bool = True) -> tuple[str, ...]:
+    """The weight files called `stem` among one folder's names; () if none or a shard is missing.
+
+    half: take the fp16 variant where both are there; else the full one.
+    """
+    for infix in (".fp16", "") if half else ("", ".fp16"):
+        single = f"{stem}{infix}.safetensors"
+        if single in names:
+            return (single,)
+        shard = re.compile(rf"{re.escape(stem + infix)}-\d{{5}}-of-(\d{{5}})\.safetensors")
+        shards = sorted(name for name in names if shard.fullmatch(name))
+        if shards and {int(m[1]) for s in shards if (m := shard.fullmatch(s))} == {len(shards)}:
+            return tuple(shards)
+    return ()
+
+
+def _part(names: Collection[str], part: str) -> set[str]:
+    """File names of one folder, "" for the root."""
+    return {name.rpartition("/")[2] for name in names if name.rpartition("/")[0] == part}
+
+
+def _weights_of(part: str) -> str:
+    return f"{STEMS[part]}[.fp16].safetensors"
+
+
+def lacking(names: Collection[str]) -> tuple[str, ...]:
+    """What a model folder with these files still needs; () if complete."""
+    missing = [name for name in SMALL if name not in names]
+    for part, stem in STEMS.items():
+        inside = _part(names, part)
+        if "config.json" not in inside:
+            missing.append(f"{part}/config.json")
+        if not weights_among(inside, stem):
+            missing.append(f"{part}/{_weights_of(part)}")
+    return tuple(missing)
+
+
+def fetch_list(names: Collection[str]) -> tuple[str, ...]:
+    """What to fetch of a repository: a model folder, else a U-Net at its root or in unet/.
+
+    The fp16 variant where there is one; () if the files make neither.
+    """
+    if not lacking(names):
+        small = [name for name in (*SMALL, *OPTIONAL) if name in names]
+        return (*small, *(file for part in STEMS for file in _part_files(names, part, part)))
+    return _part_files(names, "", "unet") or _part_files(names, "unet", "unet")
+
+
+def _part_files(names: Collection[str], folder: str, part: str) -> tuple[str, ...]:
+    inside = _part(names, folder)
+    weights = weights_among(inside, STEMS[part])
+    if "config.json" not in inside or not weights:
+        return ()
+    return tuple(f"{folder}/{name}".lstrip("/") for name in ("config.json", *weights))
+
+
+def used_files(folder: Path) -> Iterator[Path]:
+    """The files of a model or U-Net folder that its results depend on: configs and all weights."""
+    for name in sorted(names_in(folder)):
+        part, _, file = name.rpartition("/")
+        stem = STEMS.get(part or "unet")
+        weights = stem is not None and file.startswith(stem) and file.endswith(".safetensors")
+        if name in SMALL or (stem is not None and file == "config.json") or weights:
+            yield folder / name
+
+
+def unet_folder(folder: Path) -> Path | None:
+    """`folder` itself or its unet/ if one of them holds a whole U-Net, else None."""
+    places = (folder, folder / "unet")
+    return next((place for place in places if not lacking_unet(names_in(place))), None)
+
+
+def lacking_unet(names: Collection[str]) -> tuple[str, ...]:
+    """What a U-Net folder with these files still needs; () if complete."""
+    missing = [] if "config.json" in names else ["config.json"]
+    return (*missing, *([] if weights_among(names, STEMS["unet"]) else [_weights_of("unet")]))
+
+
+def unet_weights(folder: Path) -> tuple[Path, ...]:
+    """The U-Net's weights in `folder` or its unet/, full precision first. WeightsError if none."""
+    for place in (folder, folder / "unet"):
+        found = weights_among(names_in(place), STEMS["unet"], half=False)
+        if found:
+            return tuple(place / name for name in found)
+    pickles = sorted(folder.glob("**/*.bin"))
+    raise WeightsError(
+        f"{folder} holds no U-Net: no {_weights_of('unet')} in it or in its unet/",
+        f"{pickles[0].name} is a pickle, which vtg does not read; save it as safetensors"
+        if pickles
+        else "give the folder with the U-Net's config.json and safetensors",
+        subject=str(folder),
+    )
+
+
+def listed(names: Collection[str]) -> str:
+    """The first few of many names, for a sentence."""
+    first = list(names)[:3]
+    return ", ".join(first) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

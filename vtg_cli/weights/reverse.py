@@ -1,0 +1,112 @@
+"""Which reverse motion a model gets: a delta file, or a tuned U-Net and what it was tuned from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vtg_cli.errors import UsageError, WeightsError
+from vtg_cli.weights import delta, layout, store
+from vtg_cli.weights.catalog import CATALOG, HUB_ID, place_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+DEFAULT_BASE = "svd"
+
+
+@dataclass(frozen=True)
+class Reverse:
+    """On this machine: a delta file (base is None), or a tuned U-Net's folder and its base's."""
+
+    path: Path
+    base: Path | None = None
+
+
+def known_reverse(source: store.Source) -> Reverse | None:
+    """What the catalogue knows for a model, if all of it is on this machine. No network."""
+    entry = CATALOG.get(source.entry.reverse or "") if source.entry else None
+    if entry is None:
+        return None
+    try:
+        return resolve_reverse(entry.name)
+    except WeightsError:
+        return None
+
+
+def resolve_reverse(spec: str, base: str | None = None) -> Reverse:
+    """What --reverse and --reverse-base name. No network.
+
+    spec: a delta file, a U-Net's folder, a catalogue name, or a hub id in the local cache, which
+    may go on into the repository: ORG/NAME[/FOLDER or /FILE].
+    base: for a U-Net, what it was tuned from, named likewise; default: the catalogue's, else svd.
+    WeightsError for what is missing, UsageError for a base beside a delta file.
+    """
+    file = next((place for place in _candidates(spec) if place.is_file()), None)
+    if file is not None:
+        if base is not None:
+            raise UsageError(
+                f"{spec} is a delta file, which needs no base",
+                "leave --reverse-base out",
+                subject=spec,
+            )
+        return Reverse(file)
+    tuned = unet_folder(spec)
+    entry = CATALOG.get(spec)
+    wanted = base or (entry.base if entry else None) or DEFAULT_BASE
+    try:
+        return Reverse(tuned, unet_folder(wanted))
+    except WeightsError as error:
+        raise WeightsError(
+            f"{spec} is a tuned U-Net and needs what it was tuned from, but {error.message}",
+            f"vtg models pull {DEFAULT_BASE}, or --reverse-base BASE; or make a delta file once: "
+            f"vtg models delta --tuned {spec} --base BASE -o reverse.safetensors",
+            subject=spec,
+        ) from error
+
+
+def load(reverse: Reverse) -> dict[str, Tensor]:
+    """Parameter name -> delta, float32. WeightsError."""
+    if reverse.base is None:
+        return delta.load(reverse.path)
+    return delta.from_pair(reverse.path, reverse.base)
+
+
+def unet_folder(spec: str) -> Path:
+    """The U-Net's folder behind a catalogue name, a folder (it or its unet/) or a cached hub id.
+
+    No network. WeightsError naming what is missing; UsageError for a name that is none.
+    """
+    candidates = _candidates(spec)
+    for folder in candidates:
+        found = layout.unet_folder(folder)
+        if found is not None:
+            return found
+    if candidates and candidates[0].exists():
+        folder = candidates[0]
+        inside = folder / "unet" if (folder / "unet").is_dir() else folder
+        lacking = layout.lacking_unet(layout.names_in(inside))
+        raise WeightsError(
+            f"{folder} is no U-Net folder, it lacks {layout.listed(lacking)}",
+            f"vtg models pull {spec}" if HUB_ID.fullmatch(spec) or spec in CATALOG else "",
+            subject=spec,
+        )
+    if "/" not in spec and Path(spec).suffix != ".safetensors":
+        place_of(spec)  # a UsageError for what is no name either
+    entry = CATALOG.get(spec)
+    size = f" ({entry.gb:.1f} GB)" if entry else ""
+    raise WeightsError(
+        f"{spec}{size} is not on this machine",
+        f"vtg models pull {spec}" if HUB_ID.fullmatch(spec) or entry else "check the path",
+        subject=spec,
+    )
+
+
+def _candidates(spec: str) -> list[Path]:
+    """The path itself, or where a catalogue name or hub id may lie in the cache."""
+    path = Path(spec).expanduser()
+    if spec in CATALOG or (HUB_ID.fullmatch(spec) and not path.exists()):
+        place = place_of(spec)
+        return [snapshot / place.inside for snapshot in store.snapshots(place.repo_id)]
+    return [path]

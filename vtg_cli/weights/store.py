@@ -1,0 +1,201 @@
+"""From the name of a model to its folder on this machine; the network is left to weights/hub.py."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vtg_cli.errors import UsageError, WeightsError
+from vtg_cli.weights import hub, layout, trust
+from vtg_cli.weights.catalog import CATALOG, Entry, Place, place_of, suggestion
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model on this machine. repo_id and entry where they are known."""
+
+    name: str
+    folder: Path
+    repo_id: str | None = None
+    entry: Entry | None = None
+
+
+@dataclass(frozen=True)
+class Copy:
+    """What the cache holds of a place on the hub, and what that lacks to be usable."""
+
+    folder: Path
+    commit: str
+    lacking: tuple[str, ...]
+
+
+def resolve(model: str) -> Source:
+    """A catalogue name, else a folder in diffusers layout, else a hub id in the local cache.
+
+    WeightsError naming what is missing and the command that fetches it; UsageError for a name that
+    is none.
+    """
+    path = Path(model).expanduser()
+    if model and model not in CATALOG and path.exists():
+        return Source(model, _model_folder(path))
+    if looks_like_path(model):
+        raise WeightsError(
+            f"there is no model folder {model}", suggestion(path.name), subject=model
+        )
+    place = place_of(model)
+    if place.entry is not None and place.entry.kind != "model":
+        raise UsageError(
+            f"{model} is a reverse-motion U-Net, not a model", f"--reverse {model}", subject=model
+        )
+    return Source(model, complete(model).folder, place.repo_id, place.entry)
+
+
+def available() -> list[str]:
+    """The catalogue's models that are complete on this machine, in the catalogue's order."""
+    copies = {
+        entry.name: cached(place_of(entry.name))
+        for entry in CATALOG.values()
+        if entry.kind == "model"
+    }
+    return [name for name, copy in copies.items() if copy is not None and not copy.lacking]
+
+
+def looks_like_path(text: str) -> bool:
+    """Whether a text that names nothing existing was meant as a path, not as a name or hub id."""
+    return text.startswith((".", "~", os.sep)) or text.count("/") > 1 or "\\" in text
+
+
+def snapshots(repo_id: str) -> Iterator[Path]:
+    """Folders of a repository's commits in the cache: the trusted one, main's, then the newest."""
+    root = hub.repo_folder(repo_id)
+    record = trust.read(hub.record_path(repo_id))
+    commits = [record.commit] if record else []
+    main = root / "refs" / "main"
+    if main.is_file():
+        commits.append(main.read_text(encoding="utf-8").strip())
+    if (root / "snapshots").is_dir():
+        newest = sorted(
+            (root / "snapshots").iterdir(), key=lambda p: p.stat().st_mtime, reverse=True
+        )
+        commits += [folder.name for folder in newest]
+    for commit in dict.fromkeys(commits):
+        if (root / "snapshots" / commit).is_dir():
+            yield root / "snapshots" / commit
+
+
+def cached(place: Place) -> Copy | None:
+    """What the cache holds of a place: its most complete commit, earlier in `snapshots` first."""
+    copies = []
+    for snapshot in snapshots(place.repo_id):
+        folder = snapshot / place.inside
+        copies.append(Copy(folder, snapshot.name, _lacking(place, layout.names_in(folder))))
+    return min(copies, key=lambda copy: len(copy.lacking), default=None)
+
+
+def _lacking(place: Place, names: Collection[str]) -> tuple[str, ...]:
+    is_model = place.entry.kind == "model" if place.entry else not place.inside
+    return layout.lacking(names) if is_model else layout.lacking_unet(names)
+
+
+def complete(name: str) -> Copy:
+    """The usable copy of a catalogue name or hub id; WeightsError for a missing or damaged one."""
+    place = place_of(name)
+    copy, entry = cached(place), place.entry
+    gate = f" (first accept its terms at {entry.page})" if entry and entry.gated else ""
+    if copy is None:
+        what = (
+            f"{name} ({entry.gb:.1f} GB) is"
+            if entry
+            else f"{name} is no folder here, and as a hub id"
+        )
+        raise WeightsError(
+            f"{what} not on this machine", f"vtg models pull {name}{gate}", subject=name
+        )
+    if copy.lacking:
+        raise WeightsError(
+            f"{name} is not complete: {copy.folder} lacks {layout.listed(copy.lacking)}",
+            f"vtg models pull {name} fetches what is missing{gate}",
+            subject=name,
+        )
+    _check_sizes(name, place.repo_id, copy)
+    return copy
+
+
+def _check_sizes(name: str, repo_id: str, copy: Copy) -> None:
+    record = trust.read(hub.record_path(repo_id))
+    if record is None or record.commit != copy.commit:
+        return
+    for file, known in record.files.items():
+        path = hub.repo_folder(repo_id) / "snapshots" / copy.commit / file
+        if path.is_file() and path.stat().st_size != known.size:
+            raise WeightsError(
+                f"{name} is damaged: {file} has {path.stat().st_size} bytes, not {known.size}",
+                f"vtg models pull {name} fetches it again",
+                subject=str(path),
+            )
+
+
+def _model_folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise WeightsError(
+            f"{path} is a single file; vtg reads model folders in diffusers layout",
+            f"give a folder with {layout.INDEX}, or fetch one: vtg models pull svd-xt",
+            subject=str(path),
+        )
+    lacking = layout.lacking(layout.names_in(path))
+    if lacking:
+        raise WeightsError(
+            f"{path} is no complete model folder, it lacks {layout.listed(lacking)}",
+            f"diffusers layout has {layout.INDEX}, unet/, vae/, image_encoder/, scheduler/",
+            subject=str(path),
+        )
+    return path
+
+
+def recheck(name: str) -> Path | None:
+    """The folder, if all of it is here and every file has the sha256 its first pull recorded.
+
+    None if something is missing or unrecorded, so that a pull is needed; a damaged file is removed.
+    """
+    place = place_of(name)
+    copy, record = cached(place), trust.read(hub.record_path(place.repo_id))
+    if copy is None or record is None or record.commit != copy.commit:
+        return None
+    prefix = f"{place.inside}/" if place.inside else ""
+    recorded = {
+        file.removeprefix(prefix): known
+        for file, known in record.files.items()
+        if file.startswith(prefix)
+    }
+    if _lacking(place, recorded) or not all((copy.folder / file).is_file() for file in recorded):
+        return None
+    for file, known in recorded.items():
+        if trust.sha256(copy.folder / file) != known.sha256:
+            hub.discard(copy.folder / file)
+            return None
+    return copy.folder
+
+
+def identity(folder: Path) -> dict[str, str]:
+    """File name -> sha256 of every file the results depend on; `folder` may be a single file, too.
+
+    In the hub's cache a large file's blob is named by its sha256; anything else is read and hashed.
+    """
+    if folder.is_file():
+        return {folder.name: _sha256(folder)}
+    return {
+        file.relative_to(folder).as_posix(): _sha256(file) for file in layout.used_files(folder)
+    }
+
+
+def _sha256(file: Path) -> str:
+    if file.is_symlink():
+        blob = Path(
+            os.readlink(file)
+        )  # one step only: what lies behind a blob may be named by another hash
+        if blob.parent.name == "blobs" and re.fullmatch("[0-9a-f]{64}", blob.name):
+            return blob.name
+    return trust.sha256(file)

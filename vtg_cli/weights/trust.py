@@ -1,0 +1,81 @@
+"""Trust on first use: what the first pull of a repository brought, and the check of all after it.
+
+One JSON file per repository holds its commit and, for each file fetched, size and sha256. It
+outlives the downloaded files: a later pull fetches the same commit and must get the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from vtg_cli.errors import WeightsError
+
+FORMAT = "vtg-trust-1"
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Known:
+    """One file: size in bytes, sha256 in hex."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Record:
+    repo_id: str
+    commit: str
+    files: Mapping[str, Known] = field(default_factory=dict)
+
+
+def read(path: Path) -> Record | None:
+    """None if nothing was recorded; WeightsError if the record is damaged: it is never skipped."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        if raw["format"] != FORMAT:
+            raise ValueError(f"format {raw['format']!r}")
+        files = {name: Known(int(k["size"]), str(k["sha256"])) for name, k in raw["files"].items()}
+        return Record(str(raw["repo_id"]), str(raw["commit"]), files)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WeightsError(
+            f"the record of trusted downloads {path} is damaged ({error})",
+            "delete it to trust the next download anew",
+            subject=str(path),
+        ) from error
+
+
+def write(path: Path, record: Record) -> None:
+    """Replaces the record as a whole. OSError if the place cannot be written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    text = json.dumps({"format": FORMAT, **asdict(record)}, indent=1, sort_keys=True)
+    try:
+        part.write_text(text + "\n", encoding="utf-8")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """Of a file's content, in hex."""
+    return _digest(path, hashlib.sha256())
+
+
+def git_blob_id(path: Path) -> str:
+    """What git, and so the hub, calls a small file: sha1 of "blob SIZE\\0" and its content."""
+    return _digest(path, hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False))
+
+
+def _digest(path: Path, digest: hashlib._Hash) -> str:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
