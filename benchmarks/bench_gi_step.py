@@ -227,9 +227,8 @@ def main() -> None:
         **{n: getattr(args, n) for n in ("latents", "frames", "dtype", "runs", "steps", "threads")},
         "torch": torch.__version__,
     }
-    print(
-        f"{'way':<14}{'s/step':>9}{'ratio (min..max)':>24}{'MiB net':>10}{'ratio':>8}{'max diff':>11}"
-    )
+    head = ("way", "s/step", "ratio (min..max)", "MiB net", "ratio", "max diff")
+    print("{:<14}{:>9}{:>24}{:>10}{:>8}{:>11}".format(*head))
     for way in WAYS:
         mine, theirs = [r[way] for r in rounds], [r["reference"] for r in rounds]
         time_ratios = [a["seconds"] / b["seconds"] for a, b in zip(mine, theirs, strict=True)]

@@ -277,3 +277,58 @@ def test_delta_merge_gives_the_reference_backward_weights(record: dict[str, Any]
             )
             assert ours is not None
             assert off(model + ours, model + (tuned - start)) < 1e-6  # one float32 rounding
+
+
+def misordered(m: Any) -> Any:
+    """diffusers 0.27.0's temporal cross-attention: context position-major beside batch-major hidden
+    states.
+
+    There row b*HW + p of a direction's batch (null, cond) was given context (b*HW + p) mod 2.
+    """
+    m._shortcuts.cross_attention.clear()  # the shortcut takes one context per sample for granted
+    m._shortcuts.cross_norm.clear()
+
+    def swap(
+        _: nn.Module, forward: Any, h: Tensor, *, encoder_hidden_states: Tensor, **rest: Any
+    ) -> Any:
+        told = torch.unflatten(
+            encoder_hidden_states, 0, (2, 2, -1)
+        )  # direction, (cond, null), position
+        positions = torch.arange(told.shape[2])
+        wrong = torch.empty_like(told)
+        for term, row in ((1, 0), (0, 1)):  # where the reference kept each term in its batch
+            odd = ((row * len(positions) + positions) % 2).bool()[:, None, None]
+            for direction in range(2):
+                cond, null = told[direction]
+                wrong[direction, term] = torch.where(odd, cond, null)
+        return forward(h, encoder_hidden_states=wrong.flatten(0, 2), **rest)
+
+    blocks = [
+        module
+        for name, module in m.network.named_modules()
+        if name.endswith(".temporal_transformer_blocks.0")
+    ]
+    return overriding(blocks, swap)
+
+
+@pytest.mark.parametrize(
+    "record", [case for case in sampling_cases() if case.values[0]["cfg_batch"] == 2]
+)
+def test_the_old_librarys_context_order_is_all_that_separates_the_published_results(
+    record: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = base.load
+    opened: list[Any] = []
+
+    def load(*args: Any, **kwargs: Any) -> Any:
+        m = original(*args, **kwargs)
+        opened.append(misordered(m))
+        opened[-1].__enter__()
+        return m
+
+    monkeypatch.setattr(base, "load", load)
+    run = Run(record, monkeypatch, term_by_term=False)
+    assert run.first is not None
+    assert off(run.first, run.tape["d027.call00.noise_pred"]) < PREDICTION
+    assert off(run.z, run.tape["d027.out.latents"]) < LATENTS
+    assert off(run.tape["d027.out.latents"], run.tape["out.latents"]) > 0.5  # and it matters
