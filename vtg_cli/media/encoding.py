@@ -1,0 +1,233 @@
+"""What a person may choose about the output, and every refusal that needs no pixels.
+
+No numpy and no ffmpeg here, so that a job can be checked before anything heavy is loaded. What a
+suffix stands for is in `media/formats.py`; `media/video.py` writes it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from vtg_cli.errors import MediaError, UsageError
+from vtg_cli.media.atomic import NUMBER, numbered
+from vtg_cli.media.formats import FILES, FORMATS, STREAMS, Format
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoding:
+    """What a person may choose about the output.
+
+    format:         of a stream (`-o -`): "y4m", "rawvideo" or "nut"; None: the suffix decides
+    crf:            constant rate factor, lower is better: mp4 0 to 51, webm 0 to 63; None: default
+    alpha:          keep transparency; None: where all keyframes have it and the format can hold it
+    overwrite:      replace an output that exists
+    skip_existing:  leave an output that exists and count the job as done
+    sidecar:        write the job and its figures to a .json beside the output
+    metadata:       say what made it: the sidecar and a comment in the container; False removes both
+    """
+
+    format: str | None = None
+    crf: int | None = None
+    alpha: bool | None = None
+    overwrite: bool = False
+    skip_existing: bool = False
+    sidecar: bool = True
+    metadata: bool = True
+
+
+def format_of(output: str, encoding: Encoding) -> Format:
+    """The format of `output`: by its suffix, or `encoding.format` for "-".
+
+    Raises:
+        UsageError: no or an unknown suffix or stream format, or a number pattern where none fits.
+    """
+    streams = " | ".join(STREAMS)
+    if output == "-":
+        if encoding.format is None:
+            raise UsageError(
+                "a stream on stdout needs --format", f"--format {streams}", subject=output
+            )
+        if encoding.format not in STREAMS:
+            raise UsageError(
+                f"unknown stream format '{encoding.format}'",
+                _did_you_mean(encoding.format, list(STREAMS)) + f"--format {streams}",
+                subject=encoding.format,
+            )
+        return STREAMS[encoding.format]
+    if encoding.format is not None:
+        raise UsageError(
+            f"--format {encoding.format} is for streams, and the suffix decides for {output}",
+            "leave --format out, or write to stdout with -o -",
+            subject=output,
+        )
+    path = Path(output)
+    if not path.name or output.endswith(("/", os.sep)) or path.is_dir():
+        raise UsageError(
+            f"the output '{output}' is a folder, not a file name",
+            "name a file in it, such as clip.mp4 or %04d.png",
+            subject=output,
+        )
+    form = FILES.get(path.suffix.lower())
+    if form is None:
+        what = f"unknown suffix '{path.suffix}'" if path.suffix else "no suffix"
+        raise UsageError(
+            f"{what} in the output {output}",
+            _did_you_mean(path.suffix.lower(), list(FILES)) + f"known: {' '.join(FILES)}",
+            subject=output,
+        )
+    _check_pattern(path, form)
+    return form
+
+
+def check(
+    output: str,
+    encoding: Encoding,
+    height: int | None = None,
+    width: int | None = None,
+    fps: Fraction | None = None,
+) -> Format:
+    """Refuse an output that cannot be written as asked; size and rate are checked where known.
+
+    Raises:
+        UsageError: unknown format, crf the format lacks or out of its range, alpha it cannot hold,
+            a size or a rate beyond it, or choices that contradict each other.
+    """
+    form = format_of(output, encoding)
+    if encoding.overwrite and encoding.skip_existing:
+        raise UsageError("--overwrite and --skip-existing exclude each other", subject=output)
+    if encoding.alpha and form.alpha is None:
+        raise _no_alpha(form)
+    if encoding.crf is not None and form.crf is None:
+        having = " and ".join(f".{each.name}" for each in FORMATS if each.crf)
+        raise UsageError(f"{form.name} has no --crf", f"only {having} have one", subject="--crf")
+    if encoding.crf is not None and form.crf is not None:
+        lowest, highest = form.crf.lowest, form.crf.highest
+        if not lowest <= encoding.crf <= highest:
+            raise UsageError(
+                f"--crf {encoding.crf} is outside {form.name}'s range of {lowest} to {highest}",
+                f"the default is {form.crf.default}; lower is better and larger",
+                subject="--crf",
+            )
+    fewest, most = form.sides
+    if any(side is not None and not fewest <= side <= most for side in (height, width)):
+        raise UsageError(
+            f"{form.name} cannot hold {width}x{height}: a side has {fewest} to {most} pixels",
+            "choose another --width/--height or another format",
+            subject=output,
+        )
+    if fps is not None and form.fastest is not None and fps > form.fastest:
+        raise UsageError(
+            f"{form.name} cannot play {float(fps):g} frames a second; its limit is {form.fastest}",
+            f"--fps {form.fastest} or less, or another format",
+            subject=output,
+        )
+    return form
+
+
+def notes(form: Format, height: int, width: int, fps: Fraction) -> tuple[str, ...]:
+    """What a person should know about the file beforehand, one sentence each."""
+    said = []
+    if form.odd is not None and (height % 2 or width % 2):
+        said.append(
+            f"{width}x{height} is an odd size: {form.name} is written with full colour resolution "
+            "(4:4:4), which some players cannot show; an even size avoids that"
+        )
+    if form.name == "gif":
+        said.append("gif holds 256 colours" + _uneven_delays(fps))
+    return tuple(said)
+
+
+def claim(output: str, encoding: Encoding) -> bool:
+    """Whether to go ahead and write `output`; False: it exists and the job says to leave it.
+
+    Looks at the folder too, so that a job fails before it starts, not at its end.
+
+    Raises:
+        UsageError: the output or its sidecar exists and may be neither replaced nor skipped.
+        MediaError: its folder cannot be written.
+    """
+    if output == "-":
+        return True
+    path = Path(output)
+    taken = numbered(path) if NUMBER.search(path.name) else [path] if os.path.lexists(path) else []
+    if taken and encoding.skip_existing:
+        return False
+    sidecar = sidecar_path(output)
+    if sidecar is not None and sidecar.exists() and encoding.sidecar and encoding.metadata:
+        taken.append(sidecar)
+    if taken and not encoding.overwrite:
+        skip = "" if taken == [sidecar] else ", --skip-existing leaves it"
+        raise UsageError(
+            f"{taken[0]} exists", f"--overwrite replaces it{skip}", subject=str(taken[0])
+        )
+    folder = next(each for each in path.absolute().parents if os.path.lexists(each))
+    if not folder.is_dir():
+        raise MediaError(f"cannot write {output}: {folder} is not a folder", subject=output)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise MediaError(f"cannot write {output}: no permission in {folder}", subject=output)
+    return True
+
+
+def sidecar_path(output: str) -> Path | None:
+    """The sidecar of `output`: clip.mp4 -> clip.json, out/%04d.png -> out.json; None for stdout."""
+    if output == "-":
+        return None
+    path = Path(output)
+    if not NUMBER.search(path.name):
+        return path.with_suffix(".json")
+    stem = NUMBER.sub("", path.stem).strip(" ._-")
+    if stem:
+        return path.with_name(f"{stem}.json")
+    if path.parent.name in ("", ".."):  # no folder name to take over
+        return path.with_name("frames.json")
+    return path.parent.with_name(f"{path.parent.name}.json")
+
+
+def _check_pattern(path: Path, form: Format) -> None:
+    fields = len(NUMBER.findall(path.name))
+    if form.name != "png":
+        if fields:
+            raise UsageError(
+                f"the number pattern in {path} is for .png only; {form.name} is one file",
+                f"such as {NUMBER.sub('', path.name)}",
+                subject=str(path),
+            )
+        return
+    if NUMBER.search(str(path.parent)):
+        raise UsageError(
+            f"the number pattern of {path} must be in the file's name, not in its folder's",
+            subject=str(path),
+        )
+    if fields != 1 or "%" in NUMBER.sub("", path.name):
+        raise UsageError(
+            f"a .png output is a numbered sequence, but {path.name} has not one number field",
+            f"such as {path.parent / (path.stem.replace('%', '') + '_%04d.png')}",
+            subject=str(path),
+        )
+
+
+def _no_alpha(form: Format) -> UsageError:
+    having = [each.suffix or each.name for each in FORMATS if each.alpha]
+    return UsageError(
+        f"{form.name} cannot keep alpha", f"these can: {' '.join(having)}", subject=form.name
+    )
+
+
+def _uneven_delays(fps: Fraction) -> str:
+    delay = 100 / fps
+    if delay.denominator == 1:
+        return ""
+    low = int(delay)
+    return (
+        f" and delays in 1/100 s: at {float(fps):.4g} frames a second they alternate between "
+        f"{low} and {low + 1}, right on average"
+    )
+
+
+def _did_you_mean(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}? " if close else ""

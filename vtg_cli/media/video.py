@@ -1,0 +1,261 @@
+"""Frames out to files and streams, and in again, through the ffmpeg that imageio-ffmpeg ships.
+
+One child process takes raw frames on its standard input; `media/formats.py` has the arguments.
+It runs in a session of its own, so that Ctrl-C reaches only us and we end it, and its messages go
+to a temporary file, so that it never blocks on them.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vtg_cli.errors import MediaError
+from vtg_cli.media.atomic import replacing, replacing_sequence
+from vtg_cli.media.encoding import Encoding, check, notes
+from vtg_cli.media.formats import SCALING, Format, arguments
+
+_QUIET = ("-hide_banner", "-loglevel", "error", "-nostdin", "-y")
+
+
+class Sink:
+    """Where frames go, one by one; made by `open_sink`.
+
+    notes:            what a person should know about the file, one sentence each
+    written:          frames taken so far
+    closed_by_reader: the reader of a stream went away; further frames are dropped
+    """
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        messages: IO[bytes],
+        shape: tuple[int, int, int],
+        output: str,
+        notes: tuple[str, ...],
+    ) -> None:
+        self.notes = notes
+        self.written = 0
+        self.closed_by_reader = False
+        self._process = process
+        self._messages = messages
+        self._shape = shape
+        self._output = output
+        self._where = "stdout" if output == "-" else output
+
+    def write(self, frame: NDArray[np.uint8]) -> None:
+        """Take one frame, uint8 [H,W,C] of the size the sink was opened for.
+
+        Raises:
+            ValueError: another shape or dtype.
+            MediaError: the encoder failed.
+        """
+        if frame.shape != self._shape or frame.dtype != np.uint8:
+            raise ValueError(
+                f"expected uint8 {list(self._shape)}, got {frame.dtype} {list(frame.shape)}"
+            )
+        if self.closed_by_reader:
+            return
+        assert self._process.stdin is not None
+        rest = np.ascontiguousarray(frame).data.cast("B")
+        try:
+            while rest:
+                rest = rest[self._process.stdin.write(rest) :]
+        except BrokenPipeError:
+            self._stopped()
+        else:
+            self.written += 1
+
+    def close(self) -> None:
+        """Let the encoder finish. Raises MediaError when it fails or no frame came."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        if self._process.wait() != 0 and not self.closed_by_reader:
+            self._stopped()
+        if self.written == 0 and not self.closed_by_reader:
+            raise MediaError(f"no frame came for {self._where}", subject=self._output)
+
+    def _stopped(self) -> None:
+        """The encoder ended early: because its reader did, which is no failure, or for a reason."""
+        self._process.wait()
+        said = _lines(self._messages)
+        if self._output == "-" and any("Broken pipe" in line for line in said):
+            self.closed_by_reader = True
+            return
+        status = self._process.returncode
+        how = f"was killed by signal {-status}" if status < 0 else f"ended with {status}"
+        reason = said[-1] if said else f"ffmpeg {how}"
+        raise MediaError(
+            f"cannot write {self._where}: {reason}",
+            f"ffmpeg began with: {said[0]}" if len(said) > 1 else "",
+            subject=self._output,
+        )
+
+
+@contextmanager
+def open_sink(
+    output: str,
+    encoding: Encoding,
+    *,
+    height: int,
+    width: int,
+    channels: int,
+    fps: Fraction,
+    comment: str | None = None,
+) -> Iterator[Sink]:
+    """A `Sink` for `output`: a file by suffix, a numbered .png pattern (from 0) or "-" for stdout.
+
+    A file appears under its name only on a clean exit, and replaces what was there: ask `claim`
+    first. Same frames, same bytes, for one ffmpeg on one machine.
+
+    Args:
+        channels: 3 for RGB, 4 for RGBA with straight alpha.
+        comment: kept in the container, where it has a place for one.
+
+    Raises:
+        UsageError: the format cannot hold this; see `encoding.check`.
+        MediaError: ffmpeg or the file system refuses; says why.
+    """
+    if channels not in (3, 4):
+        raise ValueError(f"expected 3 or 4 channels, got {channels}")
+    form = check(output, replace(encoding, alpha=channels == 4), height, width, fps)
+    with _destination(output, form) as name, tempfile.TemporaryFile() as messages:
+        command = [
+            *(ffmpeg(), *_QUIET),
+            *("-f", "rawvideo", "-pixel_format", "rgb24" if channels == 3 else "rgba"),
+            *("-video_size", f"{width}x{height}"),
+            *("-framerate", f"{fps.numerator}/{fps.denominator}", "-i", "pipe:0"),
+            *arguments(form, height=height, width=width, alpha=channels == 4, crf=encoding.crf),
+            *("-fflags", "+bitexact", "-flags:v", "+bitexact"),
+            *(() if comment is None else ("-metadata", f"comment={comment}")),
+            name,
+        ]
+        process = _start(command, messages, None if output == "-" else subprocess.DEVNULL)
+        try:
+            sink = Sink(
+                process,
+                messages,
+                (height, width, channels),
+                output,
+                notes(form, height, width, fps),
+            )
+            yield sink
+            sink.close()
+        finally:
+            _end(process)
+
+
+def read_video(path: str, *, alpha: bool = False) -> tuple[NDArray[np.uint8], Fraction]:
+    """All frames of a video, uint8 [N,H,W,3] RGB or with `alpha` [N,H,W,4], and its exact rate.
+
+    Where a file holds delays instead of a rate (gif), the rate is ffmpeg's guess from them.
+
+    Raises:
+        MediaError: missing or not readable as video.
+    """
+    if not Path(path).is_file():
+        raise MediaError(f"no such file: {path}", subject=path)
+    # y4m states size and rate exactly, in one line of text; everything else rounds the rate
+    head = _read(path, "-frames:v", "1", "-pix_fmt", "gray", "-f", "yuv4mpegpipe")
+    facts = {field[:1]: field[1:] for field in head.partition(b"\n")[0].decode().split()[1:]}
+    height, width, channels = int(facts["H"]), int(facts["W"]), 4 if alpha else 3
+    pixels = "rgba" if alpha else "rgb24"
+    # chroma lies level with the left luma column; at odd widths ffmpeg stretches it by a pixel, and
+    # its own default then is off by half of one at most
+    left = ":in_h_chr_pos=0" if width % 2 == 0 else ""
+    convert = f"scale=flags={SCALING}{left},format={pixels}"
+    raw = _read(path, "-vf", convert, "-f", "rawvideo")
+    frames = np.frombuffer(raw, np.uint8).reshape(-1, height, width, channels)
+    return frames, Fraction(*map(int, facts["F"].split(":")))
+
+
+def ffmpeg() -> str:
+    """The path of the ffmpeg that imageio-ffmpeg brings (or IMAGEIO_FFMPEG_EXE names)."""
+    import imageio_ffmpeg
+
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as error:
+        raise _no_ffmpeg() from error
+
+
+def _destination(output: str, form: Format) -> AbstractContextManager[str]:
+    """What ffmpeg is told to write to; made final when the context ends well."""
+    if output == "-":
+        return nullcontext("pipe:1")
+    return _sequence(output) if form.name == "png" else _file(output)
+
+
+@contextmanager
+def _file(output: str) -> Iterator[str]:
+    with replacing(output) as temporary:
+        yield f"file:{temporary}"  # the prefix, because a colon in a name would start a protocol
+
+
+@contextmanager
+def _sequence(output: str) -> Iterator[str]:
+    with replacing_sequence(output) as temporary:
+        yield f"file:{str(temporary.parent).replace('%', '%%')}/{temporary.name}"
+
+
+def _read(path: str, *how: str) -> bytes:
+    command = [ffmpeg(), *_QUIET, "-i", f"file:{path}", "-map", "0:v:0", "-fps_mode", "passthrough"]
+    with tempfile.TemporaryFile() as messages:
+        process = _start([*command, *how, "pipe:1"], messages, subprocess.PIPE)
+        try:
+            data, _ = process.communicate()
+        finally:
+            _end(process)
+        if process.returncode != 0 or not data:
+            said = _lines(messages)
+            reason = said[-1] if said else "no frames"
+            raise MediaError(f"cannot read {path} as video: {reason}", subject=path)
+        return data
+
+
+def _start(command: list[str], messages: IO[bytes], stdout: int | None) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=stdout,
+            stderr=messages,
+            bufsize=0,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise _no_ffmpeg() from error
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill it if it still runs, and reap it."""
+    if process.poll() is None:
+        process.kill()
+    if process.stdin is not None:
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+    process.wait()
+
+
+def _lines(messages: IO[bytes]) -> list[str]:
+    messages.seek(0)
+    text = messages.read().decode(errors="replace")
+    without_source = re.sub(r"^\[.*? @ 0x[0-9a-f]+\] ", "", text, flags=re.MULTILINE)
+    return [line.strip() for line in without_source.splitlines() if line.strip()]
+
+
+def _no_ffmpeg() -> MediaError:
+    return MediaError(
+        "ffmpeg is missing", "pip install imageio-ffmpeg, or set IMAGEIO_FFMPEG_EXE to one"
+    )
