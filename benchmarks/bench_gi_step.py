@@ -192,15 +192,19 @@ def child(args: argparse.Namespace) -> None:
 
 
 def run(way: str, args: argparse.Namespace) -> dict[str, Any]:
+    """Time from one process; memory from a second, whose allocator returns every freed block at
+    once, so that its peak is what was in use. Returning blocks costs time, so the first keeps the
+    default."""
     command = [sys.executable, __file__, "--child", way]
-    for name in ("latents", "frames", "dtype", "steps", "threads"):
+    for name in ("latents", "frames", "dtype", "threads"):
         command += [f"--{name}", str(getattr(args, name))]
-    # have freed blocks returned at once, so that the peak is what was in use
-    environment = {
-        **os.environ,
-        "MALLOC_MMAP_THRESHOLD_": "131072",
-        "MALLOC_TRIM_THRESHOLD_": "131072",
-    }
+    frugal = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
+    timed = _child_result([*command, "--steps", str(args.steps)], {})
+    return {**timed, "mebibytes": _child_result([*command, "--steps", "1"], frugal)["mebibytes"]}
+
+
+def _child_result(command: list[str], environment: dict[str, str]) -> dict[str, Any]:
+    environment = {**os.environ, **environment}
     out = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     result: dict[str, Any] = json.loads(out.stdout.splitlines()[-1])
     return result
