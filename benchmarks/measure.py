@@ -14,3 +14,8 @@ def peak_mebibytes() -> int:
     found = re.search(r"VmHWM:\s+(\d+) kB", status)
     assert found, "no VmHWM in /proc/self/status"
     return int(found[1]) // 1024
+
+
+def forget_peak() -> None:
+    """From here on peak_mebibytes() counts anew (proc(5), clear_refs)."""
+    Path("/proc/self/clear_refs").write_text("5")

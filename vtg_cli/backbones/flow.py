@@ -92,7 +92,7 @@ def _frames(first: Picture, last: Picture, times: Sequence[float]) -> Iterator[P
     """One frame at a time; the motion is estimated when the first real in-between is due."""
     between: Callable[[float], Picture] | None = None
     same = np.array_equal(first, last)
-    # a pair is always looked at in the same order, so the way back shows the frames of the way there
+    # always looked at in the same order: the way back shows the frames of the way there
     turned = last.tobytes() < first.tobytes()
     for t in times:
         if same or t == 0:

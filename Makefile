@@ -1,0 +1,61 @@
+# `make demo` and `make test` set themselves up: a virtual environment in .venv, installed once and again only when
+# pyproject.toml changes. `make PYTHON=python3.12 test` chooses the interpreter (3.10 or newer) for a new environment.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types tests docs examples bench clean
+
+help:
+	@echo "make demo       render the example pair to out/demo.mp4 with the embedded engine"
+	@echo "make test       lint, types and tests: all that has to pass"
+	@echo "make lint|types|tests   one of the three"
+	@echo "make docs       write docs/cli.md again from the commands' help"
+	@echo "make examples   paint examples/*.jpg again and the README's picture"
+	@echo "make bench      run the benchmarks; each ends with one JSON line"
+	@echo "make clean      remove what the other targets made, .venv included"
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+	  || { echo "vtg needs Python 3.10 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: $(INSTALLED)
+	@mkdir -p out
+	$(BIN)/vtg interpolate examples/lake_a.jpg examples/lake_b.jpg --model flow --overwrite -o out/demo.mp4 --sheet out/demo.png
+	@echo "video:         $(CURDIR)/out/demo.mp4"
+	@echo "contact sheet: $(CURDIR)/out/demo.png"
+
+test: lint types tests
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/typos
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+tests: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+docs: $(INSTALLED)
+	$(BIN)/python scripts/gen_cli_docs.py
+
+examples: $(INSTALLED)
+	$(BIN)/python scripts/make_examples.py
+	@mkdir -p out
+	$(BIN)/vtg interpolate examples/lake_a.jpg examples/lake_b.jpg --model flow --frames 9 --width 400 --overwrite -o out/readme.mkv --sheet out/readme.png
+	$(BIN)/python -c "from PIL import Image; Image.open('out/readme.png').save('docs/images/demo.jpg', quality=90)"
+
+bench: $(INSTALLED)
+	@for script in benchmarks/bench_*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,172 @@
+"""vtg run: the report beside a clip makes the clip again, or says why it cannot."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vtg_cli.cli import main
+from vtg_cli.media.image import read_image
+from vtg_cli.media.video import read_video
+
+TINY = Path(__file__).parents[1] / "data" / "parity"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with two pictures to stand in; no weights on the machine."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    for name, shift in (("a.png", 0), ("b.png", 11)):
+        y, x = np.mgrid[:32, :48]
+        waves = [np.sin((x + shift) / 6) + np.cos((y - shift) / (4 + c)) for c in range(3)]
+        Image.fromarray((np.stack(waves, -1) * 60 + 128).astype(np.uint8)).save(name)
+    return folder
+
+
+def vtg(*arguments: str) -> int:
+    return main([*arguments, "-q"])
+
+
+def changed(**fields: Any) -> None:
+    """The report clip.json with other values at its top."""
+    report = json.loads(Path("clip.json").read_text(encoding="utf-8"))
+    Path("clip.json").write_text(json.dumps({**report, **fields}), encoding="utf-8")
+
+
+MADE = ("interpolate", "a.png", "b.png", "-o", "clip.mkv", "--frames", "7", "--ease", "ease-in")
+
+
+def test_the_same_frames_again_bit_for_bit() -> None:
+    assert vtg(*MADE, "--fit", "pad", "--height", "40", "--width", "40") == 0
+    assert vtg("run", "clip.json", "-o", "again.mkv") == 0
+    first, again = read_video("clip.mkv"), read_video("again.mkv")
+    assert first[0].shape == (7, 40, 40, 3)
+    assert np.array_equal(first[0], again[0]) and first[1] == again[1]
+    one, two = (json.loads(Path(name).read_text()) for name in ("clip.json", "again.json"))
+    told = {"seconds", "job", "model"}  # times, the output's name, and that the model was asked for
+    assert {k: v for k, v in one.items() if k not in told} == {
+        k: v for k, v in two.items() if k not in told
+    }
+    assert one["job"] | {"output": "again.mkv"} == two["job"]
+
+
+def test_a_diffusion_clip_comes_again_as_well() -> None:
+    """Method, steps, seed, precision and reverse-motion weights all come from the report."""
+    weights = ["--reverse", str(TINY / "tiny_svd_reverse")]
+    weights += ["--reverse-base", str(TINY / "tiny_svd_base14")]
+    sampling = ["--steps", "2", "--renoise", "1", "--seed", "5", "--guidance", "1:2"]
+    size = ["--width", "24", "--height", "16", "--device", "cpu"]
+    model = ["--model", str(TINY / "tiny_svd"), *weights, *sampling, *size]
+    assert vtg("interpolate", "a.png", "b.png", "-o", "clip.mkv", *model) == 0
+    report = json.loads(Path("clip.json").read_text())
+    assert report["job"]["sampling"]["method"] == "gi"
+    assert report["job"]["dtype"] == "fp32"
+    assert vtg("run", "clip.json", "-o", "again.mkv") == 0
+    first, again = read_video("clip.mkv")[0], read_video("again.mkv")[0]
+    assert first.shape == (6, 16, 24, 3)
+    assert np.array_equal(first, again)
+
+
+def test_a_sequence_comes_again_file_for_file(tmp_path: Path) -> None:
+    assert vtg("interpolate", "a.png", "b.png", "-o", "out/%03d.png", "--frames", "4") == 0
+    assert vtg("run", "out.json", "-o", "again/%03d.png") == 0
+    for i in range(4):
+        assert np.array_equal(read_image(f"out/{i:03}.png"), read_image(f"again/{i:03}.png"))
+
+
+def test_clip_pictures_and_report_may_move_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert vtg(*MADE) == 0
+    first, _ = read_video("clip.mkv")
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    monkeypatch.chdir(tmp_path)
+    assert vtg("run", "there/clip.json", "-o", "again.mkv") == 0
+    assert np.array_equal(first, read_video("again.mkv")[0])
+
+
+def test_without_o_the_clip_itself_is_made_again(capfd: pytest.CaptureFixture[str]) -> None:
+    assert vtg(*MADE) == 0
+    assert vtg("run", "clip.json") == 2
+    assert "clip.mkv exists" in capfd.readouterr().err
+    first, _ = read_video("clip.mkv")
+    assert vtg("run", "clip.json", "--overwrite") == 0
+    assert np.array_equal(first, read_video("clip.mkv")[0])
+    assert vtg("run", "clip.json", "--skip-existing") == 0
+
+
+def test_another_suffix_is_another_encoding_of_the_same_clip() -> None:
+    assert vtg("interpolate", "a.png", "b.png", "-o", "c.mp4", "--frames=5", "--crf=30") == 0
+    assert vtg("run", "c.json", "-o", "c2.mkv") == 0
+    clip, _ = read_video("c2.mkv")
+    assert np.array_equal(clip[0], read_image("a.png")) and len(clip) == 5
+
+
+def test_a_keyframe_that_changed_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    assert vtg(*MADE) == 0
+    Image.fromarray(255 - read_image("b.png")).save("b.png")
+    assert vtg("run", "clip.json", "-o", "again.mkv") == 7
+    assert "b.png has changed since clip.json was written" in capfd.readouterr().err
+    Path("b.png").unlink()
+    assert vtg("run", "clip.json", "-o", "again.mkv") == 7
+    assert "no such file: b.png" in capfd.readouterr().err
+    assert not Path("again.mkv").exists()
+
+
+def test_weights_that_changed_are_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    assert vtg(*MADE) == 0
+    changed(weights={"model": {"unet/x.safetensors": "0" * 64}})
+    assert vtg("run", "clip.json", "-o", "again.mkv") == 5
+    assert "the model weights are not those clip.json was made with" in capfd.readouterr().err
+
+
+def test_another_version_is_said_and_goes_on(capfd: pytest.CaptureFixture[str]) -> None:
+    assert vtg(*MADE) == 0
+    versions = json.loads(Path("clip.json").read_text())["versions"]
+    changed(versions={**versions, "numpy": "1.0"})
+    assert main(["run", "clip.json", "-o", "again.mkv"]) == 0
+    err = capfd.readouterr().err
+    assert "made with numpy 1.0, this is" in err
+    assert len(err.splitlines()) == 1  # the model was decided then: no line about it now
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "said"),
+    [
+        (None, 7, "there is no file clip.json"),
+        ("not json", 2, "clip.json is not a report of vtg"),
+        ("[]", 2, "clip.json is not a report of vtg"),
+        ('{"schema": "other"}', 2, "clip.json is not a report of vtg"),
+        ('{"schema": "vtg-sidecar", "version": 99}', 2, "a report of version 99"),
+        ('{"schema": "vtg-sidecar", "version": 1}', 2, "clip.json is not a report of vtg"),
+        (
+            '{"schema": "vtg-sidecar", "version": 1, "job": {"kind": "interpolate"}}',
+            2,
+            "clip.json: job.keyframes is missing",
+        ),
+    ],
+)
+def test_what_is_no_report_is_refused(
+    content: str | None, code: int, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        Path("clip.json").write_text(content)
+    assert vtg("run", "clip.json") == code
+    assert said in capfd.readouterr().err
+
+
+def test_a_dry_run_of_a_report_tells_its_plan(capfd: pytest.CaptureFixture[str]) -> None:
+    assert vtg(*MADE) == 0
+    capfd.readouterr()
+    assert vtg("run", "clip.json", "-o", "again.mkv", "--dry-run") == 0
+    assert "again.mkv: 7 frames at 24 a second" in capfd.readouterr().out
+    assert not Path("again.mkv").exists()

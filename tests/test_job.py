@@ -1,0 +1,205 @@
+"""A job survives JSON; a value that cannot be is refused by its option's or its field's name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+from fractions import Fraction
+from typing import Any, get_args
+
+import pytest
+
+from vtg_cli.errors import UsageError
+from vtg_cli.job import Interpolate, from_json, to_json, validated
+from vtg_cli.literals import Fusion, Method, Solver, Stream
+from vtg_cli.media.encoding import Encoding
+from vtg_cli.media.formats import STREAMS
+from vtg_cli.sampling.settings import DEFAULTS, FUSIONS, SOLVER_CALLS, Sampling
+
+PLAIN = Interpolate(keyframes=("a.png", "b.png"))
+FULL = Interpolate(
+    keyframes=("a.png", "ü b.png", "c.png"),
+    output="clip.mp4",
+    frames=(16, 24),
+    duration=Fraction(13, 8),
+    fps=Fraction(24000, 1001),
+    loop=True,
+    ease="cubic-bezier(0.1,-0.5,0.9,1.5)",
+    model="svd-xt",
+    reverse="delta.safetensors",
+    reverse_base="svd",
+    sampling=Sampling(
+        method="gi",
+        steps=30,
+        solver="heun",
+        guidance=(1.0, 2.5),
+        fusion="linear",
+        renoise=3,
+        renoise_until=0.25,
+        motion_bucket=60,
+        noise_aug=0.1,
+        seed=2**63 - 1,
+    ),
+    width=640,
+    height=360,
+    fit="pad",
+    background="#102030",
+    endpoints="blend",
+    decode_chunk=4,
+    device="cuda:1",
+    dtype="bf16",
+    encoding=Encoding(crf=20, alpha=False, overwrite=True, sidecar=False, metadata=False),
+)
+
+
+def through_json(job: Interpolate) -> Interpolate:
+    return from_json(json.loads(json.dumps(to_json(job))))
+
+
+@pytest.mark.parametrize("job", [PLAIN, FULL], ids=["plain", "full"])
+def test_a_job_comes_back_from_json_as_it_was(job: Interpolate) -> None:
+    assert through_json(job) == job
+
+
+def test_the_full_job_differs_from_the_plain_one_in_every_field() -> None:
+    """So that the round trip above has seen each field with a value of its own."""
+    for job, other in ((FULL, PLAIN), (FULL.sampling, PLAIN.sampling)):
+        same = [f.name for f in fields(job) if getattr(job, f.name) == getattr(other, f.name)]
+        assert same == []
+
+
+def test_fractions_travel_as_text_and_the_kind_comes_first() -> None:
+    document = to_json(FULL)
+    assert next(iter(document)) == "kind"
+    assert (document["kind"], document["fps"], document["duration"]) == (
+        "interpolate",
+        "24000/1001",
+        "13/8",
+    )
+
+
+def changed(path: str, value: object) -> dict[str, Any]:
+    document = json.loads(json.dumps(to_json(FULL)))
+    *parents, name = path.split(".")
+    place = document
+    for parent in parents:
+        place = place[parent]
+    place[name] = value
+    return document
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("frmaes", 3, "job.frmaes is not a field"),
+        ("sampling.stepz", 3, "job.sampling.stepz is not a field"),
+        ("kind", "morph", "job.kind 'morph' is not known"),
+        ("keyframes", "a.png", "job.keyframes should be a list"),
+        ("keyframes", ["a.png", 3], r"job.keyframes\[1\] should be text"),
+        ("loop", 1, "job.loop should be true or false"),
+        ("width", True, "job.width should be a whole number"),
+        ("width", 3.5, "job.width should be a whole number"),
+        ("fps", 24, "job.fps should be a fraction"),
+        ("fps", "24/0", "job.fps should be a fraction"),
+        ("fps", "2.5", "job.fps should be a fraction"),
+        ("fit", "zoom", "job.fit should be crop or pad or stretch"),
+        ("fit", ["crop"], "job.fit should be crop or pad or stretch"),
+        ("sampling", None, "job.sampling should be an object"),
+        ("sampling.guidance", [1.0], "job.sampling.guidance should be a list of 2"),
+        ("sampling.noise_aug", "much", "job.sampling.noise_aug should be a number"),
+        ("encoding.crf", "20", "job.encoding.crf should be a whole number"),
+    ],
+)
+def test_a_field_that_is_off_is_named(path: str, value: object, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        from_json(changed(path, value))
+
+
+@pytest.mark.parametrize("path", ["ease", "sampling.seed", "encoding.sidecar"])
+def test_a_missing_field_is_named(path: str) -> None:
+    document = changed(path, None)
+    place = document
+    *parents, name = path.split(".")
+    for parent in parents:
+        place = place[parent]
+    del place[name]
+    with pytest.raises(UsageError, match=f"job.{path} is missing"):
+        from_json(document)
+
+
+@pytest.mark.parametrize("document", [None, [], "job", 3, {}])
+def test_what_is_no_job_at_all_is_refused(document: object) -> None:
+    with pytest.raises(UsageError, match="job"):
+        from_json(document)
+
+
+@pytest.mark.parametrize(
+    ("change", "option"),
+    [
+        ({"keyframes": ("a.png",)}, "keyframes"),
+        ({"keyframes": ("a.png",), "loop": True}, "keyframes"),
+        ({"frames": (1,)}, "--frames"),
+        ({"frames": (200_000,)}, "--frames"),
+        ({"fps": Fraction(0)}, "--fps"),
+        ({"fps": Fraction(1001)}, "--fps"),
+        ({"duration": Fraction(-1)}, "--duration"),
+        ({"ease": "fast"}, "--ease"),
+        ({"width": 0}, "--width"),
+        ({"height": 20_000}, "--height"),
+        ({"fit": "zoom"}, "--fit"),
+        ({"endpoints": "exactly"}, "--endpoints"),
+        ({"dtype": "fp8"}, "--dtype"),
+        ({"device": "gpu"}, "--device"),
+        ({"device": "cuda:x"}, "--device"),
+        ({"decode_chunk": 0}, "--decode-chunk"),
+        ({"background": "whitish"}, "--background"),
+        ({"background": "#12"}, "--background"),
+        ({"reverse_base": "svd"}, "--reverse-base"),
+        ({"encoding": Encoding(overwrite=True, skip_existing=True)}, "--overwrite"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_by_its_option(
+    change: dict[str, Any], option: str
+) -> None:
+    with pytest.raises(UsageError) as refusal:
+        validated(replace(PLAIN, **change))
+    assert refusal.value.subject == option
+    assert refusal.value.hint
+
+
+@pytest.mark.parametrize(
+    ("change", "option"),
+    [
+        ({"method": "tvg"}, "--method"),
+        ({"solver": "euller"}, "--solver"),
+        ({"fusion": "max"}, "--fusion"),
+        ({"steps": 0}, "--steps"),
+        ({"renoise": -1}, "--renoise"),
+        ({"renoise_until": 1.5}, "--renoise-until"),
+        ({"motion_bucket": 256}, "--motion-bucket"),
+        ({"noise_aug": float("nan")}, "--noise-aug"),
+        ({"guidance": (1.0, float("inf"))}, "--guidance"),
+        ({"seed": -1}, "--seed"),
+        ({"seed": 2**63}, "--seed"),
+    ],
+)
+def test_a_sampling_choice_that_cannot_be_is_refused_by_its_option(
+    change: dict[str, Any], option: str
+) -> None:
+    with pytest.raises(UsageError) as refusal:
+        validated(replace(PLAIN, sampling=replace(Sampling(), **change)))
+    assert refusal.value.subject == option
+
+
+def test_the_words_of_options_are_those_the_code_knows() -> None:
+    """Help and checks read literals; what runs reads tables. They must not drift apart."""
+    assert set(get_args(Method)) == set(DEFAULTS)
+    assert set(get_args(Solver)) == set(SOLVER_CALLS)
+    assert set(get_args(Fusion)) == set(FUSIONS)
+    assert set(get_args(Stream)) == set(STREAMS)
+
+
+def test_a_near_miss_is_guessed() -> None:
+    with pytest.raises(UsageError) as refusal:
+        validated(replace(PLAIN, sampling=Sampling(solver="euller")))
+    assert "did you mean euler?" in refusal.value.hint

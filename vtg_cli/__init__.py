@@ -1,0 +1,50 @@
+"""vtg: keyframes in, video out.
+
+Names are imported when they are first asked for, so that `import vtg_cli` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vtg_cli.api import Options, interpolate
+    from vtg_cli.conditioning.keyframes import Keyframes
+    from vtg_cli.errors import VtgError
+    from vtg_cli.job import Interpolate
+    from vtg_cli.sampling.settings import Sampling
+    from vtg_cli.tasks import Rendering
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Interpolate",
+    "Keyframes",
+    "Options",
+    "Rendering",
+    "Sampling",
+    "VtgError",
+    "__version__",
+    "interpolate",
+]
+
+_HOMES = {
+    "Interpolate": "vtg_cli.job",
+    "Keyframes": "vtg_cli.conditioning.keyframes",
+    "Options": "vtg_cli.api",
+    "Rendering": "vtg_cli.tasks",
+    "Sampling": "vtg_cli.sampling.settings",
+    "VtgError": "vtg_cli.errors",
+    "interpolate": "vtg_cli.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

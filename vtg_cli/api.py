@@ -1,0 +1,160 @@
+"""The same in Python: `interpolate`, and the flat options that it and the command line share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import fields
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vtg_cli import tasks
+from vtg_cli.errors import UsageError
+from vtg_cli.job import Interpolate
+from vtg_cli.literals import Dtype, Endpoints, Fit, Fusion, Method, Solver, Stream
+from vtg_cli.media.encoding import Encoding
+from vtg_cli.media.image import read_image
+from vtg_cli.plan import claimed
+from vtg_cli.sampling.settings import Sampling
+from vtg_cli.stills import Frame
+from vtg_cli.tasks import Cancel, Progress, Rendering
+from vtg_cli.timing import parse_duration, parse_fps, parse_frames
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from typing_extensions import Unpack
+
+    Picture = str | os.PathLike[str] | Image | NDArray[np.uint8]
+
+
+class Options(TypedDict, total=False):
+    """Everything `interpolate` can be told; the names, values and defaults are the command line's.
+
+    Where a rate or a time is a float, the shortest decimal that denotes it is meant.
+    """
+
+    output: str | os.PathLike[str] | None
+    frames: int | Sequence[int] | str | None
+    duration: Fraction | float | str | None
+    fps: Fraction | float | str | None
+    loop: bool
+    ease: str
+    model: str
+    reverse: str | None
+    reverse_base: str | None
+    method: Method | None
+    steps: int | None
+    solver: Solver
+    guidance: tuple[float, float] | str | None
+    fusion: Fusion
+    renoise: int | None
+    renoise_until: float | None
+    motion_bucket: int
+    noise_aug: float
+    seed: int
+    width: int | None
+    height: int | None
+    fit: Fit
+    background: str
+    endpoints: Endpoints
+    decode_chunk: int | None
+    device: str
+    dtype: Dtype
+    format: Stream | None
+    crf: int | None
+    alpha: bool | None
+    overwrite: bool
+    skip_existing: bool
+    sidecar: bool
+    metadata: bool
+
+
+def interpolate(
+    *keyframes: Picture,
+    on_progress: Progress | None = None,
+    cancel: Cancel | None = None,
+    **options: Unpack[Options],
+) -> Rendering:
+    """The frames between two or more keyframes: files, PIL images or uint8 arrays [H, W, 3 or 4].
+
+        for frame in interpolate("a.png", "b.png", frames=16):   # uint8 [H, W, 3], drawn as taken
+            ...
+        interpolate("a.png", "b.png", output="clip.mp4")         # drawn and written now
+
+    on_progress: told (share done in [0, 1], phase). cancel: asked between steps; True stops it.
+
+    Without `output` nothing is written; `Rendering.save` can do it later. Bad input raises a
+    VtgError at once: UsageError, MediaError or WeightsError.
+    """
+    names = [_name(picture, number) for number, picture in enumerate(keyframes, start=1)]
+    job = job_of(names, options)
+    files = all(isinstance(picture, str | os.PathLike) for picture in keyframes)
+    pictures = None if files else [_pixels(picture) for picture in keyframes]
+    rendering = tasks.run(job, progress=on_progress, cancel=cancel, keyframes=pictures)
+    if job.output is not None and claimed(job.output, job.encoding):
+        rendering.save()
+    return rendering
+
+
+def job_of(keyframes: Sequence[str], options: Options) -> Interpolate:
+    """The job of flat options. UsageError for a text that cannot be read, TypeError for a name."""
+    given = dict[str, Any](options)
+    for name in given:
+        if name not in Options.__annotations__:
+            raise TypeError(f"interpolate() has no option {name!r}")
+    if isinstance(frames := given.get("frames"), str):
+        given["frames"] = parse_frames(frames)
+    elif frames is not None:
+        given["frames"] = (frames,) if isinstance(frames, int) else tuple(frames)
+    for name, parse in (("duration", parse_duration), ("fps", parse_fps)):
+        if given.get(name) is not None:
+            given[name] = parse(str(given[name]))
+    if isinstance(guidance := given.get("guidance"), str):
+        given["guidance"] = parse_guidance(guidance)
+    if given.get("output") is not None:
+        given["output"] = os.fspath(given["output"])
+    sampling = Sampling(**_taken(given, Sampling))
+    encoding = Encoding(**_taken(given, Encoding))
+    return Interpolate(
+        keyframes=tuple(keyframes),
+        sampling=sampling,
+        encoding=encoding,
+        **_taken(given, Interpolate),
+    )
+
+
+def parse_guidance(text: str) -> tuple[float, float]:
+    """Guidance at the near and the far end, from "1:3"; one number stands for both. UsageError."""
+    parts = text.split(":") if ":" in text else [text, text]
+    try:
+        low, high = map(float, parts)
+    except ValueError:
+        raise UsageError(
+            f"--guidance {text} is not a range",
+            "write two numbers such as 1:3, or one for all frames",
+            subject="--guidance",
+        ) from None
+    return low, high
+
+
+def _taken(given: dict[str, Any], made: type[Any]) -> dict[str, Any]:
+    return {f.name: given[f.name] for f in fields(made) if f.name in given}
+
+
+def _name(picture: Picture, number: int) -> str:
+    return os.fspath(picture) if isinstance(picture, str | os.PathLike) else f"picture {number}"
+
+
+def _pixels(picture: Picture) -> Frame:
+    """A picture of any kind as uint8 [H, W, 3 or 4]; what is no uint8 array is told later."""
+    from PIL import Image, ImageOps
+
+    if isinstance(picture, str | os.PathLike):
+        return read_image(picture, keep_alpha=True)
+    if isinstance(picture, Image.Image):
+        upright = ImageOps.exif_transpose(picture)
+        return np.array(upright.convert("RGBA" if upright.has_transparency_data else "RGB"))
+    return np.asarray(picture)

@@ -1,0 +1,120 @@
+"""The command line: assembles the commands, turns every ending into an exit code."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated, NoReturn, cast
+
+import typer
+from typer.core import TyperGroup
+
+from vtg_cli import __version__
+from vtg_cli.cli import create, models
+from vtg_cli.cli.console import fail, result, say
+from vtg_cli.errors import Interrupted, MediaError, MemoryLadderError, UsageError, VtgError
+
+INTERRUPTED, TERMINATED = Interrupted.exit_code, 128 + signal.SIGTERM
+# click's ClickException, which typer carries at a place that depends on its version
+_CommandLineError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
+
+app = typer.Typer(
+    name="vtg",
+    help="Keyframes in, video out: vtg interpolate first.png last.png -o clip.mp4",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(create.interpolate)
+app.command()(create.run)
+app.add_typer(models.app, name="models", no_args_is_help=False)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        result(f"vtg {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    ctx: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    if ctx.invoked_subcommand is None:
+        result(ctx.get_help())
+
+
+class _Terminated(BaseException):
+    """A signal to end, raised where the program stands, so that every `with` cleans up."""
+
+
+@contextmanager
+def _ending_cleanly() -> Iterator[None]:
+    """Within it, being told to end or losing the terminal raises _Terminated."""
+
+    def end(signum: int, frame: FrameType | None) -> NoReturn:
+        raise _Terminated
+
+    numbers = {signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        if before[number] is not signal.SIG_IGN:  # nohup asks for that
+            signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, before[number])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line (default: the process's own); returns the exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    command = typer.main.get_command(app)
+    assert isinstance(command, TyperGroup)
+    command.rich_markup_mode = None  # a plain list of commands: rich would double the start-up time
+    try:
+        with _ending_cleanly():
+            code = command.main(arguments, prog_name="vtg", standalone_mode=False)
+    except _Terminated:
+        say("terminated")
+        return TERMINATED
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except Exception as error:
+        if "--debug" in arguments:
+            import traceback
+
+            traceback.print_exc()
+        return fail(_explained(error))
+    if code == INTERRUPTED:
+        say("interrupted")
+    return code if isinstance(code, int) else 0
+
+
+def _explained(error: Exception) -> VtgError:
+    """Any failure as one of ours."""
+    if isinstance(error, VtgError):
+        return error
+    if isinstance(error, _CommandLineError):
+        path = error.ctx.command_path if error.ctx else "vtg"
+        message = error.format_message().replace("Value error, ", "")
+        return UsageError(message[:1].lower() + message[1:].rstrip("."), f"see {path} --help")
+    if isinstance(error, MemoryError):
+        return MemoryLadderError("out of memory", "ask for a smaller size or fewer frames")
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return MediaError("the disk is full", "nothing was left half-written")
+    said = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+    return VtgError(
+        f"unexpected failure: {said}",
+        "run it again with --debug to see where; it is a bug in vtg",
+    )

@@ -1,0 +1,52 @@
+"""What the command line says and where: results on stdout, everything for people on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from vtg_cli.errors import VtgError
+
+Progress = Callable[[float, str], None]
+
+
+def result(text: str) -> None:
+    """One line of result on stdout; a reader that has gone away is no failure."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Python flushes stdout once more when it ends: give it a place that takes everything.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def say(text: str) -> None:
+    """One line for people on stderr."""
+    print(f"vtg: {text}", file=sys.stderr, flush=True)
+
+
+def fail(error: VtgError) -> int:
+    """Says what went wrong and what to do about it; returns the exit code."""
+    say(error.message)
+    if error.hint:
+        print(f"     {error.hint}", file=sys.stderr, flush=True)
+    return error.exit_code
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[Progress | None]:
+    """A bar with the time left, drawn only where a person watches; None elsewhere."""
+    if quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Bars(
+        *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
+    ) as bars:
+        bar = bars.add_task("starting", total=1.0)
+        yield lambda share, phase: bars.update(bar, completed=share, description=phase)

@@ -1,0 +1,250 @@
+"""vtg interpolate and vtg run: arguments to a job, a plan, and the clip."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from vtg_cli.cli import options as o
+from vtg_cli.cli.console import progress, result, say
+from vtg_cli.errors import MediaError, UsageError
+
+if TYPE_CHECKING:
+    from vtg_cli.api import Options
+    from vtg_cli.job import Interpolate
+    from vtg_cli.plan import Plan
+
+
+def interpolate(
+    ctx: typer.Context,
+    keyframes: o.KeyframeFiles,
+    output: o.Output,
+    frames: o.Frames = None,
+    duration: o.Duration = None,
+    fps: o.Fps = None,
+    loop: o.Loop = False,
+    ease: o.Ease = "linear",
+    model: o.Model = "auto",
+    method: o.MethodName = None,
+    reverse: o.Reverse = None,
+    reverse_base: o.ReverseBase = None,
+    steps: o.Steps = None,
+    solver: o.SolverName = "euler",
+    guidance: o.Guidance = None,
+    fusion: o.FusionName = "mean",
+    renoise: o.Renoise = None,
+    renoise_until: o.RenoiseUntil = None,
+    motion_bucket: o.MotionBucket = 127,
+    noise_aug: o.NoiseAug = 0.02,
+    seed: o.Seed = 0,
+    width: o.Width = None,
+    height: o.Height = None,
+    fit: o.FitHow = "crop",
+    background: o.Background = "white",
+    alpha: o.Alpha = None,
+    endpoints: o.EndpointsHow = "exact",
+    format: o.StreamFormat = None,
+    crf: o.Crf = None,
+    overwrite: o.Overwrite = False,
+    skip_existing: o.SkipExisting = False,
+    no_sidecar: o.NoSidecar = False,
+    no_metadata: o.NoMetadata = False,
+    sheet: o.Sheet = None,
+    as_json: o.Json = False,
+    dry_run: o.DryRun = False,
+    quiet: o.Quiet = False,
+    decode_chunk: o.DecodeChunk = None,
+    device: o.Device = "auto",
+    dtype: o.DtypeName = "auto",
+    debug: o.Debug = False,
+) -> None:
+    """Draw the frames between pictures and write them as a video.
+
+    vtg interpolate first.png last.png -o clip.mp4
+
+    Each picture appears once and unchanged; --dry-run tells at which frame.
+
+    No model has to be fetched: one called flow is embedded.
+    """
+    from vtg_cli.api import job_of
+    from vtg_cli.plan import plan, refuse_unused
+
+    chosen: Options = {
+        "output": output,
+        "frames": frames,
+        "duration": duration,
+        "fps": fps,
+        "loop": loop,
+        "ease": ease,
+        "model": model,
+        "method": method,
+        "reverse": reverse,
+        "reverse_base": reverse_base,
+        "steps": steps,
+        "solver": solver,
+        "guidance": guidance,
+        "fusion": fusion,
+        "renoise": renoise,
+        "renoise_until": renoise_until,
+        "motion_bucket": motion_bucket,
+        "noise_aug": noise_aug,
+        "seed": seed,
+        "width": width,
+        "height": height,
+        "fit": fit,
+        "background": background,
+        "endpoints": endpoints,
+        "decode_chunk": decode_chunk,
+        "device": device,
+        "dtype": dtype,
+        "format": format,
+        "crf": crf,
+        "alpha": alpha,
+        "overwrite": overwrite,
+        "skip_existing": skip_existing,
+        "sidecar": not no_sidecar,
+        "metadata": not no_metadata,
+    }
+    job = job_of(keyframes, chosen)
+    if not _goes_ahead(job, sheet, as_json=as_json, dry_run=dry_run, quiet=quiet):
+        return
+    made = plan(job)
+    refuse_unused(made.model, [name for name in ctx.params if _is_given(ctx, name)])
+    _carry_out(made, sheet, as_json=as_json, dry_run=dry_run, quiet=quiet)
+
+
+def run(
+    sidecar: o.SidecarFile,
+    output: o.OtherOutput = None,
+    format: o.StreamFormat = None,
+    overwrite: o.Overwrite = False,
+    skip_existing: o.SkipExisting = False,
+    sheet: o.Sheet = None,
+    as_json: o.Json = False,
+    dry_run: o.DryRun = False,
+    quiet: o.Quiet = False,
+    debug: o.Debug = False,
+) -> None:
+    """Make a clip again from the .json beside it: the same frames, from the same pictures.
+
+    vtg run clip.json -o again.mp4
+    """
+    from vtg_cli import sidecar as sidecars
+    from vtg_cli.plan import plan
+
+    recorded = sidecars.read(Path(sidecar))
+    old = recorded.job
+    target = output or old.output
+    if target is None:
+        raise UsageError(f"{sidecar} names no output", "name one with -o", subject="--output")
+    same_kind = old.output is not None and Path(target).suffix == Path(old.output).suffix
+    choices = replace(
+        old.encoding,
+        format=format,
+        crf=old.encoding.crf if same_kind else None,
+        overwrite=overwrite,
+        skip_existing=skip_existing,
+    )
+    job = replace(old, output=target, encoding=choices)
+    if not _goes_ahead(job, sheet, as_json=as_json, dry_run=dry_run, quiet=quiet):
+        return
+    made = plan(job)
+    differences = sidecars.compare(recorded, made)
+    made = replace(made, notes=(*made.notes, *differences))
+    _carry_out(made, sheet, as_json=as_json, dry_run=dry_run, quiet=quiet)
+
+
+def _is_given(ctx: typer.Context, name: str) -> bool:
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _goes_ahead(
+    job: Interpolate, sheet: str | None, *, as_json: bool, dry_run: bool, quiet: bool
+) -> bool:
+    """Whether there is something to do; UsageError for what the terminal or the files forbid."""
+    from vtg_cli.plan import claimed
+
+    assert job.output is not None
+    if job.output == "-" and as_json:
+        raise UsageError(
+            "--json and -o - both want stdout", "leave one of them out", subject="--json"
+        )
+    if job.output == "-" and sys.stdout.isatty() and not dry_run:
+        raise UsageError(
+            "-o - would pour video into the terminal",
+            "pipe it on, as in: vtg interpolate a.png b.png -o - --format y4m | ffplay -",
+            subject="--output",
+        )
+    if sheet is not None:
+        _check_sheet(sheet, job)
+    if claimed(job.output, job.encoding, job.keyframes):
+        return True
+    if not quiet:
+        say(f"{job.output} exists and is left as it is")
+    result(json.dumps({"output": job.output, "skipped": True}) if as_json else job.output)
+    return False
+
+
+def _check_sheet(sheet: str, job: Interpolate) -> None:
+    if Path(sheet).suffix.lower() != ".png" or "%" in sheet:
+        raise UsageError(
+            f"--sheet {sheet} is no name for one picture", "end it in .png", subject="--sheet"
+        )
+    if sheet in (job.output, *job.keyframes):
+        raise UsageError(
+            f"--sheet {sheet} is already in use", "give it a name of its own", subject="--sheet"
+        )
+    if os.path.lexists(sheet) and not job.encoding.overwrite:
+        raise UsageError(f"{sheet} exists", "--overwrite replaces it", subject="--sheet")
+    if not Path(sheet).absolute().parent.is_dir():
+        raise MediaError(f"cannot write {sheet}: there is no such folder", subject="--sheet")
+
+
+def _carry_out(made: Plan, sheet: str | None, *, as_json: bool, dry_run: bool, quiet: bool) -> None:
+    from vtg_cli import sidecar, tasks
+
+    output = made.job.output
+    assert output is not None
+    if not quiet:
+        if made.model.reason:
+            say(f"model {made.model.name}: {made.model.reason}")
+        for note in made.notes:
+            say(note)
+    if dry_run:
+        summary = "\n".join(_summary(made, sidecar.place_of(made)))
+        result(json.dumps(sidecar.outline(made), indent=2) if as_json else summary)
+        return
+    with progress(quiet=quiet) as show:
+        report = tasks.render(made, progress=show).save(sheet=sheet)
+    if output != "-":
+        result(json.dumps(report, indent=2) if as_json else output)
+
+
+def _summary(made: Plan, place: Path | None) -> Iterator[str]:
+    """The plan for people, one fact a line."""
+    from vtg_cli.timing import exact
+
+    job, schedule, (height, width, channels) = made.job, made.schedule, made.shape
+    yield (
+        f"clip      {job.output}: {schedule.total} frames at {exact(schedule.fps)} a second, "
+        f"{float(schedule.duration):.4g} s, {width}x{height}{' with alpha' * (channels == 4)}"
+    )
+    places = zip(made.stills, schedule.positions, strict=True)
+    yield "keyframes " + ", ".join(f"{still.name} at frame {at}" for still, at in places)
+    if made.model.spec is None:
+        yield f"model     {made.model.name}"
+    else:
+        yield f"model     {made.model.name} on {made.model.device} in {job.dtype}"
+        yield (
+            f"sampling  {job.sampling.method}, {job.sampling.steps} steps, seed "
+            f"{job.sampling.seed}: {made.evaluations} evaluations of the network"
+        )
+    yield f"report    {place or 'none'}"

@@ -1,0 +1,406 @@
+"""The options the commands share, each written down once: type, flags, help and panel.
+
+Help texts are for people who have never seen a diffusion model. Nothing heavy is imported here:
+completion and `--help` pass through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from vtg_cli.literals import Dtype, Endpoints, Fit, Fusion, Method, Solver, Stream
+
+TIMING, MODEL, PICTURE = "Timing", "Model", "Picture"
+SAMPLING = "Sampling (diffusion models only)"
+OUTPUT, MACHINE = "Output", "Machine"
+
+
+def model_names(incomplete: str) -> Iterator[tuple[str, str]]:
+    """Completion of --model: the names the catalogue knows, each with its summary."""
+    from vtg_cli.weights.catalog import CATALOG
+
+    known = {"auto": "the best model this machine has", "flow": "embedded, needs no weights"}
+    known |= {name: entry.summary for name, entry in CATALOG.items() if entry.kind == "model"}
+    return ((name, what) for name, what in known.items() if name.startswith(incomplete))
+
+
+def reverse_names(incomplete: str) -> Iterator[tuple[str, str]]:
+    """Completion of --reverse: the reverse-motion weights the catalogue knows."""
+    from vtg_cli.weights.catalog import CATALOG
+
+    entries = (entry for entry in CATALOG.values() if entry.kind == "reverse")
+    return ((entry.name, entry.summary) for entry in entries if entry.name.startswith(incomplete))
+
+
+def curve_names(incomplete: str) -> list[str]:
+    """Completion of --ease."""
+    from vtg_cli.timing import CURVES
+
+    return [name for name in CURVES if name.startswith(incomplete)]
+
+
+def _option(panel: str, *flags: str, help: str, **more: Any) -> Any:
+    return typer.Option(*flags, help=help, rich_help_panel=panel, **more)
+
+
+KeyframeFiles = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PICTURE...",
+        show_default=False,
+        help="The keyframes in order, two or more: png, jpg, webp, tiff, bmp, gif, avif.",
+    ),
+]
+SidecarFile = Annotated[
+    str,
+    typer.Argument(
+        metavar="SIDECAR",
+        show_default=False,
+        help="The .json file that lies beside a clip vtg made.",
+    ),
+]
+
+# ------------------------------------------------------------------------------------------ timing
+Frames = Annotated[
+    str | None,
+    _option(
+        TIMING,
+        "--frames",
+        metavar="N[,N...]",
+        help="Frames from one keyframe to the next, both included: one number for all segments "
+        "or one for each, such as 16,24,16. Default: the model's own length, 24 for flow.",
+    ),
+]
+Duration = Annotated[
+    str | None,
+    _option(
+        TIMING,
+        "--duration",
+        metavar="TIME",
+        help="Length of the whole clip: 1.5, 800ms or 00:01:30. Given without --frames it "
+        "decides their number; given with --frames it decides the frame rate.",
+    ),
+]
+Fps = Annotated[
+    str | None,
+    _option(
+        TIMING,
+        "--fps",
+        metavar="RATE",
+        help="Frames a second, exact: 24, 29.97 or 24000/1001. Default: the model's own rate, "
+        "24 for flow.",
+    ),
+]
+Loop = Annotated[
+    bool,
+    _option(
+        TIMING,
+        "--loop",
+        help="Lead back to the first keyframe, so that the clip plays in a circle; the first "
+        "frame is not repeated at the end.",
+    ),
+]
+Ease = Annotated[
+    str,
+    _option(
+        TIMING,
+        "--ease",
+        metavar="CURVE",
+        autocompletion=curve_names,
+        help="Pace within each segment: linear, ease, ease-in, ease-out, ease-in-out or "
+        "cubic-bezier(x1,y1,x2,y2), as in CSS.",
+    ),
+]
+
+# ------------------------------------------------------------------------------------------- model
+Model = Annotated[
+    str,
+    _option(
+        MODEL,
+        "--model",
+        metavar="NAME",
+        autocompletion=model_names,
+        help="What draws the frames: auto (the best model already on this machine that it can "
+        "run), flow (embedded, needs no weights), a name from 'vtg models list', a folder in "
+        "diffusers layout, or a hub id such as org/name. Nothing is ever downloaded from here.",
+    ),
+]
+Reverse = Annotated[
+    str | None,
+    _option(
+        MODEL,
+        "--reverse",
+        metavar="WEIGHTS",
+        autocompletion=reverse_names,
+        help="Reverse-motion weights for method gi: a delta file (see 'vtg models delta'), the "
+        "folder of a tuned U-Net, a catalogue name or a hub id. Default: what the catalogue "
+        "knows for the model, if it is on this machine.",
+    ),
+]
+ReverseBase = Annotated[
+    str | None,
+    _option(
+        MODEL,
+        "--reverse-base",
+        metavar="WEIGHTS",
+        help="What the tuned U-Net of --reverse was tuned from: a folder or a name.",
+    ),
+]
+MethodName = Annotated[
+    Method | None,
+    _option(
+        MODEL,
+        "--method",
+        help="How a diffusion model is led to both keyframes. gi: generative inbetweening, the "
+        "best, needs reverse-motion weights. trf: time-reversal fusion, needs none. i2v: plain "
+        "image to video from the first keyframe. Default: gi if it can be, else trf.",
+    ),
+]
+
+# ---------------------------------------------------------------------------------------- sampling
+Steps = Annotated[
+    int | None,
+    _option(
+        SAMPLING,
+        "--steps",
+        metavar="N",
+        help="Denoising steps; more take longer and get finer. Default: 25.",
+    ),
+]
+SolverName = Annotated[Solver, _option(SAMPLING, "--solver", help="How a denoising step is taken.")]
+Guidance = Annotated[
+    str | None,
+    _option(
+        SAMPLING,
+        "--guidance",
+        metavar="MIN:MAX",
+        help="How closely frames follow the keyframe, at the near and the far end. Default: 1:3.",
+    ),
+]
+FusionName = Annotated[
+    Fusion,
+    _option(
+        SAMPLING,
+        "--fusion",
+        help="How the motions from both keyframes are mixed: mean, evenly; linear, by nearness.",
+    ),
+]
+Renoise = Annotated[
+    int | None,
+    _option(
+        SAMPLING,
+        "--renoise",
+        metavar="K",
+        help="Go back and redo each early step K times, which joins both motions better. "
+        "Default: 5 for gi, 1 for trf.",
+    ),
+]
+RenoiseUntil = Annotated[
+    float | None,
+    _option(
+        SAMPLING,
+        "--renoise-until",
+        metavar="SHARE",
+        help="The share of the steps that count as early. Default: 0.5 for gi, 0.6 for trf.",
+    ),
+]
+MotionBucket = Annotated[
+    int,
+    _option(
+        SAMPLING,
+        "--motion-bucket",
+        metavar="N",
+        help="Amount of motion, 0 to 255.",
+    ),
+]
+NoiseAug = Annotated[
+    float,
+    _option(
+        SAMPLING,
+        "--noise-aug",
+        metavar="SIGMA",
+        help="Noise on the keyframe the model looks at, 0 to 1: more of it, more freedom.",
+    ),
+]
+Seed = Annotated[
+    int,
+    _option(
+        SAMPLING,
+        "--seed",
+        metavar="N",
+        help="Where chance starts: the same seed gives the same clip, another one another clip. "
+        "flow leaves nothing to chance.",
+    ),
+]
+
+# ----------------------------------------------------------------------------------------- picture
+Width = Annotated[
+    int | None,
+    _option(
+        PICTURE,
+        "--width",
+        metavar="PIXELS",
+        help="Width of the clip. Default: the first keyframe's for flow; for a diffusion model "
+        "its own area in the first keyframe's shape, a multiple of 8.",
+    ),
+]
+Height = Annotated[
+    int | None,
+    _option(
+        PICTURE,
+        "--height",
+        metavar="PIXELS",
+        help="Height of the clip. With only one of the two given, the other follows.",
+    ),
+]
+FitHow = Annotated[
+    Fit,
+    _option(
+        PICTURE,
+        "--fit",
+        help="Keyframes of another shape: crop their edges, pad them with the background, or "
+        "stretch them.",
+    ),
+]
+Background = Annotated[
+    str,
+    _option(
+        PICTURE,
+        "--background",
+        metavar="COLOUR",
+        help="Colour behind transparent keyframes and of --fit pad: a name or #rrggbb.",
+    ),
+]
+Alpha = Annotated[
+    bool | None,
+    _option(
+        PICTURE,
+        "--alpha/--no-alpha",
+        show_default=False,
+        help="Keep transparency, or lay it on the background. Default: keep it where the output "
+        "can (.mov, .mkv, .webm, .png, rawvideo, nut) and all keyframes have it.",
+    ),
+]
+EndpointsHow = Annotated[
+    Endpoints,
+    _option(
+        PICTURE,
+        "--endpoints",
+        help="exact: the keyframes themselves stand at their places, and the frames between are "
+        "colour-matched to them. blend: a short fade into them as well. model: the model's "
+        "frames as they are.",
+    ),
+]
+
+# ------------------------------------------------------------------------------------------ output
+Output = Annotated[
+    str,
+    _option(
+        OUTPUT,
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Where the clip goes; the suffix decides the format: .mp4 .mov (ProRes) .mkv "
+        "(lossless) .webm .gif .webp, or numbered pictures as in out/%04d.png. - is stdout.",
+    ),
+]
+OtherOutput = Annotated[
+    str | None,
+    _option(
+        OUTPUT,
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Where the clip goes. Default: where the sidecar says.",
+    ),
+]
+StreamFormat = Annotated[
+    Stream | None,
+    _option(OUTPUT, "--format", help="What is written to stdout with -o -."),
+]
+Crf = Annotated[
+    int | None,
+    _option(
+        OUTPUT,
+        "--crf",
+        metavar="N",
+        help="Quality of .mp4 and .webm: lower is better and larger. Default: 16 and 20.",
+    ),
+]
+Overwrite = Annotated[bool, _option(OUTPUT, "--overwrite", help="Replace the output if it exists.")]
+SkipExisting = Annotated[
+    bool,
+    _option(OUTPUT, "--skip-existing", help="Do nothing, successfully, if the output exists."),
+]
+NoSidecar = Annotated[
+    bool,
+    _option(
+        OUTPUT,
+        "--no-sidecar",
+        help="Do not write the .json beside the clip, which 'vtg run' can make it again from.",
+    ),
+]
+NoMetadata = Annotated[
+    bool,
+    _option(
+        OUTPUT,
+        "--no-metadata",
+        help="Leave no trace of how the clip was made: neither the sidecar nor the tag in it.",
+    ),
+]
+Sheet = Annotated[
+    str | None,
+    _option(
+        OUTPUT,
+        "--sheet",
+        metavar="FILE.png",
+        help="Also write a contact sheet: frames of the clip side by side in one picture.",
+    ),
+]
+Json = Annotated[
+    bool,
+    _option(OUTPUT, "--json", help="Print the whole report on stdout instead of the file's name."),
+]
+DryRun = Annotated[
+    bool,
+    _option(OUTPUT, "--dry-run", help="Print what would be made, and make nothing."),
+]
+Quiet = Annotated[
+    bool,
+    _option(OUTPUT, "--quiet", "-q", help="No progress and no notes; errors are still said."),
+]
+
+# ----------------------------------------------------------------------------------------- machine
+Device = Annotated[
+    str,
+    _option(
+        MACHINE,
+        "--device",
+        metavar="NAME",
+        help="Where to compute: auto, cpu, cuda, cuda:1 or mps. flow runs on the CPU.",
+    ),
+]
+DtypeName = Annotated[
+    Dtype,
+    _option(
+        MACHINE,
+        "--dtype",
+        help="Number format of a diffusion model. auto: fp16 on a GPU, fp32 on a CPU.",
+    ),
+]
+DecodeChunk = Annotated[
+    int | None,
+    _option(
+        MACHINE,
+        "--decode-chunk",
+        metavar="N",
+        help="Frames a diffusion model decodes at once: fewer need less memory.",
+    ),
+]
+Debug = Annotated[
+    bool,
+    _option(MACHINE, "--debug", help="Show the whole traceback of an error."),
+]

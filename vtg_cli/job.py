@@ -1,0 +1,240 @@
+"""What a person asked for: one frozen dataclass per command, the same in Python, JSON and argv.
+
+`validated` checks everything that can be known without looking at files; below it code trusts the
+values. `to_json` and `from_json` are inverse: fractions travel as "24000/1001", tuples as lists,
+and a document with a field too many, too few or of another type is refused by the field's name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from difflib import get_close_matches
+from fractions import Fraction
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from vtg_cli import timing
+from vtg_cli.errors import UsageError
+from vtg_cli.literals import Dtype, Endpoints, Fit, Fusion, Method, Solver
+from vtg_cli.media.encoding import Encoding
+from vtg_cli.sampling.settings import Sampling
+
+MAX_SIDE = 16384  # pixels
+MAX_FRAMES = 100_000  # of a segment
+MAX_SEED = 2**63 - 1
+
+_PLAIN = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
+_FRACTION = re.compile(r"\d+(/0*[1-9]\d*)?", re.ASCII)
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?|xpu(:\d+)?", re.ASCII)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interpolate:
+    """Keyframes in, the frames between them out.
+
+    keyframes: files, 2 or more
+    output:    a file, a "%04d.png" pattern, "-" for stdout; None: nothing is written
+    frames:    of each segment, both its keyframes included; one number or one per segment
+    duration:  seconds of the whole clip; fps: frames a second; see timing.schedule
+    ease:      a CSS easing curve within every segment
+    model:     "auto", "flow", a catalogue name, a folder or a hub id
+    reverse:   reverse-motion weights: a delta file, a tuned U-Net folder, a name or hub id
+    reverse_base: folder of the model the tuned U-Net was made from; None: the model itself
+    width, height: of the clip in pixels; None: follows from the keyframes and the model
+    fit:       what happens to keyframes of another shape; background: colour of padding and of
+               what lies under transparent pixels
+    endpoints: "exact" pins the keyframes, "blend" fades into them, "model" leaves its frames be
+    decode_chunk: frames the model decodes at once; None: its own choice
+    """
+
+    keyframes: tuple[str, ...]
+    output: str | None = None
+    frames: tuple[int, ...] | None = None
+    duration: Fraction | None = None
+    fps: Fraction | None = None
+    loop: bool = False
+    ease: str = "linear"
+    model: str = "auto"
+    reverse: str | None = None
+    reverse_base: str | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    width: int | None = None
+    height: int | None = None
+    fit: Fit = "crop"
+    background: str = "white"
+    endpoints: Endpoints = "exact"
+    decode_chunk: int | None = None
+    device: str = "auto"
+    dtype: Dtype = "auto"
+    encoding: Encoding = field(default_factory=Encoding)
+
+
+Job = Interpolate
+KINDS: dict[str, type[Job]] = {"interpolate": Interpolate}
+
+
+def validated(job: Job) -> Job:
+    """The job itself; UsageError naming the first option whose value cannot be."""
+    if len(job.keyframes) < 2:
+        raise UsageError(
+            f"{'a loop' if job.loop else 'in-betweening'} needs two keyframes or more, "
+            f"{len(job.keyframes)} given",
+            "vtg interpolate first.png last.png -o clip.mp4",
+            subject="keyframes",
+        )
+    timing.easing(job.ease)
+    _one_of("--fit", job.fit, get_args(Fit))
+    _one_of("--endpoints", job.endpoints, get_args(Endpoints))
+    _one_of("--dtype", job.dtype, get_args(Dtype))
+    _within("--width", job.width, 1, MAX_SIDE)
+    _within("--height", job.height, 1, MAX_SIDE)
+    _within("--decode-chunk", job.decode_chunk, 1, 10_000)
+    for count in job.frames or ():
+        _within("--frames", count, 2, MAX_FRAMES)
+    _within("--fps", job.fps, Fraction(1, 1000), timing.MAX_FPS)
+    _within("--duration", job.duration, Fraction(1, 1000), 24 * 3600)
+    if not _DEVICE.fullmatch(job.device):
+        raise UsageError(
+            f"--device {job.device} is no device",
+            "use auto, cpu, cuda, cuda:1 or mps",
+            subject="--device",
+        )
+    if job.reverse_base is not None and job.reverse is None:
+        raise UsageError(
+            "--reverse-base means nothing without --reverse",
+            "name the tuned U-Net with --reverse",
+            subject="--reverse-base",
+        )
+    _check_colour(job.background)
+    _check_sampling(job.sampling)
+    if job.encoding.overwrite and job.encoding.skip_existing:
+        raise UsageError(
+            "--overwrite and --skip-existing exclude each other",
+            "give one of them",
+            subject="--overwrite",
+        )
+    return job
+
+
+def _check_sampling(s: Sampling) -> None:
+    if s.method is not None:
+        _one_of("--method", s.method, get_args(Method))
+    _one_of("--solver", s.solver, get_args(Solver))
+    _one_of("--fusion", s.fusion, get_args(Fusion))
+    _within("--steps", s.steps, 1, 1000)
+    _within("--renoise", s.renoise, 0, 100)
+    _within("--renoise-until", s.renoise_until, 0, 1)
+    _within("--motion-bucket", s.motion_bucket, 0, 255)
+    _within("--noise-aug", s.noise_aug, 0, 1)
+    _within("--seed", s.seed, 0, MAX_SEED)
+    for scale in s.guidance or ():
+        _within("--guidance", scale, 0, 100)
+
+
+def _check_colour(name: str) -> None:
+    from PIL import ImageColor
+
+    try:
+        ImageColor.getrgb(name)
+    except ValueError:
+        raise UsageError(
+            f"--background {name} is no colour",
+            "use a name such as white or a code such as #ff8800",
+            subject="--background",
+        ) from None
+
+
+def _within(
+    option: str, value: float | Fraction | None, low: float | Fraction, high: float
+) -> None:
+    if value is not None and not low <= value <= high:
+        raise UsageError(
+            f"{option} {value} is out of range",
+            f"it goes from {float(low):g} to {high}",
+            subject=option,
+        )
+
+
+def _one_of(option: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        close = get_close_matches(value, choices, n=1)
+        meant = f"did you mean {close[0]}? " if close else ""
+        raise UsageError(
+            f"{option} {value} is not known", f"{meant}choose {', '.join(choices)}", subject=option
+        )
+
+
+def to_json(job: Job) -> dict[str, Any]:
+    """The job as plain JSON values, its kind first."""
+    kind = next(name for name, made in KINDS.items() if isinstance(job, made))
+    return {"kind": kind, **_plain(job)}
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Fraction) else value
+
+
+def from_json(document: object) -> Job:
+    """The job a `to_json` document describes, validated; UsageError naming what is off."""
+    if not isinstance(document, Mapping):
+        raise UsageError("a job is a JSON object", subject="job")
+    kind = document.get("kind")
+    if kind not in KINDS:
+        raise UsageError(
+            f"job.kind {kind!r} is not known", f"known: {', '.join(KINDS)}", subject="job.kind"
+        )
+    rest = {name: value for name, value in document.items() if name != "kind"}
+    return validated(_built(KINDS[kind], rest, "job"))
+
+
+def _built(made: type[T], document: object, where: str) -> T:
+    if not isinstance(document, Mapping):
+        raise _misfit(where, "an object", document)
+    hints = get_type_hints(made)
+    for name in document:
+        if name not in hints:
+            raise UsageError(f"{where}.{name} is not a field vtg knows", subject=f"{where}.{name}")
+    for name in hints:
+        if name not in document:
+            raise UsageError(f"{where}.{name} is missing", subject=f"{where}.{name}")
+    return made(**{name: _read(hints[name], document[name], f"{where}.{name}") for name in hints})
+
+
+def _read(hint: Any, value: Any, where: str) -> Any:
+    """`value` as the type annotation `hint` wants it."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        if value is None:
+            return None
+        (hint,) = (argument for argument in arguments if argument is not type(None))
+        return _read(hint, value, where)
+    if origin is tuple:
+        length = None if arguments[-1] is ... else len(arguments)
+        if not isinstance(value, list) or length not in (None, len(value)):
+            raise _misfit(where, "a list" if length is None else f"a list of {length}", value)
+        return tuple(_read(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if origin is Literal:
+        if value in arguments:
+            return value
+        raise _misfit(where, " or ".join(arguments), value)
+    if isinstance(hint, type) and is_dataclass(hint):
+        return _built(hint, value, where)
+    if hint is Fraction:
+        if isinstance(value, str) and _FRACTION.fullmatch(value):
+            return Fraction(value)
+        raise _misfit(where, 'a fraction such as "24000/1001"', value)
+    if type(value) is hint or (hint is float and type(value) is int):
+        return hint(value)
+    raise _misfit(where, _PLAIN[hint], value)
+
+
+def _misfit(where: str, wanted: str, value: object) -> UsageError:
+    return UsageError(f"{where} should be {wanted}, not {value!r}", subject=where)

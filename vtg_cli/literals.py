@@ -1,0 +1,13 @@
+"""The words an option may take, where it takes one of a few; free of imports that cost time."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Fit = Literal["crop", "pad", "stretch"]
+Endpoints = Literal["exact", "blend", "model"]
+Dtype = Literal["auto", "fp32", "fp16", "bf16"]
+Method = Literal["gi", "trf", "i2v"]
+Solver = Literal["euler", "heun", "dpmpp_2m"]
+Fusion = Literal["mean", "linear"]
+Stream = Literal["y4m", "rawvideo", "nut"]

@@ -1,0 +1,243 @@
+"""From a job to a plan: every choice made, everything checked, before anything is computed.
+
+A plan holds the keyframes as they will appear, so a picture that cannot be read fails here; of a
+model only its small JSON files are looked at.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+from pathlib import Path
+
+from vtg_cli import stills, timing
+from vtg_cli.choice import FLOW, Choice, choose
+from vtg_cli.errors import MediaError, MemoryLadderError, UsageError, WeightsError
+from vtg_cli.job import Interpolate, validated
+from vtg_cli.literals import Dtype
+from vtg_cli.media import encoding, image
+from vtg_cli.media.formats import Format
+from vtg_cli.sampling.settings import Sampling, evaluations, resolved
+from vtg_cli.stills import Frame, Still
+from vtg_cli.timing import Schedule
+from vtg_cli.weights.catalog import CATALOG
+from vtg_cli.weights.reverse import Reverse, known_reverse, resolve_reverse
+
+DIFFUSION_ONLY = {
+    *("--method", "--reverse", "--reverse-base", "--steps", "--solver", "--guidance", "--fusion"),
+    *("--renoise", "--renoise-until", "--motion-bucket", "--noise-aug"),
+    *("--decode-chunk", "--dtype", "--device"),
+}
+"""Options flow has no use for; --seed is harmless and --device cpu is what it does anyway."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What will be made and how.
+
+    job:     what was asked for with all that was left open decided, so that it makes the same again
+    stills:  the keyframes, fitted
+    model:   what draws, and why
+    reverse: its reverse-motion weights, if any
+    evaluations: of the model's network for the whole clip; 0 for flow
+    notes:   what a person should know beforehand, a sentence each
+    """
+
+    job: Interpolate
+    schedule: Schedule
+    stills: tuple[Still, ...]
+    model: Choice
+    reverse: Reverse | None
+    evaluations: int
+    notes: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """[H, W, C] of every frame."""
+        height, width, channels = self.stills[0].pixels.shape
+        return height, width, channels
+
+    @property
+    def segments(self) -> list[tuple[Still, Still, int]]:
+        """First keyframe, last keyframe and number of frames of each segment."""
+        circle = [*self.stills, *self.stills[:1]] if self.job.loop else self.stills
+        pairs = zip(pairwise(circle), self.schedule.segments, strict=True)
+        return [(first, last, n) for (first, last), n in pairs]
+
+
+def claimed(output: str, choices: encoding.Encoding, inputs: Collection[str] = ()) -> bool:
+    """Whether `output` is to be written; False: it exists and is to be left.
+
+    UsageError or MediaError where it cannot be, or would replace one of the `inputs`.
+    """
+    form = encoding.check(output, choices)
+    if output == "-":
+        return True
+    path = Path(output)
+    folder = path.parent.parent if form.name == "png" else path.parent
+    if not folder.exists():
+        raise MediaError(
+            f"cannot write {output}: there is no folder {folder}",
+            f"make it first: mkdir -p {folder}",
+            subject=output,
+        )
+    for name in inputs:
+        if path.exists() and Path(name).exists() and path.samefile(name):
+            raise UsageError(
+                f"{output} is one of the keyframes", "give the output another name", subject=output
+            )
+    return encoding.claim(output, choices)
+
+
+def plan(job: Interpolate, pictures: Sequence[Frame] | None = None) -> Plan:
+    """Decides and checks everything about a job.
+
+    pictures: uint8 [H, W, 3 or 4] that stand in for the files `job.keyframes` names.
+
+    UsageError, MediaError or WeightsError; after it only the computation itself can fail.
+    """
+    validated(job)
+    if job.output is not None:
+        claimed(job.output, job.encoding, job.keyframes if pictures is None else ())
+    model = choose(job.model, job.device)
+    refuse_unused(model, _diffusion_options(job))
+    schedule = timing.schedule(
+        len(job.keyframes),
+        frames=job.frames,
+        duration=job.duration,
+        fps=job.fps,
+        loop=job.loop,
+        default_frames=model.frames,
+        default_fps=model.fps,
+    )
+    read = (
+        stills.from_arrays(job.keyframes, pictures)
+        if pictures
+        else stills.from_files(job.keyframes)
+    )
+    height, width = image.canvas(
+        [still.size for still in read],
+        job.width,
+        job.height,
+        model.spec.factor if model.spec else 1,
+        model.spec.area if model.spec else None,
+    )
+    form = encoding.format_of(job.output, job.encoding) if job.output is not None else None
+    _check_memory(max(schedule.segments), height, width)
+    alpha = stills.keeps_alpha(job.encoding.alpha, _forbids_alpha(model, form), read)
+    notes = [*stills.notes(job, read, height, width, alpha)]
+    if form is not None and job.output is not None:
+        encoding.check(job.output, job.encoding, height, width, schedule.fps)
+        notes += encoding.notes(form, height, width, schedule.fps)
+    reverse, reverse_name = _reverse(job, model)
+    sampling = _sampling(job.sampling, model, reverse)
+    decided = replace(
+        job,
+        frames=schedule.segments,
+        duration=None,
+        fps=schedule.fps,
+        model=_lasting(model.name),
+        reverse=reverse_name,
+        reverse_base=job.reverse_base and _lasting(job.reverse_base),
+        sampling=sampling,
+        width=width,
+        height=height,
+        dtype=_dtype(job.dtype, model),
+        encoding=replace(job.encoding, alpha=alpha),
+    )
+    return Plan(
+        job=decided,
+        schedule=schedule,
+        stills=tuple(stills.fitted(still, job, height, width, alpha) for still in read),
+        model=model,
+        reverse=reverse,
+        evaluations=evaluations(sampling) * len(schedule.segments) if model.spec else 0,
+        notes=tuple(notes),
+    )
+
+
+def refuse_unused(model: Choice, options: Collection[str]) -> None:
+    """UsageError for the first option the model has no use for; options: flags or field names."""
+    for option in options if model.spec is None else ():
+        flag = "--" + option.removeprefix("--").replace("_", "-")
+        if flag in DIFFUSION_ONLY:
+            raise UsageError(
+                f"{flag} is for diffusion models, and the model is {model.name}",
+                "leave it out, or name a diffusion model with --model"
+                + (f"; flow was chosen: {model.reason}" if model.reason else ""),
+                subject=flag,
+            )
+
+
+def _diffusion_options(job: Interpolate) -> list[str]:
+    """Names of the fields that were given and that only diffusion models look at."""
+    default = Sampling()
+    chosen = [f.name for f in fields(default)]
+    given = [name for name in chosen if getattr(job.sampling, name) != getattr(default, name)]
+    given += [name for name in ("reverse", "decode_chunk") if getattr(job, name) is not None]
+    given += ["dtype"] if job.dtype != "auto" else []
+    return given + (["device"] if job.device not in ("auto", "cpu") else [])
+
+
+def _check_memory(frames: int, height: int, width: int) -> None:
+    """A segment is drawn as a whole: refuses one that the machine could never hold."""
+    if not hasattr(os, "sysconf"):
+        return
+    here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    needed = 2 * 3 * frames * height * width  # as drawn, and once more while it is anchored
+    if needed > here:
+        raise MemoryLadderError(
+            f"a segment of {frames} frames at {width}x{height} needs {needed / 1e9:,.1f} GB, "
+            f"and this machine has {here / 1e9:,.1f} GB of memory",
+            "ask for fewer --frames, a smaller --width, or put more keyframes between",
+            subject="--frames",
+        )
+
+
+def _forbids_alpha(model: Choice, form: Format | None) -> str:
+    if model.spec is not None:
+        return f"{model.name} draws no transparency"
+    return f"{form.name} cannot keep it" if form is not None and form.alpha is None else ""
+
+
+def _reverse(job: Interpolate, model: Choice) -> tuple[Reverse | None, str | None]:
+    """The reverse-motion weights and the name they are found by again."""
+    wanted = job.sampling.method in (None, "gi")
+    if job.reverse is not None:
+        if not wanted:
+            raise UsageError(
+                f"--reverse means nothing to --method {job.sampling.method}",
+                "leave one of them out; reverse-motion weights are for method gi",
+                subject="--reverse",
+            )
+        return resolve_reverse(job.reverse, job.reverse_base), _lasting(job.reverse)
+    known = known_reverse(model.source) if model.source and wanted else None
+    entry = model.source.entry if model.source else None
+    if known is None and job.sampling.method == "gi":
+        name = entry.reverse if entry else None
+        raise WeightsError(
+            "--method gi needs reverse-motion weights, which are not on this machine",
+            (f"vtg models pull {name}; or " if name else "")
+            + "--reverse FILE; --method trf needs none",
+            subject="--method",
+        )
+    return known, entry.reverse if known and entry else None
+
+
+def _sampling(sampling: Sampling, model: Choice, reverse: Reverse | None) -> Sampling:
+    return resolved(sampling, has_reverse=reverse is not None) if model.spec else sampling
+
+
+def _dtype(asked: Dtype, model: Choice) -> Dtype:
+    """The precision by name, so that it stays when the device changes."""
+    if model.spec is None or asked != "auto":
+        return asked
+    return "fp32" if model.device == "cpu" else "fp16"
+
+
+def _lasting(name: str) -> str:
+    """A path that holds from every folder; other names as they are."""
+    path = Path(name).expanduser()
+    return str(path.absolute()) if name not in (*CATALOG, FLOW) and path.exists() else name

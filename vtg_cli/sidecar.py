@@ -1,0 +1,220 @@
+"""The report beside a clip, from which `vtg run` makes the clip again.
+
+One JSON document: `schema` and `version` say how to read it, `job` is the whole job with nothing
+left open, its paths relative to the document's folder where that can be; `inputs` are the
+fingerprints of the keyframes; the rest is what was found on the way.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vtg_cli import __version__
+from vtg_cli.errors import MediaError, UsageError, WeightsError
+from vtg_cli.job import Interpolate, from_json, to_json
+from vtg_cli.media import encoding
+from vtg_cli.media.atomic import replacing
+from vtg_cli.plan import Plan
+from vtg_cli.timing import exact
+
+if TYPE_CHECKING:
+    from vtg_cli.tasks import Report
+
+SCHEMA, VERSION = "vtg-sidecar", 1
+PICTURES = ("numpy", "pillow", "opencv-python-headless", "opencv-python")
+NETWORKS = ("torch", "diffusers", "transformers")
+
+
+def place_of(plan: Plan) -> Path | None:
+    """Where the plan's report goes; None: nowhere."""
+    wanted = plan.job.encoding.sidecar and plan.job.encoding.metadata
+    return encoding.sidecar_path(plan.job.output) if wanted and plan.job.output else None
+
+
+def outline(plan: Plan, folder: Path | None = None) -> dict[str, Any]:
+    """What is known before drawing. folder: what the job's paths are made relative to, if any."""
+    height, width, channels = plan.shape
+    made = plan.schedule
+    return {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "job": to_json(plan.job if folder is None else _relative(plan.job, folder)),
+        "inputs": [
+            {"sha256": still.sha256, "height": still.size[0], "width": still.size[1]}
+            for still in plan.stills
+        ],
+        "clip": {
+            "frames": made.total,
+            "fps": str(made.fps),
+            "seconds": exact(made.duration),
+            "height": height,
+            "width": width,
+            "alpha": channels == 4,
+            "keyframes_at": list(made.positions),
+        },
+        "model": {
+            "name": plan.model.name,
+            "reason": plan.model.reason or "asked for",
+            "device": plan.model.device,
+            "evaluations": plan.evaluations,
+        },
+        "notes": list(plan.notes),
+    }
+
+
+def document(plan: Plan, report: Report, folder: Path | None = None) -> dict[str, Any]:
+    """The whole report of a finished run."""
+    segments = zip(plan.schedule.segments, report.anchors, strict=False)
+    return {
+        **outline(plan, folder),
+        "segments": [{"frames": n, **_finite(asdict(anchor))} for n, anchor in segments],
+        "seconds": {phase: round(spent, 3) for phase, spent in report.seconds.items()},
+        "weights": weights_of(plan),
+        "versions": versions(plan),
+    }
+
+
+def versions(plan: Plan) -> dict[str, str]:
+    """Of vtg, Python, ffmpeg and the libraries that draw this plan's frames."""
+    import imageio_ffmpeg
+
+    found = {"vtg": __version__, "python": platform.python_version()}
+    for name in (*PICTURES, *(NETWORKS if plan.model.spec else ())):
+        try:
+            found[name.removesuffix("-headless")] = metadata.version(name)
+        except metadata.PackageNotFoundError:  # another build of OpenCV
+            continue
+    return {**found, "ffmpeg": imageio_ffmpeg.get_ffmpeg_version()}
+
+
+def weights_of(plan: Plan) -> dict[str, dict[str, str]]:
+    """Role -> file -> sha256 of all weights the frames depend on; empty for flow."""
+    from vtg_cli.weights import store
+
+    folders = {"model": plan.model.source.folder} if plan.model.source else {}
+    if plan.reverse:
+        folders |= {"reverse": plan.reverse.path}
+        folders |= {"reverse_base": plan.reverse.base} if plan.reverse.base else {}
+    return {role: store.identity(folder) for role, folder in folders.items()}
+
+
+def write(path: Path, report: Mapping[str, Any]) -> None:
+    """The report as a file, whole or not at all. MediaError where it cannot be written."""
+    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
+    with replacing(path) as temporary:
+        temporary.write_text(f"{text}\n", encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A report read again: its job, with paths that hold from here, and what it was made with."""
+
+    path: Path
+    job: Interpolate
+    inputs: tuple[str, ...]
+    weights: Mapping[str, Mapping[str, str]]
+    versions: Mapping[str, str]
+
+
+def read(path: Path) -> Recorded:
+    """The report in a file. MediaError where it cannot be read, UsageError where it is none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MediaError(f"there is no file {path}", subject=str(path)) from None
+    except OSError as error:
+        raise MediaError(f"cannot read {path}: {error.strerror}", subject=str(path)) from None
+    except ValueError:
+        raise _foreign(path) from None
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+        raise _foreign(path)
+    if found.get("version") != VERSION:
+        raise UsageError(
+            f"{path} is a report of version {found.get('version')}, this vtg reads {VERSION}",
+            "update vtg",
+            subject=str(path),
+        )
+    try:
+        job = _resolved(from_json(found["job"]), path.parent)
+        inputs = tuple(str(each["sha256"]) for each in found["inputs"])
+        return Recorded(path, job, inputs, dict(found["weights"]), dict(found["versions"]))
+    except (KeyError, TypeError, ValueError):
+        raise _foreign(path) from None
+    except UsageError as error:
+        error.message = f"{path}: {error.message}"
+        raise
+
+
+def compare(recorded: Recorded, plan: Plan) -> list[str]:
+    """Refuses a plan that cannot make the recorded clip again; notes what may make it differ.
+
+    MediaError where a keyframe has changed since, WeightsError where weights have.
+    """
+    for still, sha256 in zip(plan.stills, recorded.inputs, strict=True):
+        if still.sha256 != sha256:
+            raise MediaError(
+                f"{still.name} has changed since {recorded.path} was written",
+                "bring the old picture back, or start anew with vtg interpolate",
+                subject=still.name,
+            )
+    here = weights_of(plan)
+    for role, files in recorded.weights.items():
+        if here.get(role) != files:
+            raise WeightsError(
+                f"the {role} weights are not those {recorded.path} was made with",
+                "bring the old ones back, or start anew with vtg interpolate",
+                subject=role,
+            )
+    current = versions(plan)
+    return [
+        f"made with {name} {old}, this is {current[name]}: frames may differ slightly"
+        for name, old in recorded.versions.items()
+        if name in current and current[name] != old and name != "python"
+    ]
+
+
+def _relative(job: Interpolate, folder: Path) -> Interpolate:
+    """The job with its file names as seen from `folder`."""
+
+    def seen(name: str) -> str:
+        path = Path(name).absolute()
+        try:
+            shared = Path(os.path.commonpath([path, folder.absolute()]))
+        except ValueError:  # another drive
+            return str(path)
+        far = shared == Path(
+            shared.anchor
+        )  # nothing but the root in common: they will not move together
+        return str(path) if far else Path(os.path.relpath(path, folder)).as_posix()
+
+    output = None if job.output in (None, "-") else seen(str(job.output))
+    return replace(job, keyframes=tuple(map(seen, job.keyframes)), output=output or job.output)
+
+
+def _resolved(job: Interpolate, folder: Path) -> Interpolate:
+    """The job with file names relative to `folder` made to hold from the current one."""
+    output = None if job.output in (None, "-") else str(folder / str(job.output))
+    keyframes = tuple(str(folder / name) for name in job.keyframes)
+    return replace(job, keyframes=keyframes, output=output or job.output)
+
+
+def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has no infinity: an exact match has no PSNR."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in values.items()
+    }
+
+
+def _foreign(path: Path) -> UsageError:
+    return UsageError(
+        f"{path} is not a report of vtg", "it is the .json beside a clip", subject=str(path)
+    )
