@@ -192,20 +192,14 @@ def child(args: argparse.Namespace) -> None:
     print(json.dumps(result))
 
 
-def run(way: str, args: argparse.Namespace) -> dict[str, Any]:
-    """Time from one process; memory from a second, whose allocator returns every freed block at
-    once, so that its peak is what was in use. Returning blocks costs time, so the first keeps the
-    default."""
-    command = [sys.executable, __file__, "--child", way]
+def run(way: str, args: argparse.Namespace, steps: int, frugal: bool = False) -> dict[str, Any]:
+    """One process. frugal: its allocator returns every freed block at once, so that the peak is
+    what was in use; that costs time, so times are taken without."""
+    command = [sys.executable, __file__, "--child", way, "--steps", str(steps)]
     for name in ("latents", "frames", "dtype", "threads"):
         command += [f"--{name}", str(getattr(args, name))]
-    frugal = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
-    timed = _child_result([*command, "--steps", str(args.steps)], {})
-    return {**timed, "mebibytes": _child_result([*command, "--steps", "1"], frugal)["mebibytes"]}
-
-
-def _child_result(command: list[str], environment: dict[str, str]) -> dict[str, Any]:
-    environment = {**os.environ, **environment}
+    returning = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
+    environment = {**os.environ, **(returning if frugal else {})}
     out = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     result: dict[str, Any] = json.loads(out.stdout.splitlines()[-1])
     return result
@@ -225,7 +219,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.child:
         return child(args)
-    rounds = [{way: run(way, args) for way in WAYS} for _ in range(args.runs)]
+    memory = {way: run(way, args, 1, frugal=True)["mebibytes"] for way in WAYS}
+    rounds = [{way: run(way, args, args.steps) for way in WAYS} for _ in range(args.runs)]
     summary: dict[str, Any] = {
         "benchmark": "gi_step",
         "channels": CHANNELS,
@@ -237,7 +232,6 @@ def main() -> None:
     for way in WAYS:
         mine, theirs = [r[way] for r in rounds], [r["reference"] for r in rounds]
         time_ratios = [a["seconds"] / b["seconds"] for a, b in zip(mine, theirs, strict=True)]
-        memory_ratios = [a["mebibytes"] / b["mebibytes"] for a, b in zip(mine, theirs, strict=True)]
         differences = [
             abs(p - q)
             for a, b in zip(mine, theirs, strict=True)
@@ -247,8 +241,8 @@ def main() -> None:
             "seconds": round(statistics.median(r["seconds"] for r in mine), 4),
             "time_ratio": round(statistics.median(time_ratios), 3),
             "time_ratio_range": [round(min(time_ratios), 3), round(max(time_ratios), 3)],
-            "mebibytes": round(statistics.median(r["mebibytes"] for r in mine), 1),
-            "memory_ratio": round(statistics.median(memory_ratios), 3),
+            "mebibytes": memory[way],
+            "memory_ratio": round(memory[way] / memory["reference"], 3),
             "max_difference": max(differences),
         }
         summary[way] = row

@@ -113,8 +113,8 @@ def _renderer(first: Picture, last: Picture) -> Callable[[float], Picture]:
     scale = np.array([width / w, height / h], np.float32)
     splat_a = _splatter(found.forward, found.trust_first)
     splat_b = _splatter(found.backward, found.trust_last)
-    # where most corresponds, the rest is better off with a short dissolve than a long double image
-    brevity = 1 + float(ramp(found.share, *BRIEF))
+    # amid much that corresponds, the rest is better off with a short dissolve than a double image
+    haste = ramp(found.share, *BRIEF)
 
     def enlarged(x: Field) -> Field:
         return np.asarray(cv2.resize(x, (width, height), interpolation=cv2.INTER_LINEAR))
@@ -129,8 +129,9 @@ def _renderer(first: Picture, last: Picture) -> Callable[[float], Picture]:
         along_b = own_b * motion_b - (1 - own_b) * motion_a
         from_a = warp(a, enlarged(along_a * scale * np.float32(-t)), cv2.INTER_CUBIC)
         from_b = warp(b, enlarged(along_b * scale * np.float32(t - 1)), cv2.INTER_CUBIC)
-        part_a = ((1 - t) * gauss(presence_a, 2)) ** brevity
-        part_b = (t * gauss(presence_b, 2)) ** brevity
+        presence_a, presence_b = gauss(presence_a, 2), gauss(presence_b, 2)
+        power = 1 + haste * (1 - ramp(np.maximum(presence_a, presence_b), UNSEEN, 3 * UNSEEN))
+        part_a, part_b = ((1 - t) * presence_a) ** power, (t * presence_b) ** power
         share = enlarged(np.float32(part_a / (part_a + part_b)))[..., None]
         return _straight(from_b + share * (from_a - from_b), channels)
 
