@@ -27,7 +27,7 @@ CELLS = 32  # along the longer side
 GAIN = 0.25  # corrections are limited: gain to 1 +- this,
 OFFSET = 32.0  # the shift of the mid-tone to this many code values
 FADE = 3  # frames next to each end that mode "blend" touches
-FLAT = 4.0  # code values a picture must vary by before a gain can be told from an offset
+FLAT = 1.0  # code values a picture must vary by before a gain can be told from an offset
 
 
 @dataclass(frozen=True)
