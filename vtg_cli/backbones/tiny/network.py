@@ -1,0 +1,151 @@
+"""The network of the embedded model: a factorised spatio-temporal transformer with a convolutional
+head.
+
+Every block attends over the places of a frame, then over the frames of a place, then mixes
+channels; all three are told the level by one shared modulation (PixArt's adaLN-single). No place
+has an address: depthwise convolutions tell neighbours apart, so any picture size will do. Frames
+are told their time in [0, 1], so any number of them will do.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import (
+    gelu,
+    layer_norm,
+    pad,
+    pixel_shuffle,
+    pixel_unshuffle,
+    scaled_dot_product_attention,
+)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """width: channels of a token, a multiple of `head`; patch: latents per token along one side;
+    fine: channels of the head, which works on single latents.
+    """
+
+    inputs: int = 15
+    outputs: int = 5
+    width: int = 160
+    depth: int = 6
+    head: int = 32
+    patch: int = 4
+    fine: int = 24
+    widening: int = 3
+
+
+class Attention(nn.Module):
+    """Self-attention [rows, n, D] with the field's usual parts, so that fusion.rotate_pairs reads
+    it.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.to_q = nn.Linear(width, width, bias=False)
+        self.to_k = nn.Linear(width, width, bias=False)
+        self.to_v = nn.Linear(width, width, bias=False)
+        self.to_out = nn.ModuleList([nn.Linear(width, width)])
+
+    def forward(self, h: Tensor) -> Tensor:
+        parts = (self.to_q(h), self.to_k(h), self.to_v(h))
+        q, k, v = (torch.unflatten(p, -1, (self.heads, -1)).transpose(1, 2) for p in parts)
+        out: Tensor = self.to_out[0](
+            scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(-2)
+        )
+        return out
+
+
+class Block(nn.Module):
+    """Places, frames, channels; h is [B, F, h, w, D]."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        width, heads = shape.width, shape.width // shape.head
+        self.near = nn.Conv2d(width, width, 3, padding=1, groups=width)
+        self.spatial = Attention(width, heads)
+        self.temporal = Attention(width, heads)
+        self.widen = nn.Linear(width, shape.widening * width)
+        self.narrow = nn.Linear(shape.widening * width, width)
+        self.table = nn.Parameter(torch.zeros(9, width))
+        nn.init.zeros_(self.near.weight)
+        nn.init.zeros_(self.near.bias)  # type: ignore[arg-type]
+
+    def forward(self, h: Tensor, level: Tensor, time: Tensor) -> Tensor:
+        """level: [B, 9, D] modulation; time: [F, D]."""
+        b, f, rows, columns, d = h.shape
+        m = (level + self.table)[:, :, None, None, None].unbind(1)  # 9 of [B, 1, 1, 1, D]
+        flat = h.flatten(0, 1).permute(0, 3, 1, 2)
+        h = h + self.near(flat).permute(0, 2, 3, 1).view_as(h)
+
+        x = _modulated(h, m[0], m[1]).flatten(0, 1).flatten(1, 2)
+        h = h + m[2] * self.spatial(x).view_as(h)
+
+        x = _modulated(h, m[3], m[4]) + time[:, None, None]
+        x = x.permute(0, 2, 3, 1, 4).reshape(b * rows * columns, f, d)
+        x = self.temporal(x).view(b, rows, columns, f, d)
+        h = h + m[5] * x.permute(0, 3, 1, 2, 4)
+
+        h = h + m[8] * self.narrow(gelu(self.widen(_modulated(h, m[6], m[7]))))
+        return h
+
+
+def _modulated(h: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    out: Tensor = layer_norm(h, h.shape[-1:]) * (1 + scale) + shift
+    return out
+
+
+class Network(nn.Module):
+    """[B, F, inputs, H, W] and a level's number -> [B, F, outputs, H, W].
+
+    Sizes that are no multiple of the patch are continued beyond the border. At first it returns
+    zero.
+    """
+
+    def __init__(self, shape: Shape | None = None) -> None:
+        super().__init__()
+        self.shape = s = shape or Shape()
+        self.stem = nn.Conv2d(s.inputs, s.fine, 3, padding=1)
+        self.patch_in = nn.Linear(s.fine * s.patch**2, s.width)
+        self.patch_out = nn.Linear(s.width, s.fine * s.patch**2)
+        self.level = nn.Sequential(
+            nn.Linear(s.width, s.width), nn.SiLU(), nn.Linear(s.width, 9 * s.width)
+        )
+        self.time = nn.Sequential(
+            nn.Linear(s.width, s.width), nn.SiLU(), nn.Linear(s.width, s.width)
+        )
+        self.blocks = nn.ModuleList(Block(s) for _ in range(s.depth))
+        self.mix = nn.Conv2d(2 * s.fine, 2 * s.fine, 3, padding=1)
+        self.last = nn.Conv2d(2 * s.fine, s.outputs, 3, padding=1)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor, t: float) -> Tensor:
+        b, f, _, height, width = x.shape
+        s = self.shape
+        beyond = (0, -width % s.patch, 0, -height % s.patch)
+        fine = gelu(self.stem(pad(x.flatten(0, 1), beyond, mode="replicate")))
+        h = self.patch_in(pixel_unshuffle(fine, s.patch).permute(0, 2, 3, 1))
+        h = torch.unflatten(h, 0, (b, f))
+        at = torch.tensor([t], device=x.device)
+        level = torch.unflatten(self.level(waves(at, s.width)), -1, (9, -1))
+        time = self.time(waves(4 * torch.linspace(0, 1, f, device=x.device), s.width))
+        for block in self.blocks:
+            h = block(h, level, time)
+        h = self.patch_out(layer_norm(h, h.shape[-1:])).flatten(0, 1).permute(0, 3, 1, 2)
+        both = torch.cat([fine, gelu(pixel_shuffle(h, s.patch))], 1)
+        out: Tensor = self.last(gelu(self.mix(both)))
+        return torch.unflatten(out[..., :height, :width], 0, (b, f))
+
+
+def waves(values: Tensor, width: int) -> Tensor:
+    """Numbers of about unit size [n] -> sines and cosines of them [n, width]."""
+    octaves = torch.arange(width // 2, device=values.device) * (6 / (width // 2))
+    angle = values[:, None] * torch.exp(octaves * math.log(2))
+    return torch.cat([angle.sin(), angle.cos()], -1)

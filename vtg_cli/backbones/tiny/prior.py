@@ -1,0 +1,52 @@
+"""What the condition says before any network looks at it: clean latents are about `guide`, give or
+take `spread`.
+
+Where both carried keyframes agree there is little left to find out, and a sampler that knows this
+puts no noise there. The constants are fits to rendered clips (docs/log.md).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+PARTS = [3, 1, 3, 1]
+"""Channels of Cond.concat: first carried, its confidence, last carried, its confidence. Confidence
+0 means not told."""
+CONCAT = sum(PARTS)
+STILL_TRUST = 0.05
+"""Confidence in a keyframe that was not carried, at every time but its own."""
+KNOWN = 0.01  # deviation of what is known: a keyframe at its own time
+UNKNOWN = 0.5  # deviation where nothing is told
+
+
+def guide(concat: Tensor) -> Tensor:
+    """[B, F, CONCAT, h, w] -> the blend by nearness in time and confidence, [B, F, 3, h, w]; 0
+    where nothing is told.
+    """
+    ahead, trust_ahead, back, trust_back = torch.split(concat, PARTS, 2)
+    t = _times(concat)
+    near, far = (1 - t + 1e-6) * trust_ahead, (t + 1e-6) * trust_back
+    blend: Tensor = (near * ahead + far * back) / (near + far).clamp_min(1e-12)
+    return blend
+
+
+def spread(concat: Tensor) -> Tensor:
+    """[B, F, CONCAT, h, w] -> deviation of clean latents from the guide, [B, F, 1, h, w].
+
+    Grows with the disagreement of the two carried keyframes; where only one is told, with the lack
+    of confidence in it.
+    """
+    ahead, trust_ahead, back, trust_back = torch.split(concat, PARTS, 2)
+    t = _times(concat)
+    apart = (ahead - back).square().mean(2, keepdim=True).flatten(0, 1)
+    apart = avg_pool2d(apart, 3, 1, 1, count_include_pad=False).sqrt().view_as(trust_ahead)
+    both = (4 * t * (1 - t)).sqrt() * (0.035 + 0.65 * apart / (1 + apart))
+    one = t.sqrt() * (0.45 - 0.35 * (2 * trust_ahead).clamp(max=1))
+    told = torch.where(trust_back > 0, both, one) + KNOWN
+    return torch.where(trust_ahead > 0, told, UNKNOWN)
+
+
+def _times(concat: Tensor) -> Tensor:
+    return torch.linspace(0, 1, concat.shape[1], device=concat.device)[:, None, None, None]

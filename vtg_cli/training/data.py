@@ -1,0 +1,154 @@
+"""A bank of rendered clips as the embedded model is told them, and a stream of batches from it.
+
+Finding the motion of a clip costs more than a training step on it, so clips are rendered once, into
+files of SHARD clips, and every clip serves many times: cut out, mirrored, turned, played backwards,
+colours exchanged. All of these leave the truth of the motion as it was. Sample i of the stream
+depends on (seed, i) alone, so a run that stops and goes on sees what it would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from vtg_cli.backbones.tiny.guide import carry
+from vtg_cli.backbones.tiny.model import still
+from vtg_cli.backbones.tiny.prior import CONCAT
+from vtg_cli.training.scenes import HELD_OUT_SEEDS, render_clip
+
+SHARD = 32
+TOLD = {"both": 0.6, "ahead": 0.2, "still": 0.15, "nothing": 0.05}
+"""Shares of what a clip's condition holds."""
+Shard = NDArray[np.uint8]
+"""[SHARD, F, 3 + CONCAT, h, w]: the clip, the first carried, its trust, the last carried, its."""
+
+
+@dataclass(frozen=True)
+class Clips:
+    """side: pixels of a rendered clip, where motion is estimated; factor: pixels per latent;
+    frames: of a clip; family: of scenes (training.scenes).
+    """
+
+    side: int = 96
+    factor: int = 2
+    frames: int = 8
+    family: str = "mixed"
+    seed: int = 0
+
+
+def told_clip(clips: Clips, index: int) -> NDArray[np.uint8]:
+    """Clip number `index` of a bank, small: [F, 3 + CONCAT, side / factor, side / factor]."""
+    rng = np.random.default_rng([clips.seed, index])
+    seed, size = int(rng.integers(HELD_OUT_SEEDS)), (clips.side, clips.side)
+    clip = render_clip(seed, clips.frames, size, clips.family)
+    carried = carry(clip[0], clip[-1], [i / (clips.frames - 1) for i in range(clips.frames)])
+    trusts = [
+        np.uint8(trust * 254 + 1)[..., None] for trust in (carried.trust_ahead, carried.trust_back)
+    ]
+    whole = np.concatenate([clip, carried.ahead, trusts[0], carried.back, trusts[1]], -1)
+    n = clips.side // clips.factor
+    squares = whole.reshape(clips.frames, n, clips.factor, n, clips.factor, 3 + CONCAT)
+    return np.asarray(np.moveaxis(squares.mean((2, 4)) + 0.5, -1, 1), np.uint8)
+
+
+def write_shard(clips: Clips, folder: Path, number: int) -> Path:
+    """Shard `number` of a bank; one that is there already is left as it is."""
+    file = folder / f"{number:05}.npy"
+    if not file.exists():
+        cv2.setNumThreads(1)  # processes are the parallelism
+        shard = np.stack([told_clip(clips, number * SHARD + i) for i in range(SHARD)])
+        unfinished = file.with_suffix(".partial")
+        with unfinished.open("wb") as out:
+            np.save(out, shard)
+        unfinished.rename(file)
+    return file
+
+
+def build_bank(
+    clips: Clips,
+    folder: Path,
+    shards: int,
+    workers: int,
+    on_shard: Callable[[int, int], None] | None = None,
+) -> list[Path]:
+    """The first `shards` shards of a bank, rendered by `workers` processes where they lack."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        for file in pool.map(partial(write_shard, clips, folder), range(shards)):
+            files.append(file)
+            if on_shard is not None:
+                on_shard(len(files), shards)
+    return files
+
+
+class Bank(Dataset[Tensor]):
+    """Clips of shard files, mapped from disk; `window`: latents of the square that is cut out.
+
+    bank[i]: [F, 3 + CONCAT, window, window], pictures in [-1, 1], trust in [0, 1].
+    """
+
+    def __init__(self, files: list[Path], window: int, seed: int = 0) -> None:
+        self.files, self.window, self.seed = files, window, seed
+
+    def __getitem__(self, index: int) -> Tensor:
+        rng = np.random.default_rng([self.seed, index])
+        shard: Shard = np.load(self.files[int(rng.integers(len(self.files)))], mmap_mode="r")
+        clip = shard[int(rng.integers(len(shard)))]
+        y, x = rng.integers(0, clip.shape[-1] - self.window + 1, 2)
+        cut = np.array(clip[..., y : y + self.window, x : x + self.window])
+        sample = torch.from_numpy(_turned(rng, cut)).float()
+        sample = sample / 127.5 - 1
+        sample[:, [6, 10]] = (sample[:, [6, 10]] + 1) / 2
+        return _told(sample, str(rng.choice(list(TOLD), p=list(TOLD.values()))))
+
+    def batches(self, size: int, first: int, last: int, workers: int = 0) -> Iterator[Tensor]:
+        """Batches number first .. last - 1 of the stream, each [size, F, 3 + CONCAT, w, w].
+
+        workers: processes that prepare them ahead; 0 prepares them here, the numbers are the same.
+        """
+        loader = DataLoader(
+            self,
+            size,
+            sampler=range(first * size, last * size),
+            num_workers=workers,
+            prefetch_factor=4 if workers else None,
+            multiprocessing_context="spawn" if workers else None,
+        )
+        return iter(loader)
+
+
+def _turned(rng: np.random.Generator, clip: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """One of the 2 x 8 x 6 x 2 views of a clip: time, square, colours exchanged, negative."""
+    if rng.uniform() < 0.5:
+        clip = clip[::-1][:, [0, 1, 2, 7, 8, 9, 10, 3, 4, 5, 6]]
+    clip = np.rot90(clip, int(rng.integers(4)), (2, 3))
+    if rng.uniform() < 0.5:
+        clip = clip[..., ::-1]
+    colours = rng.permutation(3)
+    clip = clip[:, [*colours, *(colours + 3), 6, *(colours + 7), 10]]
+    if rng.uniform() < 0.5:
+        pictures = [0, 1, 2, 3, 4, 5, 7, 8, 9]
+        clip[:, pictures] = 255 - clip[:, pictures]
+    return np.ascontiguousarray(clip)
+
+
+def _told(sample: Tensor, told: str) -> Tensor:
+    if told == "ahead":
+        sample[:, 7:] = 0
+    elif told == "still":
+        sample[:, 3:] = still(sample[:1, :3], len(sample))
+    elif told == "nothing":
+        sample[:, 3:] = 0
+    return sample

@@ -1,0 +1,160 @@
+"""One training loop: accumulate, step, average, log, keep; it goes on bit for bit where it stopped.
+
+Everything random depends on the seed and the number of the step, so the state is the step, the
+parameters, their average and AdamW's moments: a folder of four safetensors files and a JSON file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Generator, Tensor, nn
+
+Losses = Callable[[int, Generator], Iterable[Tensor]]
+"""losses(step, generator) -> the scalar losses of the step's parts, each backpropagated before the
+next is asked for; the step follows their mean. The generator is seeded for this step."""
+OnStep = Callable[[int, float], None]
+"""on_step(steps done, loss)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """steps: in all; the rate warms up over `warmup` steps, holds, and falls to zero over the last
+    `cooldown` share of them; parts: losses a step consists of; average: of the parameters, per
+    step; clip: largest norm of the gradient; keep: steps between two checkpoints.
+    """
+
+    steps: int
+    rate: float = 2e-3
+    warmup: int = 100
+    cooldown: float = 0.3
+    decay: float = 0.01
+    parts: int = 4
+    average: float = 0.999
+    clip: float = 1.0
+    keep: int = 500
+    seed: int = 0
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate of step 0, 1, .. steps - 1."""
+        left = (self.steps - step) / max(1.0, self.cooldown * self.steps)
+        return self.rate * min(1.0, (step + 1) / self.warmup, left)
+
+
+class Run:
+    """Training of a network, in a folder: loss.csv and the last checkpoint."""
+
+    def __init__(self, network: nn.Module, plan: Plan, folder: Path) -> None:
+        self.network, self.plan, self.folder = network, plan, folder
+        self.trained = {n: p for n, p in network.named_parameters() if p.requires_grad}
+        self.mean = {n: p.detach().clone() for n, p in self.trained.items()}
+        self.optimizer = torch.optim.AdamW(
+            self.trained.values(), lr=plan.rate, betas=(0.9, 0.99), weight_decay=plan.decay
+        )
+        self.step = 0
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def go(
+        self,
+        losses: Losses,
+        until: int | None = None,
+        minutes: float = math.inf,
+        on_step: OnStep | None = None,
+    ) -> None:
+        """Train to step `until` (the plan's end) or for this long, and keep the state there."""
+        end = min(self.plan.steps, until or self.plan.steps)
+        began = time.monotonic()
+        while self.step < end and time.monotonic() - began < 60 * minutes:
+            loss = self._one(losses)
+            with (self.folder / "loss.csv").open("a") as log:
+                seconds = time.monotonic() - began
+                log.write(f"{self.step},{loss:.6g},{seconds:.1f}\n")
+            if on_step is not None:
+                on_step(self.step, loss)
+            if self.step % self.plan.keep == 0:
+                self.save()
+        self.save()
+
+    def _one(self, losses: Losses) -> float:
+        plan, total = self.plan, 0.0
+        generator = Generator().manual_seed(plan.seed * 2**32 + self.step)
+        for part in losses(self.step, generator):
+            (part / plan.parts).backward()  # type: ignore[no-untyped-call]
+            total += float(part.detach()) / plan.parts
+        norm = nn.utils.clip_grad_norm_(self.trained.values(), plan.clip)
+        self.optimizer.param_groups[0]["lr"] = plan.rate_at(self.step)
+        if not math.isfinite(float(norm)):  # one bad batch must not end a long run
+            for parameter in self.trained.values():
+                parameter.grad = torch.zeros_like(parameter)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.step += 1
+        keep = min(plan.average, self.step / (self.step + 10))
+        with torch.no_grad():
+            for name, parameter in self.trained.items():
+                self.mean[name].lerp_(parameter, 1 - keep)
+        return total
+
+    def save(self) -> Path:
+        """Write the state as folder/checkpoint, replacing the last one only when complete."""
+        new, last = self.folder / "checkpoint.partial", self.folder / "checkpoint"
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        for name, tensors in self._state().items():
+            save_file(
+                {n: t.contiguous().cpu() for n, t in tensors.items()}, new / f"{name}.safetensors"
+            )
+        (new / "state.json").write_text(json.dumps({"step": self.step}))
+        old = self.folder / "checkpoint.old"
+        if last.exists():
+            os.replace(last, old)
+        os.replace(new, last)
+        shutil.rmtree(old, ignore_errors=True)
+        return last
+
+    def resume(self) -> bool:
+        """Take up the state in folder/checkpoint; False where there is none."""
+        last = self.folder / "checkpoint"
+        if not last.exists():
+            return False
+        self.step = json.loads((last / "state.json").read_text())["step"]
+        state = {name: load_file(last / f"{name}.safetensors") for name in NAMES}
+        with torch.no_grad():
+            for name, parameter in self.trained.items():
+                parameter.copy_(state["network"][name])
+                self.mean[name].copy_(state["mean"][name])
+                self.optimizer.state[parameter] = {
+                    "step": torch.tensor(float(self.step)),
+                    "exp_avg": state["moment1"][name].to(parameter.device),
+                    "exp_avg_sq": state["moment2"][name].to(parameter.device),
+                }
+        self._forget_later_losses()
+        return True
+
+    def _state(self) -> dict[str, dict[str, Tensor]]:
+        moments: dict[str, Any] = {n: self.optimizer.state[p] for n, p in self.trained.items()}
+        return {
+            "network": {n: p.detach() for n, p in self.trained.items()},
+            "mean": self.mean,
+            "moment1": {n: m["exp_avg"] for n, m in moments.items()},
+            "moment2": {n: m["exp_avg_sq"] for n, m in moments.items()},
+        }
+
+    def _forget_later_losses(self) -> None:
+        log = self.folder / "loss.csv"
+        lines = log.read_text().splitlines() if log.exists() else []
+        kept = [line for line in lines if int(line.split(",")[0]) <= self.step]
+        log.write_text("".join(f"{line}\n" for line in kept))
+
+
+NAMES = ("network", "mean", "moment1", "moment2")
