@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
 # the test networks are tiny: threads would mostly wait for each other, and for other processes
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# a run in the background may have been told to ignore Ctrl-C, which child processes would inherit
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 sys.path.insert(0, str(Path(__file__).parent / "weights"))
 
