@@ -43,7 +43,7 @@ class Interpolate:
     ease:      a CSS easing curve within every segment
     model:     "auto", "flow", a catalogue name, a folder or a hub id
     reverse:   reverse-motion weights: a delta file, a tuned U-Net folder, a name or hub id
-    reverse_base: folder of the model the tuned U-Net was made from; None: the model itself
+    reverse_base: what the tuned U-Net was made from, a folder or a name; None: the catalogue's
     width, height: of the clip in pixels; None: follows from the keyframes and the model
     fit:       what happens to keyframes of another shape; background: colour of padding and of
                what lies under transparent pixels
