@@ -104,8 +104,8 @@ class Backbone(Protocol):
         """The same kinds, knowing nothing of what is dropped."""
 
     def modules(self, kind: str) -> Sequence[nn.Module]:
-        """ "temporal_attention", "spatial_attention", "cross_attention" or "block", in network
-        order.
+        """In network order. kind: "temporal_attention", "spatial_attention", "cross_attention" or
+        "block".
         """
 
 

@@ -29,6 +29,7 @@ from vtg_cli.hooks import overriding
 CACHED = 2**19
 """Elements of the widened activations of one run; of 2^17 .. 2^20, 2^19 was fastest in bf16, 2^18
 and on alike in fp32."""
+CROSS_ATTENTION = r"\.(temporal_)?transformer_blocks\.\d+\.attn2$"
 WIDENING = 8
 """A gated feed-forward widens its input to twice 4 times its width."""
 
@@ -42,7 +43,7 @@ class Shortcuts:
         def where(pattern: str) -> list[nn.Module]:
             return [m for name, m in named.items() if re.search(pattern, name)]
 
-        self.cross_attention = where(r"\.(temporal_)?transformer_blocks\.\d+\.attn2$")
+        self.cross_attention = where(CROSS_ATTENTION)
         self.cross_norm = where(r"\.(temporal_)?transformer_blocks\.\d+\.norm2$")
         self.feed_forward = where(r"\.(temporal_)?transformer_blocks\.\d+\.(ff|ff_in)$")
         self.temporal_conv = [

@@ -1,7 +1,6 @@
 """Stable Video Diffusion on diffusers' own network, autoencoder and image encoder.
 
-EDM with v-prediction:  x0 = x / (sigma^2 + 1) - sigma / sqrt(sigma^2 + 1) * network(x /
-sqrt(sigma^2 + 1))
+EDM with v-prediction, n = sqrt(sigma^2 + 1):    x0 = x / n^2 - sigma / n * network(x / n)
 
 Quirks that stay in here: the conditioning latents beside x are not scaled, fps is told minus one,
 pictures reach CLIP through an anti-aliased bicubic resize with aligned corners, and the autoencoder
@@ -23,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, pad
 
 from vtg_cli.backbones.base import STANDARD_MOTION, Motion, OnFrames, Spec, spec_of
-from vtg_cli.backbones.shortcuts import Shortcuts
+from vtg_cli.backbones.shortcuts import CROSS_ATTENTION, Shortcuts
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.device import choose_device, choose_dtype
@@ -35,7 +34,7 @@ from vtg_cli.sampling.path import Path, edm_path, karras_sigmas
 KINDS = {
     "temporal_attention": r"\.temporal_transformer_blocks\.\d+\.attn1$",
     "spatial_attention": r"\.transformer_blocks\.\d+\.attn1$",
-    "cross_attention": r"\.(temporal_)?transformer_blocks\.\d+\.attn2$",
+    "cross_attention": CROSS_ATTENTION,
     "block": r"\.(temporal_)?transformer_blocks\.\d+$",
 }
 DECODE_CHUNK = 8
@@ -270,6 +269,8 @@ def _part(kind: Any, folder: FilePath, name: str, dtype: torch.dtype) -> Any:
             use_safetensors=True,
             local_files_only=True,
         )
+    except MemoryError:
+        raise
     except Exception as error:  # the libraries raise whatever their parsers raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsError(
