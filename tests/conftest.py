@@ -10,6 +10,9 @@ from pathlib import Path
 # the test networks are tiny: threads would mostly wait for each other, and for other processes
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# what is tested of the command line is seldom what draws: the draft engine starts at once
+os.environ.setdefault("VTG_MODEL", "flow")
+
 # a run in the background may have been told to ignore Ctrl-C, which child processes would inherit
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -42,13 +42,13 @@ def test_the_list_of_commands_is_printed_without_rich() -> None:
     assert loaded("from vtg_cli.cli import main; main(['--help'])") & TERMINAL == set()
 
 
-def test_the_embedded_model_imports_no_torch(tmp_path: object) -> None:
-    """Plan and clip: the way of a machine without weights, where torch would cost seconds."""
+def test_the_draft_engine_imports_no_torch(tmp_path: object) -> None:
+    """Plan and clip, where torch would cost seconds."""
     code = f"""
 import os; os.environ.update(HF_HOME={str(tmp_path)!r}, HF_HUB_CACHE={str(tmp_path)!r})
 import numpy as np
 from vtg_cli import interpolate
 a, b = np.zeros((16, 16, 3), np.uint8), np.full((16, 16, 3), 200, np.uint8)
-assert len([*interpolate(a, b, frames=3)]) == 3
+assert len([*interpolate(a, b, frames=3, model='flow')]) == 3
 """
     assert loaded(code) & {"torch", "diffusers", "transformers"} == set()

@@ -155,7 +155,7 @@ def test_backbones_know_levels_and_paths_of_sampling() -> None:
 
     `Delta` is the one shared record: what the reverse half adds to an attention layer.
     """
-    allowed = {"vtg_cli.sampling.level", "vtg_cli.sampling.path"}
+    allowed = {f"vtg_cli.sampling.{name}" for name in ("level", "path", "settings")}
     other = [
         i
         for i in OURS

@@ -18,6 +18,7 @@ from vtg_cli.device import seeded_noise
 from vtg_cli.errors import Interrupted
 from vtg_cli.hooks import overriding
 from vtg_cli.sampling.settings import Sampling, evaluations, resolved
+from vtg_cli.tensor import to_pixels, to_uint8
 
 FOLDER = Path(__file__).parent / "data" / "parity" / "tiny_svd"
 QUICK = Sampling(steps=2, renoise=1, renoise_until=0.5)
@@ -131,4 +132,4 @@ def test_the_papers_settings_cost_what_the_paper_says() -> None:
 
 def test_pixels_round_trip_through_uint8() -> None:
     every = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, 3)
-    assert np.array_equal(methods.to_uint8(methods.to_pixels(every[0])[None]), every)
+    assert np.array_equal(to_uint8(to_pixels(every[0])[None]), every)

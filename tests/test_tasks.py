@@ -31,6 +31,8 @@ from vtg_cli.media.video import read_video
 from vtg_cli.plan import plan
 from vtg_cli.sampling.settings import Sampling
 from vtg_cli.tasks import Cancel, Frames, Progress, Renderer, Rendering
+from vtg_cli.tensor import to_pixels
+from vtg_cli.weights.catalog import EMBEDDED_FOLDER
 
 Pixels = NDArray[np.uint8]
 
@@ -253,7 +255,7 @@ def native_frames(keys: Sequence[str], sampling: Sampling) -> Frames:
     from vtg_cli.conditioning.keyframes import Keyframes
 
     m = base.load(DATA / "tiny_svd", device="cpu", dtype="fp32")
-    ends = [methods.to_pixels(fit(read_image(name), 16, 24, "crop")) for name in keys]
+    ends = [to_pixels(fit(read_image(name), 16, 24, "crop")) for name in keys]
     return methods.render(m, Keyframes.ends(ends[0], ends[1], m.spec.frames), sampling)
 
 
@@ -418,24 +420,39 @@ class TestChoice:
         monkeypatch.setattr(choice.store, "resolve", lambda name: replace(tiny, name=name))
         return choice.choose("auto", device)
 
-    def test_no_weights_means_flow(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        made = self.choose(monkeypatch, [], "never asked")
-        assert (made.name, made.device, made.frames, made.fps) == ("flow", "cpu", 24, 24)
-        assert "no diffusion weights on this machine" in made.reason
+    def test_no_weights_means_the_embedded_model(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(choice.store, "available", list)
+        made = choice.choose("auto", "cpu")
+        assert (made.name, made.device, made.frames, made.fps) == ("tiny", "cpu", 24, 24)
+        assert "no larger model on this machine" in made.reason
+        assert made.source is not None and made.source.folder == EMBEDDED_FOLDER
 
     def test_the_best_of_what_is_here(self, monkeypatch: pytest.MonkeyPatch) -> None:
         made = self.choose(monkeypatch, ["svd", "svd-xt"], "")
         assert (made.name, made.frames) == ("svd-xt", 6)
         assert "the best one here" in made.reason
 
-    def test_never_a_diffusion_model_on_a_cpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_never_a_large_model_on_a_cpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
         made = self.choose(monkeypatch, ["svd"], "there is no GPU to run it on")
-        assert made.name == "flow"
+        assert made.name == "tiny"
         assert "svd is here, but there is no GPU" in made.reason
-        assert self.choose(monkeypatch, ["svd"], "", device="cpu").name == "flow"
+        assert self.choose(monkeypatch, ["svd"], "", device="cpu").name == "tiny"
 
     def test_on_this_machine_s_cpu_the_obstacle_is_the_cpu(self) -> None:
         assert "no GPU" in choice._obstacle(choice.CATALOG["svd"], "cpu")
+
+
+def test_options_the_embedded_model_has_no_use_for_are_refused_by_name(keys: list[str]) -> None:
+    for flag, change in (
+        ("--noise-aug", {"sampling": Sampling(noise_aug=0.1)}),
+        ("--decode-chunk", {"decode_chunk": 2}),
+        ("--dtype", {"dtype": "fp16"}),
+    ):
+        with pytest.raises(UsageError) as error:
+            plan(replace(job(keys, **change), model="tiny"))
+        assert error.value.message == f"{flag} means nothing to tiny"
+    made = plan(replace(job(keys, sampling=Sampling(steps=3)), model="tiny"))
+    assert made.job.sampling.steps == 3 and made.job.sampling.guidance == (1.0, 1.0)
 
 
 def test_options_flow_has_no_use_for_are_refused_by_name(keys: list[str]) -> None:

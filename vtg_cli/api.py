@@ -50,6 +50,8 @@ class Options(TypedDict, total=False):
     solver: Solver
     guidance: tuple[float, float] | str | None
     fusion: Fusion
+    strength: float | None
+    temperature: float | None
     renoise: int | None
     renoise_until: float | None
     motion_bucket: int

@@ -1,7 +1,6 @@
 """Which model draws: the one asked for, or the best one that is here and that this machine can run.
 
-torch is imported only where diffusion weights are at hand, so that the embedded engine starts at
-once; nothing is ever downloaded.
+Nothing is ever downloaded. torch is not imported for flow, the draft engine, which starts at once.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from fractions import Fraction
 
 from vtg_cli.backbones.base import Spec, spec_of
 from vtg_cli.weights import store
-from vtg_cli.weights.catalog import CATALOG, Entry
+from vtg_cli.weights.catalog import CATALOG, EMBEDDED, Entry
 from vtg_cli.weights.store import Source
 
 FLOW = "flow"
@@ -23,7 +22,7 @@ class Choice:
     """A model and the machine's part that runs it.
 
     reason: why it was taken, empty where it was asked for
-    source, spec: its files and facts; None for the embedded engine
+    source, spec: its files and facts; None for flow, which has neither
     device: "cpu", "cuda", "cuda:1", "mps"
     """
 
@@ -49,17 +48,19 @@ def choose(model: str, device: str) -> Choice:
     if model == "auto":
         return _best(device)
     if model == FLOW:
-        return _flow("")
+        return Choice(FLOW, "", None, None, "cpu")
     return _diffusion(store.resolve(model), "", device)
 
 
 def _best(device: str) -> Choice:
     names = store.available()
     if not names:
-        return _flow("no diffusion weights on this machine ('vtg models list' shows what there is)")
+        reason = "no larger model on this machine ('vtg models list' shows what there is)"
+        return _embedded(reason, device)
     best = names[-1]  # the catalogue goes from the least to the most capable
     if device == "cpu":
-        return _flow(f"{best} is here, but --device cpu rules it out ('--model {best}' insists)")
+        reason = f"{best} is here, but --device cpu rules it out ('--model {best}' insists)"
+        return _embedded(reason, device)
     for name in reversed(names):
         obstacle = _obstacle(CATALOG[name], device)
         if not obstacle:
@@ -67,7 +68,7 @@ def _best(device: str) -> Choice:
             return _diffusion(
                 store.resolve(name), f"the best one here that {where} can run", device
             )
-    return _flow(f"{best} is here, but {obstacle} ('--model {best}' tries it anyway)")
+    return _embedded(f"{best} is here, but {obstacle} ('--model {best}' tries it anyway)", device)
 
 
 def _obstacle(entry: Entry, device: str) -> str:
@@ -86,8 +87,8 @@ def _obstacle(entry: Entry, device: str) -> str:
     return ""
 
 
-def _flow(reason: str) -> Choice:
-    return Choice(FLOW, reason, None, None, "cpu")
+def _embedded(reason: str, device: str) -> Choice:
+    return _diffusion(store.resolve(EMBEDDED), reason, device)
 
 
 def _diffusion(source: Source, reason: str, device: str) -> Choice:

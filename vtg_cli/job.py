@@ -41,7 +41,7 @@ class Interpolate:
     frames:    of each segment, both its keyframes included; one number or one per segment
     duration:  seconds of the whole clip; fps: frames a second; see timing.schedule
     ease:      a CSS easing curve within every segment
-    model:     "auto", "flow", a catalogue name, a folder or a hub id
+    model:     "auto", "tiny", "flow", a catalogue name, a folder or a hub id
     reverse:   reverse-motion weights: a delta file, a tuned U-Net folder, a name or hub id
     reverse_base: what the tuned U-Net was made from, a folder or a name; None: the catalogue's
     width, height: of the clip in pixels; None: follows from the keyframes and the model
@@ -126,6 +126,8 @@ def _check_sampling(s: Sampling) -> None:
     _one_of("--solver", s.solver, get_args(Solver))
     _one_of("--fusion", s.fusion, get_args(Fusion))
     _within("--steps", s.steps, 1, 1000)
+    _within("--strength", s.strength, 0.01, 1)
+    _within("--temperature", s.temperature, 0, 1)
     _within("--renoise", s.renoise, 0, 100)
     _within("--renoise-until", s.renoise_until, 0, 1)
     _within("--motion-bucket", s.motion_bucket, 0, 255)

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vtg_cli.backbones.base import Backbone, Motion, latent_shape
+from vtg_cli.backbones.base import Backbone, Motion
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.device import Noise, seeded_noise
@@ -29,9 +29,9 @@ from vtg_cli.sampling.fusion import bidirectional, rotate_pairs
 from vtg_cli.sampling.guidance import bind, cfg
 from vtg_cli.sampling.loop import OnStep, sample
 from vtg_cli.sampling.path import Path, resample
-from vtg_cli.sampling.settings import Sampling, resolved
+from vtg_cli.sampling.settings import Sampling, resolved, walked
 from vtg_cli.sampling.solvers import SOLVERS, Predictor
-from vtg_cli.tensor import framewise
+from vtg_cli.tensor import framewise, to_uint8
 
 Method = Callable[[Backbone, Keyframes, Sampling, Noise, OnStep | None], Tensor]
 
@@ -39,9 +39,11 @@ Method = Callable[[Backbone, Keyframes, Sampling, Noise, OnStep | None], Tensor]
 def i2v(
     m: Backbone, keys: Keyframes, s: Sampling, noise: Noise, on_step: OnStep | None = None
 ) -> Tensor:
-    """From the first keyframe on; the last one is not looked at."""
-    first = keys.only(0)
-    cond = m.condition(first, motion=_motion(s), noise=noise(first.pixels))
+    """In one direction only: from the first keyframe on. The last one is looked at by models that
+    are always told both.
+    """
+    first = _told(m, keys)
+    cond = m.condition(first, motion=_motion(s), noise=noise(first.pixels[:1]))
     ramp = torch.linspace(*_guidance(s), keys.length)
     predict = _guided(m, cond, s, framewise(ramp).to(_device(m)))
     return _walk(m, keys, s, predict, noise, on_step)
@@ -51,8 +53,8 @@ def trf(
     m: Backbone, keys: Keyframes, s: Sampling, noise: Noise, on_step: OnStep | None = None
 ) -> Tensor:
     """Forward from the first keyframe and backward from the last, fused at every step."""
-    first, last = keys.only(0), keys.reversed().only(0)
-    shared = noise(first.pixels)
+    first, last = _told(m, keys), _told(m, keys.reversed())
+    shared = noise(first.pixels[:1])
     pair = Cond.stack([m.condition(k, motion=_motion(s), noise=shared) for k in (first, last)])
     ramp, weight = _schedules(s, keys.length)
     scale, weight = (framewise(v).to(_device(m)) for v in (ramp, weight))
@@ -73,6 +75,11 @@ def gi(
 METHODS: dict[str, Method] = {"gi": gi, "trf": trf, "i2v": i2v}
 
 
+def _told(m: Backbone, keys: Keyframes) -> Keyframes:
+    """What one direction is conditioned on."""
+    return keys if m.spec.both_ends else keys.only(0)
+
+
 def _walk(
     m: Backbone,
     keys: Keyframes,
@@ -82,15 +89,20 @@ def _walk(
     on_step: OnStep | None,
 ) -> Tensor:
     path = _path(m, s)
-    shape = latent_shape(m.spec, *keys.pixels.shape[-2:])
-    start = path[0].scale * noise(torch.empty(1, keys.length, *shape[2:], device=_device(m)))
+    size = m.latent_size(*keys.pixels.shape[-2:])
+    shape = (1, keys.length, m.spec.channels, *size)
+    assert s.temperature is not None
+    eps = s.temperature * noise(torch.empty(shape, device=_device(m)))
+    whole = s.strength == 1
+    start = path[0].scale * eps if whole else path[0].noise(m.guess(keys).to(eps), eps)
     return sample(predict, start, path, SOLVERS[s.solver], noise=noise, on_step=on_step)
 
 
 def _path(m: Backbone, s: Sampling) -> Path:
     assert s.steps is not None
-    detoured = int(s.steps * (s.renoise_until or 0.0))
-    return resample(m.path(s.steps), s.renoise or 0, detoured)
+    steps = walked(s)
+    detoured = int(steps * (s.renoise_until or 0.0))
+    return resample(m.path(s.steps)[-steps - 1 :], s.renoise or 0, detoured)
 
 
 def _guided(m: Backbone, cond: Cond, s: Sampling, scale: Tensor) -> Predictor:
@@ -142,7 +154,7 @@ def render(
     """Keyframes in, frames out: uint8 [F, H, W, 3]. Interrupted where `cancel` says so between two
     steps.
     """
-    s = resolved(sampling, has_reverse=bool(m.reverse))
+    s = resolved(sampling, has_reverse=bool(m.reverse), defaults_of=m.spec.defaults)
     assert s.method is not None
     share_sampling = 0.9  # of the time; decoding takes the rest
 
@@ -162,15 +174,3 @@ def render(
     z = METHODS[s.method](m, keys, s, seeded_noise(s.seed), on_step)
     pixels = m.decode(z, keys, on_frames)[0]
     return to_uint8(pixels)
-
-
-def to_uint8(pixels: Tensor) -> NDArray[np.uint8]:
-    """Pixels [F, 3, H, W] in [-1, 1] -> uint8 [F, H, W, 3], rounded to nearest."""
-    scaled = (pixels.float() / 2 + 0.5).clamp(0, 1) * 255
-    frames: NDArray[np.uint8] = scaled.round().byte().movedim(1, -1).cpu().numpy()
-    return frames
-
-
-def to_pixels(frame: NDArray[np.uint8]) -> Tensor:
-    """uint8 [H, W, 3] -> [3, H, W] in [-1, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(frame)).movedim(-1, 0).float() / 127.5 - 1

@@ -22,12 +22,19 @@ from vtg_cli.media.formats import Format
 from vtg_cli.sampling.settings import Sampling, evaluations, resolved
 from vtg_cli.stills import Frame, Still
 from vtg_cli.timing import Schedule
-from vtg_cli.weights.catalog import CATALOG
+from vtg_cli.weights.catalog import CATALOG, EMBEDDED
 from vtg_cli.weights.reverse import Reverse, known_reverse, resolve_reverse
 
 DIFFUSION_ONLY = {
     *("--method", "--reverse", "--reverse-base", "--steps", "--solver", "--guidance", "--fusion"),
-    *("--renoise", "--renoise-until", "--motion-bucket", "--noise-aug"),
+    *(
+        "--strength",
+        "--temperature",
+        "--renoise",
+        "--renoise-until",
+        "--motion-bucket",
+        "--noise-aug",
+    ),
     *("--decode-chunk", "--dtype", "--device"),
 }
 """Options flow has no use for; --seed is harmless and --device cpu is what it does anyway."""
@@ -160,9 +167,14 @@ def plan(job: Interpolate, pictures: Sequence[Frame] | None = None) -> Plan:
 
 def refuse_unused(model: Choice, options: Collection[str]) -> None:
     """UsageError for the first option the model has no use for; options: flags or field names."""
-    for option in options if model.spec is None else ():
+    for option in options:
         flag = "--" + option.removeprefix("--").replace("_", "-")
-        if flag in DIFFUSION_ONLY:
+        if model.spec is not None and flag in model.spec.unused:
+            chosen = f"; {model.name} was chosen: {model.reason}" if model.reason else ""
+            raise UsageError(
+                f"{flag} means nothing to {model.name}", f"leave it out{chosen}", subject=flag
+            )
+        if model.spec is None and flag in DIFFUSION_ONLY:
             raise UsageError(
                 f"{flag} is for diffusion models, and the model is {model.name}",
                 "leave it out, or name a diffusion model with --model"
@@ -227,7 +239,10 @@ def _reverse(job: Interpolate, model: Choice) -> tuple[Reverse | None, str | Non
 
 
 def _sampling(sampling: Sampling, model: Choice, reverse: Reverse | None) -> Sampling:
-    return resolved(sampling, has_reverse=reverse is not None) if model.spec else sampling
+    if model.spec is None:
+        return sampling
+    has_reverse = reverse is not None
+    return resolved(sampling, has_reverse=has_reverse, defaults_of=model.spec.defaults)
 
 
 def _dtype(asked: Dtype, model: Choice) -> Dtype:
@@ -240,4 +255,6 @@ def _dtype(asked: Dtype, model: Choice) -> Dtype:
 def _lasting(name: str) -> str:
     """A path that holds from every folder; other names as they are."""
     path = Path(name).expanduser()
-    return str(path.absolute()) if name not in (*CATALOG, FLOW) and path.exists() else name
+    return (
+        str(path.absolute()) if name not in (*CATALOG, EMBEDDED, FLOW) and path.exists() else name
+    )

@@ -207,12 +207,13 @@ def flow(
 
 
 def diffusion(made: Plan) -> Renderer:
-    """The plan's diffusion model, loaded, as a Renderer: it draws clips of its own length at even
+    """The plan's diffusion model, loaded, as a Renderer: it draws clips of a length it can at even
     times, which are retimed where others are asked for."""
     from vtg_cli import methods
     from vtg_cli.backbones import base
     from vtg_cli.backbones.flow import retime
     from vtg_cli.conditioning.keyframes import Keyframes
+    from vtg_cli.tensor import to_pixels
     from vtg_cli.weights import reverse
 
     assert made.model.source is not None
@@ -224,13 +225,13 @@ def diffusion(made: Plan) -> Renderer:
         reverse=reverse.load(made.reverse) if made.reverse else None,
         decode_chunk=job.decode_chunk,
     )
-    length = backbone.spec.frames
-    even = timing.segment_times(length, timing.easing("linear"))
 
     def draw(
         first: Frame, last: Frame, times: Sequence[float], progress: Progress, cancel: Cancel
     ) -> Frames:
-        ends = Keyframes.ends(methods.to_pixels(first), methods.to_pixels(last), length)
+        length = backbone.spec.drawn(len(times))
+        even = timing.segment_times(length, timing.easing("linear"))
+        ends = Keyframes.ends(to_pixels(first), to_pixels(last), length)
         frames = methods.render(backbone, ends, job.sampling, progress=progress, cancel=cancel)
         return frames if list(times) == even else retime(frames, times)
 

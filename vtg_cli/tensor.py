@@ -7,7 +7,9 @@ scaling; pixels are float [..., 3, H, W] in [-1, 1].
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 FRAMES = 1
@@ -31,3 +33,15 @@ def slerp(a: Tensor, b: Tensor, w: Tensor) -> Tensor:
         return torch.lerp(a[None], b[None], w)
     angle = torch.arccos(cosine)
     return (torch.sin((1 - w) * angle) * a + torch.sin(w * angle) * b) / torch.sin(angle)
+
+
+def to_uint8(pixels: Tensor) -> NDArray[np.uint8]:
+    """Pixels [F, 3, H, W] in [-1, 1] -> uint8 [F, H, W, 3], rounded to nearest."""
+    scaled = (pixels.float() / 2 + 0.5).clamp(0, 1) * 255
+    frames: NDArray[np.uint8] = scaled.round().byte().movedim(1, -1).cpu().numpy()
+    return frames
+
+
+def to_pixels(frame: NDArray[np.uint8]) -> Tensor:
+    """uint8 [H, W, 3] -> [3, H, W] in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(frame)).movedim(-1, 0).float() / 127.5 - 1

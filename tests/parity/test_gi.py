@@ -25,6 +25,7 @@ from vtg_cli.media.image import fit
 from vtg_cli.sampling import solvers
 from vtg_cli.sampling.fusion import Delta, rotate_pairs
 from vtg_cli.sampling.settings import Sampling
+from vtg_cli.tensor import to_pixels
 from vtg_cli.weights import delta as deltas
 
 pytestmark = pytest.mark.parity
@@ -67,7 +68,7 @@ class Run:
         )
         self.m, m.spec = m, replace(m.spec, frames=p["num_frames"])
         pictures = [tape["in.image1"].numpy(), tape["in.image2"].numpy()]
-        fitted = [methods.to_pixels(fit(i, p["height"], p["width"], "stretch")) for i in pictures]
+        fitted = [to_pixels(fit(i, p["height"], p["width"], "stretch")) for i in pictures]
         keys = Keyframes.ends(fitted[0], fitted[1], p["num_frames"])
         settings = Sampling(
             method="gi",
@@ -78,6 +79,8 @@ class Run:
             renoise_until=p["noise_injection_ratio"],
             motion_bucket=p["motion_bucket_id"],
             noise_aug=p["noise_aug_strength"],
+            strength=1.0,
+            temperature=1.0,
         )
         motion = base.Motion(
             fps=p["fps"], bucket=p["motion_bucket_id"], noise_aug=p["noise_aug_strength"]
@@ -114,7 +117,7 @@ class Run:
         def tokens(pixels: Tensor) -> Tensor:
             for picture, seen in zip(pictures, fitted, strict=True):
                 if torch.equal(pixels[0], seen):
-                    return original(methods.to_pixels(picture)[None])
+                    return original(to_pixels(picture)[None])
             raise AssertionError("an unknown picture was embedded")
 
         monkeypatch.setattr(self.m, "image_tokens", tokens)
@@ -163,11 +166,11 @@ def test_conditions_and_schedule(record: dict[str, Any]) -> None:
     with torch.inference_mode():
         for which in ("1", "2"):
             picture = tape[f"in.image{which}"].numpy()
-            fitted = methods.to_pixels(fit(picture, p["height"], p["width"], "stretch"))[None]
+            fitted = to_pixels(fit(picture, p["height"], p["width"], "stretch"))[None]
             keys = Keyframes(fitted, (0,), p["num_frames"])
             cond = m.condition(keys, motion=motion, noise=tape["noise.aug"])
             null = m.null(cond)
-            tokens = m.image_tokens(methods.to_pixels(picture)[None])  # type: ignore[attr-defined]
+            tokens = m.image_tokens(to_pixels(picture)[None])  # type: ignore[attr-defined]
             both = [torch.zeros_like(tokens), tokens] if guided else [tokens]
             assert off(torch.cat(both), tape[f"mid.image_embeds{which}"]) < 1e-5
             terms = [null, cond] if guided else [cond]
@@ -184,7 +187,7 @@ def test_conditions_and_schedule(record: dict[str, Any]) -> None:
                     return forward(x)
 
                 with overriding([m.image_encoder], watch):  # type: ignore[attr-defined]
-                    m.image_tokens(methods.to_pixels(picture)[None])  # type: ignore[attr-defined]
+                    m.image_tokens(to_pixels(picture)[None])  # type: ignore[attr-defined]
                 assert off(seen[0][:, :, ::4, ::4], tape[name]) < 1e-5
 
 

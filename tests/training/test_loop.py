@@ -1,10 +1,11 @@
-"""The training loop: bit-exact resuming, AdamW and the average against plain code."""
+"""The training loop: bit-exact resuming, the mean of parts, the average, shared steps."""
 
 from __future__ import annotations
 
 import copy
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Generator, Tensor, nn
 
 from vtg_cli.training.loop import NAMES, Losses, Plan, Run
+from vtg_cli.training.muon import Muon
 
 PLAN = Plan(steps=6, rate=0.01, warmup=2, cooldown=0.5, parts=2, keep=100)
 
@@ -25,10 +27,11 @@ def network() -> nn.Module:
 def fitting(net: nn.Module) -> Losses:
     """Two parts a step, on numbers that depend on the step's generator alone."""
 
-    def losses(step: int, generator: Generator) -> Iterator[Tensor]:
-        for _ in range(2):
-            x = torch.randn(16, 3, generator=generator)
-            yield (net(x)[:, 0] - x.prod(1)).square().mean()
+    def losses(step: int, generator: Generator) -> list[Callable[[], Tensor]]:
+        return [partial(loss, torch.randn(16, 3, generator=generator)) for _ in range(2)]
+
+    def loss(x: Tensor) -> Tensor:
+        return (net(x)[:, 0] - x.prod(1)).square().mean()  # type: ignore[no-any-return]
 
     return losses
 
@@ -74,11 +77,11 @@ def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path: Path) -> None
     assert not Run(network(), PLAN, tmp_path).resume()
 
 
-def test_steps_are_adamw_on_the_mean_of_the_parts(tmp_path: Path) -> None:
+def test_steps_follow_the_mean_of_the_parts_and_are_averaged(tmp_path: Path) -> None:
     run = Run(network(), PLAN, tmp_path)
     run.go(fitting(run.network), until=4)
     plain = network()
-    adam = torch.optim.AdamW(plain.parameters(), betas=(0.9, 0.99), weight_decay=PLAN.decay)
+    optimizer = Muon(dict(plain.named_parameters()), 0.01, PLAN.decay)
     mean = copy.deepcopy(plain)
     # warm-up of 2, then the fall over the last 3 of 6: 6 - step out of 3 left
     rates = [0.005, 0.01, 0.01, 0.01]
@@ -87,19 +90,42 @@ def test_steps_are_adamw_on_the_mean_of_the_parts(tmp_path: Path) -> None:
     )
     for step, rate in enumerate(rates):
         generator = Generator().manual_seed(PLAN.seed * 2**32 + step)
-        adam.zero_grad()
-        (sum(fitting(plain)(step, generator)) / 2).backward()  # type: ignore[union-attr]
+        optimizer.zero_grad()
+        total = sum(part() for part in fitting(plain)(step, generator)) / 2
+        total.backward()  # type: ignore[union-attr]
         nn.utils.clip_grad_norm_(plain.parameters(), PLAN.clip)
-        adam.param_groups[0]["lr"] = rate
-        adam.step()
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.step()
         keep = min(PLAN.average, (step + 1) / (step + 11))
         with torch.no_grad():
             for average, p in zip(mean.parameters(), plain.parameters(), strict=True):
                 average.mul_(keep).add_(p, alpha=1 - keep)
     for mine, theirs in zip(run.network.parameters(), plain.parameters(), strict=True):
-        assert float((mine - theirs).detach().abs().max()) < 1e-6  # sums in another order
+        assert float((mine - theirs).detach().abs().max()) < 1e-5  # sums in another order
     for mine_, theirs in zip(run.mean.values(), mean.parameters(), strict=True):
-        assert float((mine_ - theirs).detach().abs().max()) < 1e-6
+        assert float((mine_ - theirs).detach().abs().max()) < 1e-5
+
+
+def _share(rank: int, folder: Path) -> None:
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=2
+    )
+    run = Run(network(), PLAN, folder / "two")
+    run.go(fitting(run.network))
+
+
+def test_processes_share_the_parts_of_a_step(tmp_path: Path) -> None:
+    one = Run(network(), PLAN, tmp_path / "one")
+    one.go(fitting(one.network))
+    torch.multiprocessing.start_processes(_share, (tmp_path,), nprocs=2, start_method="fork")
+    alone, shared = state(tmp_path / "one"), state(tmp_path / "two")
+    for name, tensors in alone.items():
+        for key, tensor in tensors.items():
+            # sums in another order, which orthogonalising passes on
+            assert float((tensor - shared[name][key]).abs().max()) < 1e-4
+    losses = [[float(loss) for _, loss in losses_of(tmp_path / name)] for name in ("one", "two")]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
 
 
 def test_a_limit_in_time_keeps_the_state(tmp_path: Path) -> None:
@@ -112,9 +138,9 @@ def test_a_limit_in_time_keeps_the_state(tmp_path: Path) -> None:
 def test_a_bad_batch_does_not_spoil_the_parameters(tmp_path: Path) -> None:
     run = Run(network(), PLAN, tmp_path)
 
-    def losses(step: int, generator: Generator) -> Iterator[Tensor]:
-        for part in fitting(run.network)(step, generator):
-            yield part * (float("inf") if step == 1 else 1.0)
+    def losses(step: int, generator: Generator) -> list[Callable[[], Tensor]]:
+        parts = fitting(run.network)(step, generator)
+        return [lambda part=part: part() * (float("inf") if step == 1 else 1.0) for part in parts]  # type: ignore[misc]
 
     run.go(losses, until=3)
     assert all(bool(p.isfinite().all()) for p in run.network.parameters())

@@ -72,4 +72,4 @@ def test_a_typo_gets_the_closest_name(typo: str, meant: str) -> None:
 
 
 def test_what_resembles_nothing_gets_the_list_alone() -> None:
-    assert suggestion("zzz").startswith("known: flow (needs no weights), svd, svd-xt, svd-xt-1.1;")
+    assert suggestion("zzz").startswith("known: tiny and flow (embedded), svd, svd-xt, svd-xt-1.1;")

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from importlib import import_module
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vtg_cli.errors import WeightsError
+from vtg_cli.sampling.settings import DEFAULTS, MethodDefaults
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -26,8 +27,27 @@ if TYPE_CHECKING:
     from vtg_cli.sampling.level import Level
     from vtg_cli.sampling.path import Path
 
-MODELS = {"StableVideoDiffusionPipeline": "vtg_cli.backbones.svd:load"}
-"""The class a folder's model_index.json names -> the function that loads such a folder."""
+
+@dataclass(frozen=True)
+class Kind:
+    """Where the code of a kind of model folder is, "module:function" each.
+
+    load: as the `load` below; facts: folder -> Spec, without torch.
+    """
+
+    load: str
+    facts: str
+
+
+KINDS = {
+    "StableVideoDiffusionPipeline": Kind(
+        "vtg_cli.backbones.svd:load", "vtg_cli.backbones.base:unet_facts"
+    ),
+    "TinyVideoModel": Kind(
+        "vtg_cli.backbones.tiny.weights:load", "vtg_cli.backbones.tiny.spec:spec_of"
+    ),
+}
+"""By the class a folder's model_index.json names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +55,10 @@ class Spec:
     """Facts of a model that need no weights.
 
     frames: length it was trained on; fps: its natural playback rate; channels: of its latents;
-    factor: pixels per latent along one side, and what sizes must be a multiple of; area: pixels it
-    was trained on.
+    factor: what sizes in pixels must be a multiple of; area: pixels it was trained on, None: any;
+    both_ends: whether one condition holds the keyframes of both ends, not the first alone;
+    longest: frames it draws at once, from 3 on; None: `frames` and no other number;
+    defaults: what a method does where the person did not say; unused: options it has no use for.
     """
 
     name: str
@@ -44,7 +66,17 @@ class Spec:
     fps: Fraction
     channels: int
     factor: int
-    area: int
+    area: int | None
+    both_ends: bool = False
+    longest: int | None = None
+    defaults: Mapping[str, MethodDefaults] = field(default_factory=lambda: DEFAULTS)
+    unused: frozenset[str] = frozenset()
+
+    def drawn(self, frames: int) -> int:
+        """How many frames it draws where `frames` are wanted."""
+        if self.longest is None:
+            return self.frames
+        return min(max(frames, 3), self.longest)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +113,9 @@ class Backbone(Protocol):
     def path(self, steps: int) -> Path:
         """From pure noise to data in `steps` moves."""
 
+    def latent_size(self, height: int, width: int) -> tuple[int, int]:
+        """Of a picture's latents [h, w]; height and width in pixels."""
+
     def encode(self, pixels: Tensor) -> Tensor:
         """[B, F, 3, H, W] -> latents in the scaling the network works in."""
 
@@ -88,6 +123,11 @@ class Backbone(Protocol):
         self, z: Tensor, keyframes: Keyframes | None = None, on_frames: OnFrames | None = None
     ) -> Tensor:
         """Latents -> pixels [B, F, 3, H, W]; a codec may look at the keyframes."""
+
+    def guess(self, keyframes: Keyframes) -> Tensor:
+        """Latents of the keyframes' motion-compensated in-betweens, [1, F, C, h, w]: where sampling
+        starts when not from pure noise. For keyframes at both ends.
+        """
 
     def condition(
         self,
@@ -109,18 +149,22 @@ class Backbone(Protocol):
         """
 
 
-def loader(folder: FilePath) -> Callable[..., Backbone]:
-    """The load function for a model folder; WeightsError if its kind is unknown."""
-    kind = _read(folder, "model_index.json").get("_class_name")
-    if kind not in MODELS:
+def kind_of(folder: FilePath) -> Kind:
+    """Of a model folder; WeightsError if its kind is unknown."""
+    name = _read(folder, "model_index.json").get("_class_name")
+    if name not in KINDS:
         raise WeightsError(
-            f"{folder}: models of class {kind} are not supported",
-            f"supported: {', '.join(MODELS)}",
+            f"{folder}: models of class {name} are not supported",
+            f"supported: {', '.join(KINDS)}",
             subject=str(folder),
         )
-    module, function = MODELS[kind].split(":")
-    load: Callable[..., Backbone] = getattr(import_module(module), function)
-    return load
+    return KINDS[name]
+
+
+def _function(place: str) -> Callable[..., Any]:
+    module, name = place.split(":")
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    return function
 
 
 def load(
@@ -131,19 +175,24 @@ def load(
     reverse: Mapping[str, Tensor] | None = None,
     decode_chunk: int | None = None,
 ) -> Backbone:
-    """The model in a folder of diffusers layout. reverse: parameter name -> delta; see
-    weights.delta.
+    """The model in a folder. reverse: parameter name -> delta; see weights.delta.
 
     WeightsError where files are missing or do not fit.
     """
-    return loader(folder)(
+    backbone: Backbone = _function(kind_of(folder).load)(
         folder, device=device, dtype=dtype, reverse=reverse, decode_chunk=decode_chunk
     )
+    return backbone
 
 
 def spec_of(folder: FilePath) -> Spec:
     """Facts of the model in a folder, from its JSON files alone."""
-    _read(folder, "model_index.json")
+    spec: Spec = _function(kind_of(folder).facts)(folder)
+    return spec
+
+
+def unet_facts(folder: FilePath) -> Spec:
+    """Of a folder in diffusers layout."""
     unet, vae = _read(folder, "unet/config.json"), _read(folder, "vae/config.json")
     factor = 2 ** (len(vae["block_out_channels"]) - 1)
     side = unet["sample_size"]
@@ -173,8 +222,3 @@ def _read(folder: FilePath, name: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise WeightsError(f"{file} is not a JSON object", subject=str(file))
     return content
-
-
-def latent_shape(spec: Spec, height: int, width: int) -> tuple[int, ...]:
-    """[1, F, C, h, w] for a picture size in pixels."""
-    return (1, spec.frames, spec.channels, height // spec.factor, width // spec.factor)

@@ -16,6 +16,7 @@ nearly to its end and then pops.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -106,7 +107,39 @@ def _frames(first: Picture, last: Picture, times: Sequence[float]) -> Iterator[P
 
 
 def _renderer(first: Picture, last: Picture) -> Callable[[float], Picture]:
-    height, width, channels = first.shape
+    carried_to = carrier(first, last)
+    size = (first.shape[1], first.shape[0])
+
+    def render(t: float) -> Picture:
+        carried = carried_to(t)
+        share = carried.part_ahead / (carried.part_ahead + carried.part_back)
+        share = cv2.resize(np.float32(share), size, interpolation=cv2.INTER_LINEAR)[..., None]
+        ahead = carried.back + share * (carried.ahead - carried.back)
+        return _straight(ahead, first.shape[2])
+
+    return render
+
+
+@dataclass(frozen=True)
+class Carried:
+    """Both keyframes moved to one time t, and what each counts there.
+
+    ahead, back: the first and the last one, [H, W, C], 0 to 1, premultiplied with their alpha;
+    part_ahead, part_back: positive weights at the size of the search [h, w], ((1 - t) presence)^p
+    and (t presence')^p with p >= 1, so that one of them is zero at either end.
+    """
+
+    ahead: Field
+    back: Field
+    part_ahead: Field
+    part_back: Field
+
+
+def carrier(first: Picture, last: Picture) -> Callable[[float], Carried]:
+    """The motion between two keyframes uint8 [H, W, C], estimated once; then both at any time in
+    [0, 1].
+    """
+    height, width = first.shape[:2]
     found = correspond(_seen(first), _seen(last))
     a, b = _premultiplied(first), _premultiplied(last)
     h, w = found.trust_first.shape
@@ -119,7 +152,7 @@ def _renderer(first: Picture, last: Picture) -> Callable[[float], Picture]:
     def enlarged(x: Field) -> Field:
         return np.asarray(cv2.resize(x, (width, height), interpolation=cv2.INTER_LINEAR))
 
-    def render(t: float) -> Picture:
+    def carried(t: float) -> Carried:
         motion_a, presence_a = splat_a(t)
         motion_b, presence_b = splat_b(1 - t)
         # each keyframe follows its own motion, unless the other knows much better
@@ -132,10 +165,9 @@ def _renderer(first: Picture, last: Picture) -> Callable[[float], Picture]:
         presence_a, presence_b = gauss(presence_a, 2), gauss(presence_b, 2)
         power = 1 + haste * (1 - ramp(np.maximum(presence_a, presence_b), UNSEEN, 3 * UNSEEN))
         part_a, part_b = ((1 - t) * presence_a) ** power, (t * presence_b) ** power
-        share = enlarged(np.float32(part_a / (part_a + part_b)))[..., None]
-        return _straight(from_b + share * (from_a - from_b), channels)
+        return Carried(from_a, from_b, np.float32(part_a), np.float32(part_b))
 
-    return render
+    return carried
 
 
 def _splatter(flow: Field, trust: Field) -> Callable[[float], tuple[Field, Field]]:

@@ -26,7 +26,9 @@ from vtg_cli.backbones.filters import (
     warp,
 )
 
-LONG_SIDE = 96  # cells of the search
+LONG_SIDE = 96  # cells of the search, where the pictures are large enough for
+CELL = 2  # pixels of one side of a cell, or more
+FEWEST = 32  # cells of the long side
 REACH = 0.35  # the longest motion searched for, as a share of each side
 SHIFTS = 8  # dominant displacements that become candidates
 RADIUS = 5  # of the window in which likeness is judged
@@ -115,7 +117,7 @@ def _dis(a: NDArray[np.uint8], b: NDArray[np.uint8], start: Field) -> Field:
 
 def search(a: Side, b: Side) -> tuple[Field, Field, NDArray[np.bool_], NDArray[np.bool_]]:
     """The best displacement of every cell, in cells, both ways, and where the two ways agree."""
-    scale = LONG_SIDE / max(a.size)
+    scale = min(LONG_SIDE, max(FEWEST, max(a.size) // CELL)) / max(a.size)
     w, h = (max(8, round(n * scale)) for n in (a.size[1], a.size[0]))
     ry, rx = int(h * REACH), int(w * REACH)
     fa, fb = _descriptor(a, w, h), _descriptor(b, w, h)

@@ -22,12 +22,13 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, pad
 
 from vtg_cli.backbones.base import STANDARD_MOTION, Motion, OnFrames, Spec, spec_of
+from vtg_cli.backbones.deltas import layer_deltas
+from vtg_cli.backbones.motion import motion_compensated
 from vtg_cli.backbones.shortcuts import CROSS_ATTENTION, Shortcuts
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.device import choose_device, choose_dtype
 from vtg_cli.errors import WeightsError
-from vtg_cli.sampling.fusion import Delta
 from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.path import Path, edm_path, karras_sigmas
 
@@ -70,7 +71,8 @@ class SVD:
             for kind, pattern in KINDS.items()
         }
         self._shortcuts = Shortcuts(network)
-        self.reverse = _layer_deltas(network, reverse or {})
+        temporal = self._modules["temporal_attention"]
+        self.reverse = layer_deltas(network, temporal, reverse or {})
 
     def __call__(self, x: Tensor, level: Level, cond: Cond) -> Tensor:
         assert cond.image is not None and cond.concat is not None and cond.motion is not None
@@ -84,6 +86,9 @@ class SVD:
 
     def path(self, steps: int) -> Path:
         return edm_path(karras_sigmas(steps, *self.sigmas))
+
+    def latent_size(self, height: int, width: int) -> tuple[int, int]:
+        return height // self.spec.factor, width // self.spec.factor
 
     def encode(self, pixels: Tensor) -> Tensor:
         flat = self._posterior_mode(pixels.flatten(0, 1)) * self.vae.config.scaling_factor
@@ -100,6 +105,11 @@ class SVD:
             if on_frames is not None:
                 on_frames(len(frames), len(flat))
         return torch.unflatten(torch.stack(frames), 0, z.shape[:2])
+
+    def guess(self, keyframes: Keyframes) -> Tensor:
+        frames = motion_compensated(keyframes)[None].to(self.device)
+        chunks = torch.split(frames, self.decode_chunk, 1)
+        return torch.cat([self.encode(chunk) for chunk in chunks], 1)
 
     def condition(
         self,
@@ -165,31 +175,6 @@ def antialiased_resize(pixels: Tensor, size: int) -> Tensor:
         channels = pixels.shape[1]
         pixels = conv2d(padded, kernel.expand(channels, 1, -1, -1), groups=channels)
     return interpolate(pixels, size=(size, size), mode="bicubic", align_corners=True)
-
-
-def _layer_deltas(network: nn.Module, reverse: Mapping[str, Tensor]) -> dict[nn.Module, Delta]:
-    """Parameter name -> delta, regrouped by attention layer; WeightsError for one that does not
-    fit.
-    """
-    fields = {"to_v.weight": "to_v", "to_out.0.weight": "to_out", "to_out.0.bias": "to_out_bias"}
-    parameters = dict(network.named_parameters())
-    grouped: dict[nn.Module, dict[str, Tensor]] = {}
-    for name, delta in reverse.items():
-        layer, _, rest = name.rpartition(".attn1.")
-        if rest not in fields or name not in parameters:
-            raise WeightsError(
-                f"the reverse-motion delta has a tensor this model lacks: {name}", subject=name
-            )
-        weight = parameters[name]
-        if delta.shape != weight.shape:
-            raise WeightsError(
-                f"the reverse-motion delta does not fit: {name} is {list(delta.shape)}, "
-                f"the model's is {list(weight.shape)}",
-                subject=name,
-            )
-        module = network.get_submodule(f"{layer}.attn1")
-        grouped.setdefault(module, {})[fields[rest]] = delta.to(weight)
-    return {module: Delta(**parts) for module, parts in grouped.items()}
 
 
 def load(

@@ -39,6 +39,8 @@ def interpolate(
     solver: o.SolverName = "euler",
     guidance: o.Guidance = None,
     fusion: o.FusionName = "mean",
+    strength: o.Strength = None,
+    temperature: o.Temperature = None,
     renoise: o.Renoise = None,
     renoise_until: o.RenoiseUntil = None,
     motion_bucket: o.MotionBucket = 127,
@@ -71,7 +73,7 @@ def interpolate(
 
     Each picture appears once and unchanged; --dry-run tells at which frame.
 
-    No model has to be fetched: one called flow is embedded.
+    No model has to be fetched: one called tiny is embedded.
     """
     from vtg_cli.api import job_of
     from vtg_cli.plan import plan, refuse_unused
@@ -91,6 +93,8 @@ def interpolate(
         "solver": solver,
         "guidance": guidance,
         "fusion": fusion,
+        "strength": strength,
+        "temperature": temperature,
         "renoise": renoise,
         "renoise_until": renoise_until,
         "motion_bucket": motion_bucket,

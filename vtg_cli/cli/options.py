@@ -22,7 +22,11 @@ def model_names(incomplete: str) -> Iterator[tuple[str, str]]:
     """Completion of --model: the names the catalogue knows, each with its summary."""
     from vtg_cli.weights.catalog import CATALOG
 
-    known = {"auto": "the best model this machine has", "flow": "embedded, needs no weights"}
+    known = {
+        "auto": "the best model this machine has",
+        "tiny": "embedded diffusion model",
+        "flow": "draft engine: motion alone, the fastest",
+    }
     known |= {name: entry.summary for name, entry in CATALOG.items() if entry.kind == "model"}
     return ((name, what) for name, what in known.items() if name.startswith(incomplete))
 
@@ -71,7 +75,8 @@ Frames = Annotated[
         "--frames",
         metavar="N[,N...]",
         help="Frames from one keyframe to the next, both included: one number for all segments "
-        "or one for each, such as 16,24,16. Default: the model's own length, 24 for flow.",
+        "or one for each, such as 16,24,16. Default: the model's own length, 24 for tiny and "
+        "flow.",
     ),
 ]
 Duration = Annotated[
@@ -91,7 +96,7 @@ Fps = Annotated[
         "--fps",
         metavar="RATE",
         help="Frames a second, exact: 24, 29.97 or 24000/1001. Default: the model's own rate, "
-        "24 for flow.",
+        "24 for tiny and flow.",
     ),
 ]
 Loop = Annotated[
@@ -122,10 +127,12 @@ Model = Annotated[
         MODEL,
         "--model",
         metavar="NAME",
+        envvar="VTG_MODEL",
         autocompletion=model_names,
         help="What draws the frames: auto (the best model already on this machine that it can "
-        "run), flow (embedded, needs no weights), a name from 'vtg models list', a folder in "
-        "diffusers layout, or a hub id such as org/name. Nothing is ever downloaded from here.",
+        "run), tiny (embedded), flow (embedded; a draft, the fastest), a name from 'vtg models "
+        "list', a folder in diffusers layout, or a hub id such as org/name. Nothing is ever "
+        "downloaded from here.",
     ),
 ]
 Reverse = Annotated[
@@ -188,6 +195,27 @@ FusionName = Annotated[
         help="How the motions from both keyframes are mixed: mean, evenly; linear, by nearness.",
     ),
 ]
+Strength = Annotated[
+    float | None,
+    _option(
+        SAMPLING,
+        "--strength",
+        metavar="SHARE",
+        help="Share of the steps that are made, above 0 to 1. Below 1 the clip starts from the "
+        "keyframes carried along their motion, with noise on it: the less, the closer to that. "
+        "Default: 1; for tiny 0.6.",
+    ),
+]
+Temperature = Annotated[
+    float | None,
+    _option(
+        SAMPLING,
+        "--temperature",
+        metavar="SHARE",
+        help="How much of the noise the clip starts with, 0 to 1: less of it, fewer surprises. "
+        "Default: 1; for tiny 0.2.",
+    ),
+]
 Renoise = Annotated[
     int | None,
     _option(
@@ -243,7 +271,7 @@ Width = Annotated[
         PICTURE,
         "--width",
         metavar="PIXELS",
-        help="Width of the clip. Default: the first keyframe's for flow; for a diffusion model "
+        help="Width of the clip. Default: the first keyframe's; for Stable Video Diffusion "
         "its own area in the first keyframe's shape, a multiple of 8.",
     ),
 ]

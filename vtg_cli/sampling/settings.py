@@ -4,7 +4,10 @@ cheap.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import ceil
+from types import MappingProxyType
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +24,10 @@ class Sampling:
     fusion:         "mean": both directions weigh 1/2, guidance constant at the ramp's mean;
                     "linear": the nearer keyframe's direction weighs more, guidance ramps over the
                     frames
+    strength:       share of the path that is walked, above 0 to 1; below 1 it starts from the
+                    keyframes' motion-compensated in-betweens, noised so far
+    temperature:    share of the noise it starts with, 0 to 1: below 1 the clip is nearer to what is
+                    likely on average and less to one draw of it
     renoise:        detours back up the path after each early step (Generative Inbetweening, section
                     4.3)
     renoise_until:  the share of the steps that take detours, 0 to 1
@@ -34,6 +41,8 @@ class Sampling:
     solver: str = "euler"
     guidance: tuple[float, float] | None = None
     fusion: str = "mean"
+    strength: float | None = None
+    temperature: float | None = None
     renoise: int | None = None
     renoise_until: float | None = None
     motion_bucket: int = 127
@@ -45,32 +54,44 @@ class Sampling:
 class MethodDefaults:
     """What a method does where the person did not say."""
 
-    renoise: int
-    renoise_until: float
+    renoise: int = 0
+    renoise_until: float = 0.0
     guidance: tuple[float, float] = (1.0, 3.0)
     steps: int = 25
+    strength: float = 1.0
+    temperature: float = 1.0
 
 
 DEFAULTS = {
     # The paper takes 50 steps; its author finds 25 as good. The detours are the paper's.
     "gi": MethodDefaults(renoise=5, renoise_until=0.5),
     "trf": MethodDefaults(renoise=1, renoise_until=0.6),
-    "i2v": MethodDefaults(renoise=0, renoise_until=0.0),
+    "i2v": MethodDefaults(),
 }
 SOLVER_CALLS = {"euler": 1, "heun": 2, "dpmpp_2m": 1}
 """Network calls per down-move."""
 FUSIONS = ("mean", "linear")
 
 
-def resolved(sampling: Sampling, *, has_reverse: bool) -> Sampling:
-    """The same choices with every None filled in. has_reverse: a reverse-motion delta is loaded."""
+def resolved(
+    sampling: Sampling,
+    *,
+    has_reverse: bool,
+    defaults_of: Mapping[str, MethodDefaults] = MappingProxyType(DEFAULTS),
+) -> Sampling:
+    """The same choices with every None filled in.
+
+    has_reverse: a reverse-motion delta is loaded; defaults_of: per method, the model's own.
+    """
     method = sampling.method or ("gi" if has_reverse else "trf")
-    defaults = DEFAULTS[method]
+    defaults = defaults_of[method]
     return replace(
         sampling,
         method=method,
         steps=sampling.steps or defaults.steps,
         guidance=sampling.guidance or defaults.guidance,
+        strength=sampling.strength or defaults.strength,
+        temperature=defaults.temperature if sampling.temperature is None else sampling.temperature,
         renoise=defaults.renoise if sampling.renoise is None else sampling.renoise,
         renoise_until=defaults.renoise_until
         if sampling.renoise_until is None
@@ -78,13 +99,19 @@ def resolved(sampling: Sampling, *, has_reverse: bool) -> Sampling:
     )
 
 
+def walked(sampling: Sampling) -> int:
+    """How many of the steps are walked, under resolved settings."""
+    assert sampling.steps and sampling.strength
+    return max(1, ceil(sampling.steps * sampling.strength - 1e-9))
+
+
 def evaluations(sampling: Sampling) -> int:
     """Single-clip network evaluations of one segment under resolved settings: moves x directions x
     guidance terms.
     """
-    assert sampling.steps and sampling.guidance and sampling.renoise is not None
-    detours = sampling.renoise * int(sampling.steps * (sampling.renoise_until or 0))
-    moves = sampling.steps + detours
+    assert sampling.guidance and sampling.renoise is not None
+    steps = walked(sampling)
+    moves = steps + sampling.renoise * int(steps * (sampling.renoise_until or 0))
     last = SOLVER_CALLS[sampling.solver] - 1  # the move onto sigma = 0 is first order
     calls = moves * SOLVER_CALLS[sampling.solver] - last
     directions = 1 if sampling.method == "i2v" else 2

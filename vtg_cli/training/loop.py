@@ -1,7 +1,8 @@
 """One training loop: accumulate, step, average, log, keep; it goes on bit for bit where it stopped.
 
 Everything random depends on the seed and the number of the step, so the state is the step, the
-parameters, their average and AdamW's moments: a folder of four safetensors files and a JSON file.
+parameters, their average and the optimizer's moments: a folder of four safetensors files and a JSON
+file. Where torch.distributed runs, the processes share the parts of every step among them.
 """
 
 from __future__ import annotations
@@ -11,18 +12,22 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as processes
 from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
 
-Losses = Callable[[int, Generator], Iterable[Tensor]]
-"""losses(step, generator) -> the scalar losses of the step's parts, each backpropagated before the
-next is asked for; the step follows their mean. The generator is seeded for this step."""
+from vtg_cli.training.muon import Muon
+
+Losses = Callable[[int, Generator], Sequence[Callable[[], Tensor]]]
+"""losses(step, generator) -> the step's parts, each a function that computes a scalar loss, whose
+mean the step follows. The generator is seeded for this step and used before the parts are called.
+"""
 OnStep = Callable[[int, float], None]
 """on_step(steps done, loss)"""
 
@@ -58,10 +63,12 @@ class Run:
         self.network, self.plan, self.folder = network, plan, folder
         self.trained = {n: p for n, p in network.named_parameters() if p.requires_grad}
         self.mean = {n: p.detach().clone() for n, p in self.trained.items()}
-        self.optimizer = torch.optim.AdamW(
-            self.trained.values(), lr=plan.rate, betas=(0.9, 0.99), weight_decay=plan.decay
-        )
+        self.optimizer = Muon(self.trained, plan.rate, plan.decay)
         self.step = 0
+        shared = processes.is_available() and processes.is_initialized()
+        self.rank, self.world = (
+            (processes.get_rank(), processes.get_world_size()) if shared else (0, 1)
+        )
         folder.mkdir(parents=True, exist_ok=True)
 
     def go(
@@ -74,25 +81,29 @@ class Run:
         """Train to step `until` (the plan's end) or for this long, and keep the state there."""
         end = min(self.plan.steps, until or self.plan.steps)
         began = time.monotonic()
-        while self.step < end and time.monotonic() - began < 60 * minutes:
+        while self.step < end and not self._any(time.monotonic() - began >= 60 * minutes):
             loss = self._one(losses)
-            with (self.folder / "loss.csv").open("a") as log:
-                seconds = time.monotonic() - began
-                log.write(f"{self.step},{loss:.6g},{seconds:.1f}\n")
-            if on_step is not None:
-                on_step(self.step, loss)
-            if self.step % self.plan.keep == 0:
-                self.save()
-        self.save()
+            if self.rank == 0:
+                with (self.folder / "loss.csv").open("a") as log:
+                    log.write(f"{self.step},{loss:.6g},{time.monotonic() - began:.1f}\n")
+                if on_step is not None:
+                    on_step(self.step, loss)
+                if self.step % self.plan.keep == 0:
+                    self.save()
+        if self.rank == 0:
+            self.save()
 
     def _one(self, losses: Losses) -> float:
-        plan, total = self.plan, 0.0
+        plan, total = self.plan, torch.zeros(())
         generator = Generator().manual_seed(plan.seed * 2**32 + self.step)
-        for part in losses(self.step, generator):
-            (part / plan.parts).backward()  # type: ignore[no-untyped-call]
-            total += float(part.detach()) / plan.parts
+        for part in losses(self.step, generator)[self.rank :: self.world]:
+            loss = part() / plan.parts
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach().cpu()
+        self._summed([total, *(_grad(p) for p in self.trained.values())])
         norm = nn.utils.clip_grad_norm_(self.trained.values(), plan.clip)
-        self.optimizer.param_groups[0]["lr"] = plan.rate_at(self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = plan.rate_at(self.step)
         if not math.isfinite(float(norm)):  # one bad batch must not end a long run
             for parameter in self.trained.values():
                 parameter.grad = torch.zeros_like(parameter)
@@ -103,7 +114,24 @@ class Run:
         with torch.no_grad():
             for name, parameter in self.trained.items():
                 self.mean[name].lerp_(parameter, 1 - keep)
-        return total
+        return float(total)
+
+    def _summed(self, tensors: list[Tensor]) -> None:
+        """Each tensor becomes its sum over the processes."""
+        if self.world == 1:
+            return
+        flat = torch.cat([t.flatten() for t in tensors])
+        processes.all_reduce(flat)
+        for tensor, total in zip(
+            tensors, torch.split(flat, [t.numel() for t in tensors]), strict=True
+        ):
+            tensor.copy_(total.view_as(tensor))
+
+    def _any(self, here: bool) -> bool:
+        """Whether it is so in any process: they go on, and stop, together."""
+        votes = torch.tensor([float(here)])
+        self._summed([votes])
+        return bool(votes > 0)
 
     def save(self) -> Path:
         """Write the state as folder/checkpoint, replacing the last one only when complete."""
@@ -155,6 +183,12 @@ class Run:
         lines = log.read_text().splitlines() if log.exists() else []
         kept = [line for line in lines if int(line.split(",")[0]) <= self.step]
         log.write_text("".join(f"{line}\n" for line in kept))
+
+
+def _grad(parameter: nn.Parameter) -> Tensor:
+    if parameter.grad is None:  # of a process that had no part in this step
+        parameter.grad = torch.zeros_like(parameter)
+    return parameter.grad
 
 
 NAMES = ("network", "mean", "moment1", "moment2")

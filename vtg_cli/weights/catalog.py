@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 from types import MappingProxyType
 
 from vtg_cli.errors import UsageError
@@ -75,6 +76,10 @@ _STABILITY_TERMS = (
     "above that Stability AI sells an enterprise licence."
 )
 _BELOW_1M = "below US$1M a year"
+
+EMBEDDED = "tiny"
+"""The model that comes with the package, and its folder."""
+EMBEDDED_FOLDER = Path(__file__).parents[1] / "backbones" / "tiny" / "embedded"
 
 CATALOG: Mapping[str, Entry] = MappingProxyType(
     {
@@ -163,7 +168,7 @@ def place_of(name: str) -> Place:
 def suggestion(name: str) -> str:
     """A hint for a name that is none of ours: the closest one, and all there are."""
     models = [entry.name for entry in CATALOG.values() if entry.kind == "model"]
-    close = get_close_matches(name.lower(), [*CATALOG, "flow"], n=1, cutoff=0.5)
+    close = get_close_matches(name.lower(), [*CATALOG, EMBEDDED, "flow"], n=1, cutoff=0.5)
     meant = f"did you mean {close[0]}? " if close else ""
-    known = f"flow (needs no weights), {', '.join(models)}"
+    known = f"{EMBEDDED} and flow (embedded), {', '.join(models)}"
     return f"{meant}known: {known}; or a folder, or a hub id such as org/name"

@@ -27,6 +27,8 @@ VERSION = 1
 TUNED = (
     "temporal_transformer_blocks.0.attn1.to_v",
     "temporal_transformer_blocks.0.attn1.to_out.0",
+    "temporal.to_v",  # of the embedded model
+    "temporal.to_out.0",
 )
 DTYPES = ("fp16", "fp32")
 
@@ -154,6 +156,17 @@ def write(
     _replace(out, save(changed, {FORMAT: about}))  # one entry: several come in no fixed order
     numbers = sum(delta.numel() for delta in changed.values())
     return Written(out, out.stat().st_size, len(changed), numbers, unchanged)
+
+
+def save(deltas: Mapping[str, Tensor], out: Path, made_from: Mapping[str, str]) -> None:
+    """Makes the file of a delta that was trained, in half precision. made_from: what to say about
+    where it comes from.
+    """
+    from safetensors.torch import save as packed
+
+    half = {name: delta.detach().half().cpu().contiguous() for name, delta in deltas.items()}
+    about = json.dumps({"version": VERSION, **made_from}, sort_keys=True)
+    _replace(out, packed(half, {FORMAT: about}))
 
 
 def _replace(out: Path, content: bytes) -> None:

@@ -4,6 +4,9 @@
     {unet,vae,image_encoder}/config.json and their weights: STEM[.fp16].safetensors, or all shards
     STEM[.fp16]-00001-of-0000N.safetensors
 
+A model of ours is simpler: model_index.json and one NETWORK. Any model folder may hold its
+reverse-motion delta as REVERSE.
+
 The same rules serve a folder on disk and a repository's list of files. Only safetensors count.
 """
 
@@ -21,6 +24,8 @@ STEMS = {
     "image_encoder": "model",
 }
 INDEX = "model_index.json"
+NETWORK = "network.safetensors"
+REVERSE = "reverse.safetensors"
 SMALL = (INDEX, "scheduler/scheduler_config.json")
 OPTIONAL = ("feature_extractor/preprocessor_config.json",)  # fetched with a model, not read by vtg
 
@@ -64,6 +69,8 @@ def _weights_of(part: str) -> str:
 
 def lacking(names: Collection[str]) -> tuple[str, ...]:
     """What a model folder with these files still needs; () if complete."""
+    if INDEX in names and NETWORK in names:
+        return ()
     missing = [name for name in SMALL if name not in names]
     for part, stem in STEMS.items():
         inside = _part(names, part)
@@ -99,7 +106,7 @@ def used_files(folder: Path) -> Iterator[Path]:
         part, _, file = name.rpartition("/")
         stem = STEMS.get(part or "unet")
         weights = stem is not None and file.startswith(stem) and file.endswith(".safetensors")
-        if name in SMALL or (stem is not None and file == "config.json") or weights:
+        if name in (*SMALL, NETWORK) or (stem is not None and file == "config.json") or weights:
             yield folder / name
 
 

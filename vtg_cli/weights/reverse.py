@@ -25,7 +25,11 @@ class Reverse:
 
 
 def known_reverse(source: store.Source) -> Reverse | None:
-    """What the catalogue knows for a model, if all of it is on this machine. No network."""
+    """What lies in a model's folder, else what the catalogue knows for it, if all of it is on this
+    machine. No network.
+    """
+    if (source.folder / layout.REVERSE).is_file():
+        return Reverse(source.folder / layout.REVERSE)
     entry = CATALOG.get(source.entry.reverse or "") if source.entry else None
     if entry is None:
         return None

@@ -10,7 +10,15 @@ from pathlib import Path
 
 from vtg_cli.errors import UsageError, WeightsError
 from vtg_cli.weights import hub, layout, trust
-from vtg_cli.weights.catalog import CATALOG, Entry, Place, place_of, suggestion
+from vtg_cli.weights.catalog import (
+    CATALOG,
+    EMBEDDED,
+    EMBEDDED_FOLDER,
+    Entry,
+    Place,
+    place_of,
+    suggestion,
+)
 
 
 @dataclass(frozen=True)
@@ -33,11 +41,14 @@ class Copy:
 
 
 def resolve(model: str) -> Source:
-    """A catalogue name, else a folder in diffusers layout, else a hub id in the local cache.
+    """The embedded model or a catalogue name, else a model folder, else a hub id in the local
+    cache.
 
     WeightsError naming what is missing and the command that fetches it; UsageError for a name that
     is none.
     """
+    if model == EMBEDDED:
+        return Source(model, EMBEDDED_FOLDER)
     path = Path(model).expanduser()
     if model and model not in CATALOG and path.exists():
         return Source(model, _model_folder(path))

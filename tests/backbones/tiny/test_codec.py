@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
+import pytest
 import torch
 
 from vtg_cli.backbones.tiny.codec import anchored, enlarge, shrink
@@ -12,36 +14,49 @@ def pictures(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
+def quarter(x: torch.Tensor) -> tuple[int, int]:
+    return x.shape[-2] // 4, x.shape[-1] // 4
+
+
 def test_shrinking_is_the_mean_of_squares() -> None:
     x = pictures(2, 3, 4, 8, 12)
     expected = x.numpy().reshape(2, 3, 4, 2, 4, 3, 4).mean((4, 6))
-    assert np.abs(shrink(x, 4).numpy() - expected).max() < 1e-6
-    assert torch.equal(shrink(x[0], 4), shrink(x, 4)[0])
+    assert np.abs(shrink(x, (2, 3)).numpy() - expected).max() < 1e-6
+    assert torch.allclose(shrink(x[0], (2, 3)), shrink(x, (2, 3))[0])
+
+
+def test_shrinking_cuts_through_pixels() -> None:
+    """5 pixels to 2 means: 2 whole ones and half of the third each, as OpenCV's area resampling."""
+    line = torch.tensor([[1.0, 2.0, 4.0, 8.0, 16.0]])
+    assert shrink(line, (1, 2))[0].tolist() == pytest.approx([5 / 2.5, 26 / 2.5])
+    x = pictures(3, 45, 70)
+    theirs = cv2.resize(x.movedim(0, -1).numpy(), (31, 13), interpolation=cv2.INTER_AREA)
+    assert np.abs(shrink(x, (13, 31)).movedim(0, -1).numpy() - theirs).max() < 1e-5
 
 
 def test_a_keyframe_that_fits_is_copied_whole() -> None:
     ahead, back = pictures(1, 3, 16, 24), pictures(1, 3, 16, 24, seed=1) / 4 + 0.7
-    out = anchored(shrink(ahead, 4), ahead, back, 4)
+    out = anchored(shrink(ahead, quarter(ahead)), ahead, back)
     # what does not fit keeps exp(-(0.5 / 0.08)^2) of a say
     assert float((out - ahead).abs().max()) < 1e-4
 
 
 def test_two_that_fit_alike_are_averaged() -> None:
     ahead = pictures(1, 3, 16, 16)
-    assert float((anchored(shrink(ahead, 4), ahead, ahead, 4) - ahead).abs().max()) < 1e-5
+    assert float((anchored(shrink(ahead, quarter(ahead)), ahead, ahead) - ahead).abs().max()) < 1e-5
 
 
 def test_what_neither_shows_is_the_latents_enlarged() -> None:
     z = pictures(2, 3, 4, 6) / 4
     ahead, back = torch.full((2, 3, 16, 24), 0.9), torch.full((2, 3, 16, 24), -0.9)
-    assert float((anchored(z, ahead, back, 4) - enlarge(z, (16, 24))).abs().max()) < 1e-4
+    assert float((anchored(z, ahead, back) - enlarge(z, (16, 24))).abs().max()) < 1e-4
 
 
 def test_each_place_comes_from_the_one_that_fits_there() -> None:
     ahead = pictures(1, 3, 32, 64) / 4 + 0.6
     back = pictures(1, 3, 32, 64, seed=1) / 4 - 0.6
     truth = torch.cat([ahead[..., :32], back[..., 32:]], -1)
-    out = anchored(shrink(truth, 4), ahead, back, 4)
+    out = anchored(shrink(truth, quarter(truth)), ahead, back)
     apart = (out - truth).abs().amax((0, 1, 2))
     far = torch.tensor([i for i in range(64) if abs(i - 31.5) > 14])
     # 3 latents off the seam the wrong one differs by 1.2, far beyond the tolerance

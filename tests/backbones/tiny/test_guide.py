@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from vtg_cli.backbones.filters import Field
 from vtg_cli.backbones.flow import in_between
-from vtg_cli.backbones.tiny.guide import UNSEEN, Carried, carry
+from vtg_cli.backbones.tiny.guide import UNSEEN, Carried, carry, enlarged
 from vtg_cli.training.textures import noise
 
 TIMES = [0.0, 0.5, 1.0]
@@ -23,36 +24,40 @@ def ends() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 @pytest.fixture(scope="module")
-def carried(ends: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> Carried:
-    return carry(*ends, TIMES)
+def carried(ends: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> list[Carried]:
+    at = carry(*ends)
+    return [at(t) for t in TIMES]
 
 
 def test_each_is_itself_at_its_own_time(
-    carried: Carried, ends: tuple[NDArray[np.uint8], NDArray[np.uint8]]
+    carried: list[Carried], ends: tuple[NDArray[np.uint8], NDArray[np.uint8]]
 ) -> None:
-    assert np.array_equal(carried.ahead[0], ends[0])
-    assert np.array_equal(carried.back[-1], ends[1])
-    assert (carried.trust_ahead[0] == 1).all() and (carried.trust_back[-1] == 1).all()
-    for trust in (carried.trust_ahead, carried.trust_back):
-        assert trust.min() >= UNSEEN and trust.max() <= 1
+    assert np.array_equal(carried[0].ahead, ends[0] / np.float32(255))
+    assert np.array_equal(carried[2].back, ends[1] / np.float32(255))
+    assert (carried[0].trust_ahead == 1).all() and (carried[2].trust_back == 1).all()
+    for trust in (trust for c in carried for trust in (c.trust_ahead, c.trust_back)):
+        assert trust.min() >= np.float32(UNSEEN) and trust.max() <= 1
 
 
 def test_both_meet_half_way(
-    carried: Carried, ends: tuple[NDArray[np.uint8], NDArray[np.uint8]]
+    carried: list[Carried], ends: tuple[NDArray[np.uint8], NDArray[np.uint8]]
 ) -> None:
     """Away from the sides, the picture in the middle is the texture 3 pixels on."""
-    truth = ends[0][:, 3:].astype(float)
-    for picture in (carried.ahead[1], carried.back[1]):
+    truth = ends[0][:, 3:].astype(float) / 255
+    for picture in (carried[1].ahead, carried[1].back):
         error = (picture[:, :-3] - truth)[10:-10, 10:-10]
-        assert 10 * np.log10(255**2 / np.square(error).mean()) > 30  # dB; a cross-fade has 19
-    assert carried.trust_ahead[1][10:-10, 10:-10].mean() > 0.4
+        assert 10 * np.log10(1 / np.square(error).mean()) > 30  # dB; a cross-fade has 19
+    assert carried[1].trust_ahead[10:-10, 10:-10].mean() > 0.4
 
 
 def test_their_blend_is_the_flow_engines_result(
-    carried: Carried, ends: tuple[NDArray[np.uint8], NDArray[np.uint8]]
+    carried: list[Carried], ends: tuple[NDArray[np.uint8], NDArray[np.uint8]]
 ) -> None:
     flow = in_between(*ends, TIMES)[1].astype(float)
-    ahead, back = carried.trust_ahead[1][..., None], carried.trust_back[1][..., None]
-    blend = (ahead * carried.ahead[1] + back * carried.back[1]) / (ahead + back)
-    # whole numbers twice, and the weights enlarged apart instead of their ratio
-    assert np.abs(blend - flow).mean() < 1
+    ahead, back = (enlarged(t, *flow.shape[:2])[..., None] for t in _trusts(carried[1]))
+    blend = (ahead * carried[1].ahead + back * carried[1].back) / (ahead + back) * 255
+    assert np.abs(blend - flow).mean() < 1  # the weights are enlarged apart instead of their ratio
+
+
+def _trusts(carried: Carried) -> tuple[Field, Field]:
+    return carried.trust_ahead, carried.trust_back

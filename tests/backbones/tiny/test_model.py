@@ -21,13 +21,13 @@ from vtg_cli.sampling.loop import sample
 from vtg_cli.sampling.path import edm_path, karras_sigmas
 from vtg_cli.sampling.settings import Sampling
 
-SMALL = Shape(width=32, depth=2, head=16, fine=8)
+SMALL = Shape(width=32, depth=2, head=16, fine=8, middle=16)
 
 
 @pytest.fixture(scope="module")
 def m() -> Tiny:
     torch.manual_seed(0)
-    return Tiny(Network(SMALL).eval(), frames=4)
+    return Tiny(Network(SMALL).eval())
 
 
 @pytest.fixture(scope="module")
@@ -146,10 +146,36 @@ def test_decoding_the_keyframes_latents_gives_the_keyframes(m: Tiny) -> None:
     assert done == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_without_keyframes_decoding_enlarges(m: Tiny) -> None:
-    z = torch.full((1, 2, 3, 4, 4), 0.3)
-    assert float((m.decode(z) - 0.3).abs().max()) < 1e-6
-    assert m.decode(z).shape == (1, 2, 3, 16, 16)
+def test_without_keyframes_it_cannot_decode(m: Tiny, keys: Keyframes) -> None:
+    with pytest.raises(ValueError, match="keyframes of both ends"):
+        m.decode(torch.zeros(1, 4, 3, 8, 12))
+    with pytest.raises(ValueError, match="keyframes of both ends"):
+        m.decode(torch.zeros(1, 4, 3, 8, 12), keys.only(0))
+
+
+def test_backwards_the_condition_is_the_same_turned(m: Tiny, keys: Keyframes) -> None:
+    ahead, back = m.condition(keys).concat, m.condition(keys.reversed()).concat
+    assert ahead is not None and back is not None
+    turned = back.flip(1)[:, :, [4, 5, 6, 7, 0, 1, 2, 3]]
+    assert float((ahead - turned).abs().max()) < 1e-6  # 1 - t rounds
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "latents"),
+    [
+        (192, 320, (48, 80)),  # 4 pixels a latent
+        (288, 512, (72, 128)),
+        (720, 1280, (72, 128)),  # 10 pixels
+        (1080, 1080, (96, 96)),
+        (3, 5, (1, 1)),
+        (50, 70, (12, 18)),
+    ],
+)
+def test_latents_are_of_one_size_for_large_pictures(
+    m: Tiny, height: int, width: int, latents: tuple[int, int]
+) -> None:
+    assert m.latent_size(height, width) == latents
+    assert m.encode(torch.zeros(1, 1, 3, height, width)).shape[-2:] == latents
 
 
 def test_the_path_goes_from_noise_to_data(m: Tiny) -> None:

@@ -57,11 +57,12 @@ def test_spread_is_the_error_of_the_guide_on_rendered_clips() -> None:
     ratios = []
     for seed in range(3):
         clip = render_clip(seed, 4, (32, 32))
-        c = carry(clip[0], clip[-1], [0, 1 / 3, 2 / 3, 1])
-        parts = [c.ahead, c.trust_ahead[..., None] * 255, c.back, c.trust_back[..., None] * 255]
-        concat = torch.from_numpy(np.concatenate(parts, -1)).movedim(-1, 1)[None].float() / 255
-        for pictures in (slice(0, 3), slice(4, 7)):
-            concat[:, :, pictures] = concat[:, :, pictures] * 2 - 1
+        at = carry(clip[0], clip[-1])
+        every = [at(t) for t in (0, 1 / 3, 2 / 3, 1)]
+        told = [
+            np.dstack([c.ahead * 2 - 1, c.trust_ahead, c.back * 2 - 1, c.trust_back]) for c in every
+        ]
+        concat = torch.from_numpy(np.stack(told)).movedim(-1, 1)[None].float()
         truth = torch.from_numpy(clip).movedim(-1, 1)[None].float() / 127.5 - 1
         unit = (truth - guide(concat))[:, 1:-1] / spread(concat)[:, 1:-1]
         ratios.append(float(unit.square().mean()))

@@ -8,37 +8,40 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from vtg_cli.backbones import base
+from vtg_cli.backbones.tiny.model import Tiny
 from vtg_cli.backbones.tiny.network import Network, Shape
 from vtg_cli.backbones.tiny.weights import load, save
 from vtg_cli.errors import WeightsError
+from vtg_cli.weights.layout import NETWORK
 
-SMALL = Shape(width=32, depth=1, head=16, fine=8)
+SMALL = Shape(width=32, depth=1, head=16, fine=8, middle=16)
 
 
 def test_saved_is_loaded(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = Network(SMALL)
-    save(dict(network.named_parameters()), SMALL, tmp_path / "tiny.safetensors")
-    m = load(tmp_path / "tiny.safetensors", device="cpu", frames=9)
-    assert m.network.shape == SMALL and m.spec.frames == 9
+    save(dict(network.named_parameters()), SMALL, tmp_path)
+    m = base.load(tmp_path, device="cpu")
+    assert isinstance(m, Tiny) and m.network.shape == SMALL and base.spec_of(tmp_path) is m.spec
     for (name, mine), theirs in zip(
         network.named_parameters(), m.network.parameters(), strict=True
     ):
         assert torch.equal(mine.half().float(), theirs), name
     numbers = sum(p.numel() for p in network.parameters())
-    assert (tmp_path / "tiny.safetensors").stat().st_size < 2 * numbers + 10_000
+    assert (tmp_path / NETWORK).stat().st_size < 2 * numbers + 10_000
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
-    file = tmp_path / "other.safetensors"
+    file = tmp_path / NETWORK
     with pytest.raises(WeightsError, match="cannot be read"):
-        load(file)
+        load(tmp_path)
     file.write_bytes(b"no weights")
     with pytest.raises(WeightsError, match="cannot be read"):
-        load(file)
+        load(tmp_path)
     save_file({"x": torch.zeros(1)}, file)
-    with pytest.raises(WeightsError, match="holds no embedded model"):
-        load(file)
-    save({"x": torch.zeros(1)}, SMALL, file)
+    with pytest.raises(WeightsError, match="no network of the embedded kind"):
+        load(tmp_path)
+    save({"x": torch.zeros(1)}, SMALL, tmp_path)
     with pytest.raises(WeightsError, match=r"stem\.weight"):
-        load(file, device="cpu")
+        load(tmp_path, device="cpu")

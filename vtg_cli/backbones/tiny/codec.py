@@ -17,27 +17,40 @@ TOLERANCE = 0.15
 """Difference in [-1, 1] units, root mean square over a latent's neighbourhood, that still counts as
 the same thing."""
 
-
-def shrink(pixels: Tensor, factor: int) -> Tensor:
-    """[..., C, H, W] -> [..., C, H / factor, W / factor], the mean of each square."""
-    flat = avg_pool2d(pixels.flatten(0, -4), factor)
-    return torch.unflatten(flat, 0, pixels.shape[:-3])
+Size = tuple[int, int]
+"""Height and width."""
 
 
-def enlarge(z: Tensor, size: tuple[int, int]) -> Tensor:
+def shrink(pixels: Tensor, size: Size) -> Tensor:
+    """[..., H, W] -> [..., h, w]: the mean of the rectangle each one stands for, exactly, also
+    where it cuts through pixels.
+    """
+    rows, columns = (_means(n, m).to(pixels) for n, m in zip(pixels.shape[-2:], size, strict=True))
+    return rows @ (pixels @ columns.T)
+
+
+def _means(n: int, m: int) -> Tensor:
+    """[m, n]: what each of n pixels counts in each of m means."""
+    edges = torch.linspace(0, n, m + 1, dtype=torch.float64)[:, None]
+    pixel = torch.arange(n, dtype=torch.float64)
+    shared = torch.minimum(edges[1:], pixel + 1) - torch.maximum(edges[:-1], pixel)
+    return shared.clamp(min=0) * (m / n)
+
+
+def enlarge(z: Tensor, size: Size) -> Tensor:
     """[F, C, h, w] -> [F, C, H, W], bicubic."""
     return interpolate(z, size=size, mode="bicubic", align_corners=False)
 
 
-def anchored(z: Tensor, ahead: Tensor, back: Tensor, factor: int) -> Tensor:
+def anchored(z: Tensor, ahead: Tensor, back: Tensor) -> Tensor:
     """z: [F, 3, h, w]; ahead, back: the carried keyframes [F, 3, H, W]. Returns [F, 3, H, W]."""
-    size = (ahead.shape[-2], ahead.shape[-1])
-    small = torch.stack([shrink(ahead, factor), shrink(back, factor)])
+    full, grid = (ahead.shape[-2], ahead.shape[-1]), (z.shape[-2], z.shape[-1])
+    small = shrink(torch.stack([ahead, back]), grid)
     support = torch.exp(-_nearby((small - z).square().mean(2)) / TOLERANCE**2)  # [2, F, h, w]
     share = support.square() / (support.sum(0) + 1e-6)  # sums to at most 1, the better one wins
     share = share[:, :, None]
-    base = enlarge(z - (share * small).sum(0), size)
-    wide = torch.stack([interpolate(s, size=size, mode="bilinear") for s in share])
+    base = enlarge(z - (share * small).sum(0), full)
+    wide = torch.stack([interpolate(s, size=full, mode="bilinear") for s in share])
     return base + wide[0] * ahead + wide[1] * back
 
 

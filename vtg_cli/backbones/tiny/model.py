@@ -10,47 +10,43 @@ what flow gets wrong. `choice` moves the blend towards either carried keyframe.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
-from fractions import Fraction
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vtg_cli.backbones.base import STANDARD_MOTION, Motion, OnFrames, Spec
-from vtg_cli.backbones.tiny.codec import anchored, enlarge, shrink
-from vtg_cli.backbones.tiny.guide import carry
+from vtg_cli.backbones.base import STANDARD_MOTION, Motion, OnFrames
+from vtg_cli.backbones.deltas import layer_deltas
+from vtg_cli.backbones.filters import Field
+from vtg_cli.backbones.tiny.codec import anchored, shrink
+from vtg_cli.backbones.tiny.guide import Carried, carry, enlarged
 from vtg_cli.backbones.tiny.network import Block, Network
 from vtg_cli.backbones.tiny.prior import CONCAT, PARTS, STILL_TRUST, guide, spread
+from vtg_cli.backbones.tiny.spec import SPEC
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
-from vtg_cli.sampling.fusion import Delta
 from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.path import Path, edm_path, karras_sigmas
+from vtg_cli.tensor import to_uint8
 
+LATENTS = 128 * 72
+"""Places of the latents at most: the network's time and memory are the same for larger pictures."""
+FINEST = 4.0
+"""Pixels along the side of a latent, or more."""
 SIGMAS = (0.01, 10.0)
 APART = 0.17
 """Typical distance of a carried keyframe from the guide: the unit of `choice`."""
 
 
 class Tiny:
-    """A Backbone (backbones.base). Latents are pictures of 1/factor the size in [-1, 1]."""
+    """A Backbone (backbones.base). Latents are small pictures in [-1, 1]; sizes are free."""
 
-    def __init__(
-        self,
-        network: Network,
-        *,
-        frames: int = 16,
-        factor: int = 4,
-        reverse: Mapping[nn.Module, Delta] | None = None,
-    ) -> None:
-        self.network, self.factor = network, factor
-        self.reverse = dict(reverse or {})
-        self.spec = Spec(
-            name="tiny", frames=frames, fps=Fraction(12), channels=3, factor=factor, area=512 * 288
-        )
+    def __init__(self, network: Network, *, reverse: Mapping[str, Tensor] | None = None) -> None:
+        self.network, self.spec = network, SPEC
         blocks = [block for block in network.blocks if isinstance(block, Block)]
         self._modules: dict[str, list[nn.Module]] = {
             "temporal_attention": [block.temporal for block in blocks],
@@ -58,6 +54,8 @@ class Tiny:
             "cross_attention": [],
             "block": [*blocks],
         }
+        self.reverse = layer_deltas(network, self._modules["temporal_attention"], reverse or {})
+        self._motion: _Motion | None = None
 
     def __call__(self, x: Tensor, level: Level, cond: Cond) -> Tensor:
         assert cond.concat is not None
@@ -75,26 +73,37 @@ class Tiny:
     def path(self, steps: int) -> Path:
         return edm_path(karras_sigmas(steps, *SIGMAS))
 
+    def latent_size(self, height: int, width: int) -> tuple[int, int]:
+        """Squares of FINEST pixels or, of pictures of more than LATENTS of these, larger ones."""
+        factor = max(FINEST, math.sqrt(height * width / LATENTS))
+        return max(1, round(height / factor)), max(1, round(width / factor))
+
     def encode(self, pixels: Tensor) -> Tensor:
-        return shrink(pixels, self.factor)
+        return shrink(pixels, self.latent_size(pixels.shape[-2], pixels.shape[-1]))
 
     def decode(
         self, z: Tensor, keyframes: Keyframes | None = None, on_frames: OnFrames | None = None
     ) -> Tensor:
-        """Anchored at both keyframes where they stand at the ends; else merely enlarged."""
-        size = (z.shape[-2] * self.factor, z.shape[-1] * self.factor)
+        """Anchored at the keyframes of both ends. ValueError without them: latents do not know the
+        picture's size.
+        """
         if keyframes is None or keyframes.positions != (0, keyframes.length - 1):
-            return torch.stack([enlarge(clip, size) for clip in z])
-        first, last = map(_to_uint8, keyframes.pixels)
-        carried = carry(first, last, _times(keyframes.length))
-        frames = []
-        for i in range(keyframes.length):  # one at a time: full-size frames are large
-            ahead, back = (_to_pixels(c[i : i + 1]).to(z) for c in (carried.ahead, carried.back))
-            clips = [anchored(clip[i : i + 1], ahead, back, self.factor) for clip in z]
-            frames.append(torch.stack(clips))
+            raise ValueError("tiny decodes with the keyframes of both ends")
+        at, frames = self._carried(keyframes), []
+        for i, t in enumerate(
+            _times(keyframes.length)
+        ):  # one at a time: full-size frames are large
+            carried = at(t)
+            ahead, back = (_to_pixels(c).to(z) for c in (carried.ahead, carried.back))
+            frames.append(torch.stack([anchored(clip[i : i + 1], ahead, back) for clip in z]))
             if on_frames is not None:
                 on_frames(i + 1, keyframes.length)
         return torch.cat(frames, 1)
+
+    def guess(self, keyframes: Keyframes) -> Tensor:
+        cond = self.condition(keyframes)
+        assert cond.concat is not None
+        return guide(cond.concat)
 
     def condition(
         self,
@@ -108,25 +117,29 @@ class Tiny:
         """
         if text is not None:
             raise ValueError("tiny takes no text")
-        device = next(self.network.parameters()).device
-        frames = keyframes.length
+        device, frames = next(self.network.parameters()).device, keyframes.length
         if keyframes.positions == (0,):
-            return Cond(
-                concat=still(shrink(keyframes.pixels, self.factor), frames)[None].to(device)
-            )
+            return Cond(concat=still(self.encode(keyframes.pixels), frames)[None].to(device))
         if keyframes.positions != (0, frames - 1):
             raise ValueError(
                 "tiny is conditioned on keyframes at both ends, or on one at position 0"
             )
-        first, last = map(_to_uint8, keyframes.pixels)
-        carried = carry(first, last, _times(frames))
-        parts = [
-            _to_pixels(carried.ahead),
-            torch.from_numpy(carried.trust_ahead)[:, None],
-            _to_pixels(carried.back),
-            torch.from_numpy(carried.trust_back)[:, None],
-        ]
-        return Cond(concat=shrink(torch.cat(parts, 1), self.factor)[None].to(device))
+        at = self._carried(keyframes)
+        size = self.latent_size(*keyframes.pixels.shape[-2:])
+        told = torch.cat([_told(at(t), size) for t in _times(frames)])
+        return Cond(concat=told[None].to(device))
+
+    def _carried(self, keyframes: Keyframes) -> Callable[[float], Carried]:
+        """The motion between two keyframes, kept for decoding and for the opposite direction."""
+        first, last = to_uint8(keyframes.pixels)
+        known = self._motion
+        if known is not None and known.between(first, last):
+            return known.at
+        if known is not None and known.between(last, first):
+            ahead = known.at
+            return lambda t: _swapped(ahead(1 - t))
+        self._motion = _Motion(first, last, carry(first, last))
+        return self._motion.at
 
     def null(self, cond: Cond, drop: Collection[str] = ("text", "image")) -> Cond:
         """Nothing carried, confidence 0 everywhere."""
@@ -147,15 +160,37 @@ def still(first: Tensor, frames: int) -> Tensor:
     return concat
 
 
+@dataclass(frozen=True)
+class _Motion:
+    first: NDArray[np.uint8]
+    last: NDArray[np.uint8]
+    at: Callable[[float], Carried]
+
+    def between(self, first: NDArray[np.uint8], last: NDArray[np.uint8]) -> bool:
+        return np.array_equal(first, self.first) and np.array_equal(last, self.last)
+
+
+def _swapped(carried: Carried) -> Carried:
+    return Carried(carried.back, carried.ahead, carried.trust_back, carried.trust_ahead)
+
+
+def _told(carried: Carried, size: tuple[int, int]) -> Tensor:
+    """One frame of Cond.concat, [1, CONCAT, h, w]."""
+    height, width = carried.ahead.shape[:2]
+    parts = []
+    for picture, trust in (
+        (carried.ahead, carried.trust_ahead),
+        (carried.back, carried.trust_back),
+    ):
+        wide = torch.from_numpy(enlarged(trust, height, width))
+        parts += [_to_pixels(picture), wide[None, None]]
+    return shrink(torch.cat(parts, 1), size)
+
+
 def _times(frames: int) -> list[float]:
     return [i / (frames - 1) for i in range(frames)]
 
 
-def _to_uint8(pixels: Tensor) -> NDArray[np.uint8]:
-    scaled = (pixels.float() / 2 + 0.5).clamp(0, 1) * 255
-    picture: NDArray[np.uint8] = scaled.round().byte().movedim(0, -1).cpu().numpy()
-    return np.ascontiguousarray(picture)
-
-
-def _to_pixels(frames: NDArray[np.uint8]) -> Tensor:
-    return torch.from_numpy(frames).movedim(-1, 1).float() / 127.5 - 1
+def _to_pixels(picture: Field) -> Tensor:
+    """[H, W, 3], 0 to 1 -> [1, 3, H, W] in [-1, 1]."""
+    return torch.from_numpy(picture).clamp(0, 1).movedim(-1, 0)[None] * 2 - 1

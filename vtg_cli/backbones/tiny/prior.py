@@ -48,5 +48,11 @@ def spread(concat: Tensor) -> Tensor:
     return torch.where(trust_ahead > 0, told, UNKNOWN)
 
 
+def backwards(concat: Tensor) -> Tensor:
+    """The same told with time running backwards."""
+    ahead, back = torch.split(concat.flip(1), CONCAT // 2, 2)
+    return torch.cat([back, ahead], 2)
+
+
 def _times(concat: Tensor) -> Tensor:
     return torch.linspace(0, 1, concat.shape[1], device=concat.device)[:, None, None, None]

@@ -1,4 +1,6 @@
-"""The embedded model's file: half-precision parameters, and in its metadata the network's shape."""
+"""A folder of the embedded model's kind: model_index.json, the network's averaged parameters in
+half precision with its shape in the metadata, and its reverse-motion delta.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +11,42 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as packed
 from torch import Tensor
 
 from vtg_cli.backbones.tiny.model import Tiny
 from vtg_cli.backbones.tiny.network import Network, Shape
 from vtg_cli.device import choose_device
 from vtg_cli.errors import WeightsError
+from vtg_cli.weights.layout import INDEX, NETWORK
 
 FORMAT = "vtg-tiny"
+KIND = "TinyVideoModel"
 
 
-def save(parameters: Mapping[str, Tensor], shape: Shape, file: Path) -> None:
-    """parameters: of a Network of this shape, as training averaged them."""
+def save(parameters: Mapping[str, Tensor], shape: Shape, folder: Path) -> None:
+    """Makes the folder. parameters: of a Network of this shape, as training averaged them."""
     half = {
         name: p.detach().to("cpu", torch.float16).contiguous() for name, p in parameters.items()
     }
-    save_file(half, file, {"format": FORMAT, "shape": json.dumps(asdict(shape))})
+    about = {"format": FORMAT, "shape": json.dumps(asdict(shape), sort_keys=True)}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / NETWORK).write_bytes(packed(half, about))
+    (folder / INDEX).write_text(json.dumps({"_class_name": KIND}, indent=2) + "\n")
 
 
-def load(file: Path, *, device: str = "auto", frames: int = 16, factor: int = 4) -> Tiny:
-    """The model in a file that `save` wrote, in float32. WeightsError where it is none."""
+def load(
+    folder: Path,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    reverse: Mapping[str, Tensor] | None = None,
+    decode_chunk: int | None = None,
+) -> Tiny:
+    """The model in a folder that `save` made, in float32 whatever the `dtype`; its frames are
+    decoded one by one whatever the `decode_chunk`. WeightsError where it is none.
+    """
+    file = folder / NETWORK
     try:
         with safe_open(file, "pt") as opened:
             about = opened.metadata() or {}
@@ -37,11 +54,11 @@ def load(file: Path, *, device: str = "auto", frames: int = 16, factor: int = 4)
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{file} cannot be read: {error}", subject=str(file)) from None
     if about.get("format") != FORMAT:
-        raise WeightsError(f"{file} holds no embedded model", subject=str(file))
+        raise WeightsError(f"{file} holds no network of the embedded kind", subject=str(file))
     network = Network(Shape(**json.loads(about["shape"])))
     try:
         network.load_state_dict(parameters)
     except RuntimeError as error:
         raise WeightsError(f"{file}: {error}", subject=str(file)) from None
     where = choose_device(device)
-    return Tiny(network.to(where).eval().requires_grad_(False), frames=frames, factor=factor)
+    return Tiny(network.to(where).eval().requires_grad_(False), reverse=reverse)

@@ -1,0 +1,70 @@
+"""Muon: updates by singular values, PyTorch's Muon where it has one, AdamW for the rest."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from vtg_cli.training.muon import RMS, Muon, is_matrix, orthogonal
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (8, 40), (40, 8)])
+def test_singular_values_become_about_one(shape: tuple[int, int]) -> None:
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    u, _, v = torch.linalg.svd(x, full_matrices=False)
+    out = orthogonal(x)
+    values = torch.linalg.svdvals(out)
+    assert float(values.min()) > 0.6 and float(values.max()) < 1.3  # the quintic's band
+    # the directions are x's own: between them nothing is mixed
+    inner = u.T @ out @ v.T
+    assert float((inner - inner.diagonal().diag()).abs().max()) < 1e-3
+
+
+def test_matrices_move_as_with_pytorchs_muon() -> None:
+    reference = getattr(torch.optim, "Muon", None)
+    if reference is None:
+        pytest.skip("this PyTorch has no Muon")
+    torch.manual_seed(0)
+    mine, theirs = (nn.Parameter(torch.full((12, 20), 0.1)) for _ in range(2))
+    ours = Muon({"w": mine}, lr=0.01, decay=0.1)
+    other = reference(
+        [theirs], lr=0.01, weight_decay=0.1, momentum=0.95, adjust_lr_fn="match_rms_adamw"
+    )
+    for _ in range(4):
+        grad = torch.randn(12, 20)
+        mine.grad, theirs.grad = grad.clone(), grad.clone()
+        ours.step()
+        other.step()
+    # theirs iterates in bf16: 3 digits of updates of 0.002
+    moved = float((theirs - 0.1).detach().abs().mean())
+    assert float((mine - theirs).detach().abs().mean()) < 0.03 * moved
+
+
+def test_the_rest_moves_as_with_adamw() -> None:
+    mine, theirs = (nn.Parameter(torch.ones(5)) for _ in range(2))
+    ours = Muon({"bias": mine}, lr=0.1, decay=0.3)
+    adam = torch.optim.AdamW([theirs], lr=0.1, betas=(0.9, 0.99), weight_decay=0.0)
+    for i in range(5):
+        mine.grad = theirs.grad = torch.arange(5.0) - i
+        ours.step()
+        adam.step()
+    assert float((mine - theirs).detach().abs().max()) < 1e-6
+
+
+def test_an_update_has_adamws_size() -> None:
+    p = nn.Parameter(torch.zeros(64, 32))
+    optimizer = Muon({"w": p}, lr=1.0, decay=0.0)
+    p.grad = torch.randn(64, 32, generator=torch.Generator().manual_seed(0))
+    optimizer.step()
+    rms = float(p.detach().square().mean().sqrt())
+    assert rms == pytest.approx(RMS, rel=0.25)  # singular values of 0.7 to 1.2
+
+
+def test_what_counts_as_a_matrix() -> None:
+    net = nn.Module()
+    net.linear = nn.Linear(4, 8)
+    net.near = nn.Conv2d(8, 8, 3, groups=8)
+    net.table = nn.Parameter(torch.zeros(9, 8))
+    found = {name for name, p in net.named_parameters() if is_matrix(name, p)}
+    assert found == {"linear.weight"}

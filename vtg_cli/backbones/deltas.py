@@ -1,0 +1,43 @@
+"""A reverse-motion delta by parameter names, regrouped by the layers it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from torch import Tensor, nn
+
+from vtg_cli.errors import WeightsError
+from vtg_cli.sampling.fusion import Delta
+
+FIELDS = {"to_v.weight": "to_v", "to_out.0.weight": "to_out", "to_out.0.bias": "to_out_bias"}
+
+
+def layer_deltas(
+    network: nn.Module, layers: Collection[nn.Module], reverse: Mapping[str, Tensor]
+) -> dict[nn.Module, Delta]:
+    """reverse: parameter name -> delta, of the `layers` of a network alone. WeightsError for one
+    that does not fit.
+    """
+    parameters = {
+        f"{name}.{part}": (layer, layer.get_parameter(part))
+        for name, layer in network.named_modules()
+        if any(layer is known for known in layers)
+        for part in FIELDS
+        if part in dict(layer.named_parameters())
+    }
+    grouped: dict[nn.Module, dict[str, Tensor]] = {}
+    for name, delta in reverse.items():
+        if name not in parameters:
+            raise WeightsError(
+                f"the reverse-motion delta has a tensor this model lacks: {name}", subject=name
+            )
+        layer, weight = parameters[name]
+        if delta.shape != weight.shape:
+            raise WeightsError(
+                f"the reverse-motion delta does not fit: {name} is {list(delta.shape)}, "
+                f"the model's is {list(weight.shape)}",
+                subject=name,
+            )
+        part = next(part for part in FIELDS if name.endswith(part))
+        grouped.setdefault(layer, {})[FIELDS[part]] = delta.to(weight)
+    return {layer: Delta(**parts) for layer, parts in grouped.items()}

@@ -1,0 +1,29 @@
+"""Facts of the embedded model that need no torch."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+from vtg_cli.backbones.base import Spec
+from vtg_cli.sampling.settings import MethodDefaults
+
+_DEFAULTS = MethodDefaults(guidance=(1.0, 1.0), steps=8, strength=0.6, temperature=0.2)
+
+SPEC = Spec(
+    name="tiny",
+    frames=24,
+    fps=Fraction(24),
+    channels=3,
+    factor=1,
+    area=None,
+    both_ends=True,
+    longest=33,
+    defaults=dict.fromkeys(("gi", "trf", "i2v"), _DEFAULTS),
+    unused=frozenset({"--motion-bucket", "--noise-aug", "--decode-chunk", "--dtype"}),
+)
+
+
+def spec_of(folder: Path) -> Spec:
+    """The same for every folder of this kind."""
+    return SPEC
