@@ -47,6 +47,7 @@ FULL = Interpolate(
     fit="pad",
     background="#102030",
     endpoints="blend",
+    detail="keyframes",
     decode_chunk=4,
     device="cuda:1",
     dtype="bf16",

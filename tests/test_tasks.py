@@ -266,6 +266,30 @@ def test_a_diffusion_clip_of_native_length_is_the_method_s_own(keys: list[str]) 
     assert rendering.plan.schedule.fps == 7  # and its rate
 
 
+def test_with_detail_a_diffusion_clip_has_the_keyframes_size(keys: list[str]) -> None:
+    sized = diffusion_job(keys[:2], detail="keyframes", width=None, height=None, frames=(3,))
+    made = plan(sized)
+    assert made.shape == (32, 48, 3)  # the keyframes' own
+    height, width = made.drawn  # the model's area of 64 x 64 in their shape, in steps of 4
+    assert (height, width) == (52, 80)
+    clip = np.stack([*tasks.render(made)])
+    assert clip.shape == (3, 32, 48, 3)
+    assert np.array_equal(clip[0], read_image(keys[0]))
+    with pytest.raises(UsageError, match="--detail"):
+        plan(job(keys, detail="keyframes"))  # flow needs none
+
+
+def test_the_embedded_model_draws_any_number_of_frames_of_any_size(keys: list[str]) -> None:
+    for n, ease in ((2, "linear"), (3, "linear"), (5, "ease-in"), (40, "linear")):
+        asked = replace(job(keys[:2], frames=(n,), ease=ease, width=45), model="tiny")
+        clip = np.stack([*tasks.run(asked)])
+        assert clip.shape == (n, 30, 45, 3)
+        steps = np.abs(np.diff(clip.astype(float), axis=0)).mean((1, 2, 3))
+        assert steps.max() < 255 / 2  # no step is a cut
+    again = np.stack([*tasks.run(asked)])
+    assert np.array_equal(clip, again)
+
+
 def test_a_diffusion_clip_of_another_length_is_retimed(keys: list[str]) -> None:
     native = native_frames(keys[:2], QUICK)
     clip = np.stack([*tasks.run(diffusion_job(keys[:2], endpoints="model", frames=(3,)))])

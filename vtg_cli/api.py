@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vtg_cli import tasks
 from vtg_cli.errors import UsageError
 from vtg_cli.job import Interpolate
-from vtg_cli.literals import Dtype, Endpoints, Fit, Fusion, Method, Solver, Stream
+from vtg_cli.literals import Detail, Dtype, Endpoints, Fit, Fusion, Method, Solver, Stream
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.media.image import read_image
 from vtg_cli.plan import claimed
@@ -62,6 +62,7 @@ class Options(TypedDict, total=False):
     fit: Fit
     background: str
     endpoints: Endpoints
+    detail: Detail
     decode_chunk: int | None
     device: str
     dtype: Dtype

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from vtg_cli import timing
 from vtg_cli.errors import UsageError
-from vtg_cli.literals import Dtype, Endpoints, Fit, Fusion, Method, Solver
+from vtg_cli.literals import Detail, Dtype, Endpoints, Fit, Fusion, Method, Solver
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.sampling.settings import Sampling
 
@@ -48,6 +48,8 @@ class Interpolate:
     fit:       what happens to keyframes of another shape; background: colour of padding and of
                what lies under transparent pixels
     endpoints: "exact" pins the keyframes, "blend" fades into them, "model" leaves its frames be
+    detail:    "keyframes" brings a clip a model drew smaller to the keyframes' own size, with their
+               texture; "model" leaves it at the model's
     decode_chunk: frames the model decodes at once; None: its own choice
     """
 
@@ -67,6 +69,7 @@ class Interpolate:
     fit: Fit = "crop"
     background: str = "white"
     endpoints: Endpoints = "exact"
+    detail: Detail = "model"
     decode_chunk: int | None = None
     device: str = "auto"
     dtype: Dtype = "auto"
@@ -89,6 +92,7 @@ def validated(job: Job) -> Job:
     timing.easing(job.ease)
     _one_of("--fit", job.fit, get_args(Fit))
     _one_of("--endpoints", job.endpoints, get_args(Endpoints))
+    _one_of("--detail", job.detail, get_args(Detail))
     _one_of("--dtype", job.dtype, get_args(Dtype))
     _within("--width", job.width, 1, MAX_SIDE)
     _within("--height", job.height, 1, MAX_SIDE)

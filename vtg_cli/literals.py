@@ -6,6 +6,7 @@ from typing import Literal
 
 Fit = Literal["crop", "pad", "stretch"]
 Endpoints = Literal["exact", "blend", "model"]
+Detail = Literal["model", "keyframes"]
 Dtype = Literal["auto", "fp32", "fp16", "bf16"]
 Method = Literal["gi", "trf", "i2v"]
 Solver = Literal["euler", "heun", "dpmpp_2m"]

@@ -35,7 +35,7 @@ DIFFUSION_ONLY = {
         "--motion-bucket",
         "--noise-aug",
     ),
-    *("--decode-chunk", "--dtype", "--device"),
+    *("--decode-chunk", "--dtype", "--device", "--detail"),
 }
 """Options flow has no use for; --seed is harmless and --device cpu is what it does anyway."""
 
@@ -47,6 +47,7 @@ class Plan:
     job:     what was asked for with all that was left open decided, so that it makes the same again
     stills:  the keyframes, fitted
     model:   what draws, and why
+    drawn:   (height, width) at which it draws
     reverse: its reverse-motion weights, if any
     evaluations: of the model's network for the whole clip; 0 for flow
     notes:   what a person should know beforehand, a sentence each
@@ -56,6 +57,7 @@ class Plan:
     schedule: Schedule
     stills: tuple[Still, ...]
     model: Choice
+    drawn: tuple[int, int]
     reverse: Reverse | None
     evaluations: int
     notes: tuple[str, ...]
@@ -124,13 +126,7 @@ def plan(job: Interpolate, pictures: Sequence[Frame] | None = None) -> Plan:
         if pictures
         else stills.from_files(job.keyframes)
     )
-    height, width = image.canvas(
-        [still.size for still in read],
-        job.width,
-        job.height,
-        model.spec.factor if model.spec else 1,
-        model.spec.area if model.spec else None,
-    )
+    (height, width), drawn = _sizes(job, model, [still.size for still in read])
     form = encoding.format_of(job.output, job.encoding) if job.output is not None else None
     _check_memory(max(schedule.segments), height, width)
     alpha = stills.keeps_alpha(job.encoding.alpha, _forbids_alpha(model, form), read)
@@ -159,6 +155,7 @@ def plan(job: Interpolate, pictures: Sequence[Frame] | None = None) -> Plan:
         schedule=schedule,
         stills=tuple(stills.fitted(still, job, height, width, alpha) for still in read),
         model=model,
+        drawn=drawn,
         reverse=reverse,
         evaluations=evaluations(sampling) * len(schedule.segments) if model.spec else 0,
         notes=tuple(notes),
@@ -183,11 +180,24 @@ def refuse_unused(model: Choice, options: Collection[str]) -> None:
             )
 
 
+def _sizes(
+    job: Interpolate, model: Choice, sizes: Sequence[tuple[int, int]]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(height, width) of the clip, and at which the model draws it."""
+    factor, area = (model.spec.factor, model.spec.area) if model.spec else (1, None)
+    if job.detail == "model" or area is None:
+        size = image.canvas(sizes, job.width, job.height, factor, area)
+        return size, size
+    size = image.canvas(sizes, job.width, job.height, 1)
+    return size, image.canvas([size], None, None, factor, area)
+
+
 def _diffusion_options(job: Interpolate) -> list[str]:
     """Names of the fields that were given and that only diffusion models look at."""
     default = Sampling()
     chosen = [f.name for f in fields(default)]
     given = [name for name in chosen if getattr(job.sampling, name) != getattr(default, name)]
+    given += ["detail"] if job.detail != "model" else []
     given += [name for name in ("reverse", "decode_chunk") if getattr(job, name) is not None]
     given += ["dtype"] if job.dtype != "auto" else []
     return given + (["device"] if job.device not in ("auto", "cpu") else [])

@@ -213,6 +213,7 @@ def diffusion(made: Plan) -> Renderer:
     from vtg_cli.backbones import base
     from vtg_cli.backbones.flow import retime
     from vtg_cli.conditioning.keyframes import Keyframes
+    from vtg_cli.media.image import fit
     from vtg_cli.tensor import to_pixels
     from vtg_cli.weights import reverse
 
@@ -231,11 +232,23 @@ def diffusion(made: Plan) -> Renderer:
     ) -> Frames:
         length = backbone.spec.drawn(len(times))
         even = timing.segment_times(length, timing.easing("linear"))
-        ends = Keyframes.ends(to_pixels(first), to_pixels(last), length)
+        small = [fit(key, *made.drawn, "stretch") for key in (first, last)]
+        ends = Keyframes.ends(to_pixels(small[0]), to_pixels(small[1]), length)
         frames = methods.render(backbone, ends, job.sampling, progress=progress, cancel=cancel)
-        return frames if list(times) == even else retime(frames, times)
+        frames = frames if list(times) == even else retime(frames, times)
+        return frames if made.drawn == made.shape[:2] else _detailed(frames, first, last, cancel)
 
     return draw
+
+
+def _detailed(frames: Frames, first: Frame, last: Frame, cancel: Cancel) -> Frames:
+    from vtg_cli.backbones.detail import detailed
+
+    def on_frame(done: int, frames: int) -> None:
+        if cancel():
+            raise Interrupted("interrupted")
+
+    return detailed(frames, first, last, on_frame=on_frame)
 
 
 @contextmanager

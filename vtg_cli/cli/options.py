@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vtg_cli.literals import Dtype, Endpoints, Fit, Fusion, Method, Solver, Stream
+from vtg_cli.literals import Detail, Dtype, Endpoints, Fit, Fusion, Method, Solver, Stream
 
 TIMING, MODEL, PICTURE = "Timing", "Model", "Picture"
 SAMPLING = "Sampling (diffusion models only)"
@@ -310,6 +310,15 @@ Alpha = Annotated[
         show_default=False,
         help="Keep transparency, or lay it on the background. Default: keep it where the output "
         "can (.mov, .mkv, .webm, .png, rawvideo, nut) and all keyframes have it.",
+    ),
+]
+DetailFrom = Annotated[
+    Detail,
+    _option(
+        PICTURE,
+        "--detail",
+        help="Where fine detail comes from: model, what it draws at its own size; keyframes, their "
+        "texture carried into every frame, at their own size. flow and tiny always do the latter.",
     ),
 ]
 EndpointsHow = Annotated[

@@ -20,7 +20,7 @@ SPEC = Spec(
     both_ends=True,
     longest=33,
     defaults=dict.fromkeys(("gi", "trf", "i2v"), _DEFAULTS),
-    unused=frozenset({"--motion-bucket", "--noise-aug", "--decode-chunk", "--dtype"}),
+    unused=frozenset({"--detail", "--motion-bucket", "--noise-aug", "--decode-chunk", "--dtype"}),
 )
 
 
