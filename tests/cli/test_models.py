@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from vtg_cli.cli.models import app
 from vtg_cli.errors import UsageError, VtgError, WeightsError
 from vtg_cli.weights import delta, store
-from vtg_cli.weights.catalog import CATALOG
+from vtg_cli.weights.catalog import CATALOG, EMBEDDED_FOLDER
 
 ROOT = Path(__file__).resolve().parents[2]
 PARITY = ROOT / "tests" / "data" / "parity"
@@ -50,24 +50,32 @@ def test_the_list_is_a_table_on_stdout(hub: Hub) -> None:
     head, *lines = result.stdout.splitlines()
     assert head.split()[:3] == ["NAME", "HERE", "GB"]
     assert [line.split()[:4] for line in lines] == [
+        ["tiny", "yes", "0.0", "24"],
         ["svd", "partly", "4.5", "14"],
         ["svd-xt", "yes", "4.5", "25"],
         ["svd-xt-1.1", "no", "4.5", "25"],
         ["svd-reverse", "no", "6.1", "14"],
     ]
-    assert ["(gated)" in line for line in lines] == [False, False, True, False]
+    assert ["(gated)" in line for line in lines] == [False, False, False, True, False]
     assert result.stderr == "" and hub.requests == []
 
 
 def test_the_list_as_json(hub: Hub) -> None:
     snapshot = lay_out_cache(XT, Repository(small_model()))
     rows = {row["name"]: row for row in json.loads(run("list", "--json").stdout)}
-    assert list(rows) == list(CATALOG)
+    assert list(rows) == ["tiny", *CATALOG]
+    assert rows["tiny"].keys() == rows["svd"].keys() and rows["tiny"]["gb"] < 0.03
     xt: dict[str, Any] = rows["svd-xt"]
     assert (xt["here"], xt["path"], xt["lacking"]) == ("yes", str(snapshot), [])
     assert (xt["gb"], xt["frames"], xt["height"], xt["width"]) == (4.51, 25, 576, 1024)
     assert xt["terms"] == CATALOG["svd-xt"].terms
     assert (rows["svd"]["here"], rows["svd"]["path"]) == ("no", None)
+
+
+def test_the_embedded_model_needs_no_pull(hub: Hub) -> None:
+    result = run("pull", "tiny")
+    assert result.stdout == f"{EMBEDDED_FOLDER}\n" and "nothing to fetch" in result.stderr
+    assert hub.requests == []
 
 
 def test_a_pull_says_what_it_fetches_and_prints_the_folder(hub: Hub) -> None:

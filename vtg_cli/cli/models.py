@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vtg_cli.weights.catalog import CATALOG, Entry, place_of
+from vtg_cli.weights.catalog import CATALOG, EMBEDDED, EMBEDDED_FOLDER, Entry, place_of
 
 if TYPE_CHECKING:
     from vtg_cli.weights.hub import Listing
@@ -25,14 +25,14 @@ def list_models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Show the models vtg knows by name, and which are on this machine. No network."""
-    rows = [_facts(entry) for entry in CATALOG.values()]
+    rows = [_embedded(), *(_facts(entry) for entry in CATALOG.values())]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
     cells = [("NAME", "HERE", "GB", "FRAMES", "SIZE", "VRAM", "COMMERCIAL USE", "WHAT IT IS")]
     for row in rows:
         vram = f"~{row['min_vram_gb']:.0f} GB" if row["min_vram_gb"] else "-"
-        size = f"{row['width']}x{row['height']}"
+        size = f"{row['width']}x{row['height']}" if row["width"] else "any"
         gated = " (gated)" if row["gated"] else ""
         cells.append(
             (
@@ -50,6 +50,30 @@ def list_models(
     for line in cells:
         padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         typer.echo("  ".join(padded).rstrip())
+
+
+def _embedded() -> dict[str, Any]:
+    """The row of the model that comes with vtg."""
+    from vtg_cli.backbones.base import spec_of
+    from vtg_cli.weights.layout import used_files
+
+    size = sum(file.stat().st_size for file in used_files(EMBEDDED_FOLDER))
+    known = {
+        "name": EMBEDDED,
+        "kind": "model",
+        "gb": round(size / 1e9, 4),
+        "licence": "Apache-2.0",
+        "terms": "Part of vtg.",
+        "commercial": "yes",
+        "gated": False,
+        "frames": spec_of(EMBEDDED_FOLDER).frames,
+        "summary": "embedded diffusion model, for any machine",
+        "here": "yes",
+        "path": str(EMBEDDED_FOLDER),
+        "lacking": [],
+    }
+    rest = ("repo_id", "folder", "height", "width", "min_vram_gb", "reverse", "base")
+    return known | dict.fromkeys(rest)
 
 
 def _facts(entry: Entry) -> dict[str, Any]:
@@ -80,8 +104,10 @@ def pull(
     """
     from vtg_cli.weights import hub, store
 
-    folder = store.recheck(name)
-    if folder is not None:
+    folder = EMBEDDED_FOLDER if name == EMBEDDED else store.recheck(name)
+    if name == EMBEDDED:
+        typer.echo(f"{name} is part of vtg, there is nothing to fetch", err=True)
+    elif folder is not None:
         typer.echo(f"{name} is complete, every file is as recorded", err=True)
     else:
         copy = store.cached(place_of(name))
