@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 .PHONY: help demo test lint types tests docs examples bench clean
 
 help:
-	@echo "make demo       render the example pair to out/demo.mp4 with the embedded engine"
+	@echo "make demo       render the example pair to out/demo.mp4 with the embedded model"
 	@echo "make test       lint, types and tests: all that has to pass"
 	@echo "make lint|types|tests   one of the three"
 	@echo "make docs       write docs/cli.md again from the commands' help"
@@ -27,7 +27,7 @@ $(INSTALLED): pyproject.toml
 
 demo: $(INSTALLED)
 	@mkdir -p out
-	$(BIN)/vtg interpolate examples/lake_a.jpg examples/lake_b.jpg --model flow --overwrite -o out/demo.mp4 --sheet out/demo.png
+	$(BIN)/vtg interpolate examples/lake_a.jpg examples/lake_b.jpg --overwrite -o out/demo.mp4 --sheet out/demo.png
 	@echo "video:         $(CURDIR)/out/demo.mp4"
 	@echo "contact sheet: $(CURDIR)/out/demo.png"
 
@@ -50,7 +50,7 @@ docs: $(INSTALLED)
 examples: $(INSTALLED)
 	$(BIN)/python scripts/make_examples.py
 	@mkdir -p out
-	$(BIN)/vtg interpolate examples/lake_a.jpg examples/lake_b.jpg --model flow --frames 9 --width 400 --overwrite -o out/readme.mkv --sheet out/readme.png
+	$(BIN)/vtg interpolate examples/lake_a.jpg examples/lake_b.jpg --frames 9 --width 400 --overwrite -o out/readme.mkv --sheet out/readme.png
 	$(BIN)/python -c "from PIL import Image; Image.open('out/readme.png').save('docs/images/demo.jpg', quality=90)"
 
 bench: $(INSTALLED)
