@@ -36,7 +36,7 @@ from vtg_cli.training.reverse import ReverseDelta
 from vtg_cli.weights import delta
 from vtg_cli.weights.layout import REVERSE
 
-LEVELS = (-1.0, 1.6)
+LEVELS = (0.0, 1.8)
 """Mean and deviation of ln(sigma): about the spread of latents, up to where a sample starts."""
 STRIDES = (1, 2, 3, 2)
 """Of 13 frames the parts of a step are shown 13, 7 or 5: the network must do with any number."""

@@ -47,8 +47,8 @@ LEVELS = {
 """A module's level is that of the longest name here it begins with. A new module needs a line."""
 
 ONLY_IMPORTER = {
-    "diffusers": {"vtg_cli.backbones.svd"},
-    "transformers": {"vtg_cli.backbones.svd"},
+    "diffusers": {"vtg_cli.backbones.svd", "vtg_cli.backbones.dynamicrafter.towers"},
+    "transformers": {"vtg_cli.backbones.svd", "vtg_cli.backbones.dynamicrafter.towers"},
     "huggingface_hub": {"vtg_cli.weights.hub"},
 }
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from vtg_cli.backbones.correspondence import correspond
 from vtg_cli.backbones.filters import grid
-from vtg_cli.backbones.proposals import camera, propose, search, sides
+from vtg_cli.backbones.proposals import bodies, camera, propose, search, sides
+from vtg_cli.training.textures import leaves
 
 noise = np.random.default_rng(11)
 WIDE = np.clip(
@@ -56,3 +60,40 @@ def test_exposure_is_shared_by_both() -> None:
     a, b = sides(view(20, 40), (view(20, 40) * 0.8 + 20).astype(np.uint8))
     assert np.abs(a.lab.mean((0, 1)) - b.lab.mean((0, 1))).max() < 1e-3
     assert np.abs(a.lab.std((0, 1)) - b.lab.std((0, 1))).max() < 1e-3
+
+
+def turned(angle: float, dx: float, dy: float) -> NDArray[np.uint8]:
+    """A textured disc on another texture, turned about its centre and moved, 144 x 192."""
+    scene, disc = (np.uint8(leaves(np.random.default_rng(s), 200) * 255) for s in (1, 2))
+    mask = np.zeros((200, 200), np.float32)
+    cv2.circle(mask, (80, 80), 40, 1.0, -1)
+    motion = cv2.getRotationMatrix2D((80, 80), angle, 1.0)
+    motion[:, 2] += dx, dy
+    disc, mask = (cv2.warpAffine(x, motion, (200, 200)) for x in (disc, mask))
+    return np.asarray(np.where(mask[..., None] > 0.5, disc, scene), np.uint8)[:144, :192]
+
+
+def test_landmarks_tell_the_motion_of_a_body_that_turned() -> None:
+    gray = [cv2.cvtColor(x, cv2.COLOR_RGB2GRAY) for x in (turned(0, 0, 0), turned(40, 50, 10))]
+    found = bodies(*gray)
+    still = np.array([[1, 0, 0], [0, 1, 0]])
+    assert np.abs(found[0] - still).max() < 0.1 or np.abs(found[1] - still).max() < 0.1
+    true = cv2.getRotationMatrix2D((80, 80), 40, 1.0)
+    true[:, 2] += 50, 10
+    place = np.array([80, 80, 1.0])
+    nearest = min(found, key=lambda motion: float(np.abs(motion - true).max()))
+    assert np.abs(nearest @ place - (130, 90)).max() < 1  # pixels
+    assert np.abs(nearest[:, :2] - true[:, :2]).max() < 0.02
+
+
+def test_looking_far_finds_what_turned() -> None:
+    first, last = turned(0, 0, 0), turned(40, 50, 10)
+    near, far = (
+        float(np.hypot(*(correspond(first, last, far=how).forward[80, 80] - (50, 10))))
+        for how in (False, True)
+    )
+    assert far < 1 < near  # pixels
+
+
+def test_pictures_without_landmarks_have_no_bodies() -> None:
+    assert bodies(np.zeros((40, 60), np.uint8), np.full((40, 60), 9, np.uint8)) == []

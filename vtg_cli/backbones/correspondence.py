@@ -56,13 +56,17 @@ class Correspondence:
         return float(self.trust_first.mean() + self.trust_last.mean()) / 2
 
 
-def correspond(first: NDArray[np.uint8], last: NDArray[np.uint8]) -> Correspondence:
-    """The motion between two RGB pictures uint8 [H, W, 3] of equal size."""
+def correspond(
+    first: NDArray[np.uint8], last: NDArray[np.uint8], *, far: bool = False
+) -> Correspondence:
+    """The motion between two RGB pictures uint8 [H, W, 3] of equal size. far: look harder for
+    things that moved and turned a lot.
+    """
     height, width = first.shape[:2]
     scale = min(1.0, LONG_SIDE / max(height, width))
     w, h = (max(SHORT_SIDE, round(n * scale)) for n in (width, height))
     a, b = sides(resize(first, w, h), resize(last, w, h))
-    ahead, back = propose(a, b)
+    ahead, back = propose(a, b, far=far)
     forward, backward = _choose(a, b, ahead), _choose(b, a, back)
     trust_a, trust_b = _trust(a, b, forward, backward), _trust(b, a, backward, forward)
     forward, backward = _fill(a, forward, trust_a), _fill(b, backward, trust_b)

@@ -135,12 +135,12 @@ class Carried:
     part_back: Field
 
 
-def carrier(first: Picture, last: Picture) -> Callable[[float], Carried]:
+def carrier(first: Picture, last: Picture, *, far: bool = False) -> Callable[[float], Carried]:
     """The motion between two keyframes uint8 [H, W, C], estimated once; then both at any time in
-    [0, 1].
+    [0, 1]. far: as in correspond.
     """
     height, width = first.shape[:2]
-    found = correspond(_seen(first), _seen(last))
+    found = correspond(_seen(first), _seen(last), far=far)
     a, b = _premultiplied(first), _premultiplied(last)
     h, w = found.trust_first.shape
     scale = np.array([width / w, height / h], np.float32)

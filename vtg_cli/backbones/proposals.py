@@ -2,7 +2,9 @@
 
 An exhaustive search over displacements on a coarse grid (colour and gradient directions of each
 cell) finds motions of up to a third of the picture. Its dominant shifts, its robust affine fit (the
-camera) and the field itself are each refined by DIS optical flow (Kroeger et al. 2016).
+camera) and the field itself are each refined by DIS optical flow (Kroeger et al. 2016). Keyframes
+far apart also get the motions that groups of landmarks share (SIFT, Lowe 2004; RANSAC): the search
+compares upright cells and misses what has turned.
 """
 
 from __future__ import annotations
@@ -31,6 +33,12 @@ CELL = 2  # pixels of one side of a cell, or more
 FEWEST = 32  # cells of the long side
 REACH = 0.35  # the longest motion searched for, as a share of each side
 SHIFTS = 8  # dominant displacements that become candidates
+BODIES = 6  # motions shared by landmarks that become candidates
+LANDMARKS = 1500  # looked for in each picture
+SHARED = 5  # landmarks that make a motion, within WITHIN pixels
+WITHIN = 2.5
+DISTINCT = 0.85  # a match is this much closer than the second best (Lowe's ratio)
+ZOOM = 2.0  # bodies grow or shrink by this factor at most
 RADIUS = 5  # of the window in which likeness is judged
 
 
@@ -72,9 +80,9 @@ def _side(rgb: NDArray[np.uint8], lab: Field) -> Side:
     )
 
 
-def propose(a: Side, b: Side) -> tuple[list[Field], list[Field]]:
+def propose(a: Side, b: Side, *, far: bool = False) -> tuple[list[Field], list[Field]]:
     """Candidate flows [h, w, 2] in pixels, a to b and b to a; the first two start from no motion
-    and from the camera's.
+    and from the camera's. far: also from what landmarks say, which takes half as long again.
     """
     h, w = a.size
     ahead, back, mutual_a, mutual_b = search(a, b)
@@ -97,10 +105,47 @@ def propose(a: Side, b: Side) -> tuple[list[Field], list[Field]]:
             gauss(_enlarged(median(back) * cell, w, h), calm),
         )
     )
+    rigid = [
+        (_affine(motion, h, w), _affine(cv2.invertAffineTransform(motion), h, w))
+        for motion in (bodies(gray[0], gray[1]) if far else [])
+    ]
+    starts += rigid
     return (
-        [_dis(gray[0], gray[1], start) for start, _ in starts],
-        [_dis(gray[1], gray[0], start) for _, start in starts],
+        [*(_dis(gray[0], gray[1], start) for start, _ in starts), *(ahead for ahead, _ in rigid)],
+        [*(_dis(gray[1], gray[0], start) for _, start in starts), *(back for _, back in rigid)],
     )
+
+
+def bodies(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
+    """Similarities [2, 3] from grey picture a to b that groups of landmarks share, the largest
+    group first.
+    """
+    sift = cv2.SIFT_create(LANDMARKS, contrastThreshold=0.01)
+    (points_a, marks_a), (points_b, marks_b) = (sift.detectAndCompute(x, None) for x in (a, b))
+    if min(len(points_a), len(points_b)) < SHARED:
+        return []
+    pairs = cv2.BFMatcher(cv2.NORM_L2).knnMatch(marks_a, marks_b, k=2)
+    sure = [first for first, second in pairs if first.distance < DISTINCT * second.distance]
+    here = np.array([points_a[match.queryIdx].pt for match in sure], np.float32)
+    there = np.array([points_b[match.trainIdx].pt for match in sure], np.float32)
+    found: list[NDArray[np.float64]] = []
+    while len(here) >= SHARED and len(found) < BODIES:
+        motion, inside = cv2.estimateAffinePartial2D(
+            here, there, method=cv2.RANSAC, ransacReprojThreshold=WITHIN, maxIters=3000
+        )
+        if motion is None or inside.sum() < SHARED:
+            break
+        if 1 / ZOOM < np.hypot(motion[0, 0], motion[1, 0]) < ZOOM:
+            found.append(motion)
+        left = inside.ravel() == 0
+        here, there = here[left], there[left]
+    return found
+
+
+def _affine(motion: NDArray[np.float64], height: int, width: int) -> Field:
+    """The flow [h, w, 2] of an affine motion [2, 3]."""
+    where = grid(height, width)
+    return np.asarray(where @ motion[:, :2].T + motion[:, 2] - where, np.float32)
 
 
 def _enlarged(x: Field, width: int, height: int) -> Field:

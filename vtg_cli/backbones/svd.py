@@ -19,9 +19,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, interpolate, pad
 
 from vtg_cli.backbones.base import STANDARD_MOTION, Motion, OnFrames, Spec, spec_of
+from vtg_cli.backbones.clip_pixels import CLIP_SIZE, antialiased_resize, clip_colours
 from vtg_cli.backbones.deltas import layer_deltas
 from vtg_cli.backbones.motion import motion_compensated
 from vtg_cli.backbones.shortcuts import CROSS_ATTENTION, Shortcuts
@@ -42,9 +42,6 @@ DECODE_CHUNK = 8
 """Frames the autoencoder decodes together where nothing is said; it sees its neighbours only inside
 a chunk.
 """
-CLIP_SIZE = 224
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 class SVD:
@@ -146,35 +143,14 @@ class SVD:
 
     def image_tokens(self, pixels: Tensor) -> Tensor:
         """CLIP's projected embedding: [B, 3, H, W] in [-1, 1], any size -> [B, 1, D]."""
-        small = antialiased_resize(pixels.float(), CLIP_SIZE) / 2 + 0.5
-        mean, std = (small.new_tensor(v)[:, None, None] for v in (CLIP_MEAN, CLIP_STD))
-        embeds: Tensor = self.image_encoder(((small - mean) / std).to(self.dtype)).image_embeds
+        seen = clip_colours(antialiased_resize(pixels.float(), CLIP_SIZE))
+        embeds: Tensor = self.image_encoder(seen.to(self.dtype)).image_embeds
         return embeds[:, None].float()
 
     def _posterior_mode(self, pixels: Tensor) -> Tensor:
         """[B, 3, H, W] -> [B, C, h, w], not scaled."""
         mode: Tensor = self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist.mode()
         return mode.float()
-
-
-def antialiased_resize(pixels: Tensor, size: int) -> Tensor:
-    """Gaussian blur, then bicubic with aligned corners, to size x size: how SVD's pictures reached
-    CLIP.
-
-    sigma = (factor - 1) / 2 per axis as in scikit-image's resize; reflected borders; kernels of 4
-    sigma, odd.
-    """
-    for axis in (-1, -2):
-        sigma = max((pixels.shape[axis] / size - 1) / 2, 0.001)
-        taps = int(max(4 * sigma, 3)) | 1
-        x = torch.arange(taps, device=pixels.device, dtype=pixels.dtype) - taps // 2
-        kernel = torch.exp(-(x**2) / (2 * sigma**2))
-        kernel = (kernel / kernel.sum()).view((1, 1, 1, taps) if axis == -1 else (1, 1, taps, 1))
-        border = (taps // 2,) * 2
-        padded = pad(pixels, (*border, 0, 0) if axis == -1 else (0, 0, *border), mode="reflect")
-        channels = pixels.shape[1]
-        pixels = conv2d(padded, kernel.expand(channels, 1, -1, -1), groups=channels)
-    return interpolate(pixels, size=(size, size), mode="bicubic", align_corners=True)
 
 
 def load(

@@ -59,7 +59,7 @@ def combine(
             x0 = sum(
                 (w * p for w, p in zip(weights, predictions, strict=True)), start=x.new_zeros(())
             )
-        return _rescaled(x, level, x0, first, rescale) if rescale else x0
+        return rescaled(x, level, x0, first, rescale) if rescale else x0
 
     return predict
 
@@ -76,8 +76,35 @@ def cfg(
     return combine(denoise, [(cond, scale), (null, 1 - scale)], rescale, sequential)
 
 
-def _rescaled(x: Tensor, level: Level, x0: Tensor, first: Tensor, share: float) -> Tensor:
-    v, reference = level.v_from_x0(x, x0), level.v_from_x0(x, first)
+def multi_cfg(
+    denoise: Denoiser,
+    cond: Cond,
+    image: Cond,
+    null: Cond,
+    scale: float,
+    image_scale: float,
+    rescale: float = 0.0,
+    sequential: bool = False,
+) -> Predictor:
+    """DynamiCrafter's multi-condition guidance: null + image_scale * (image - null) + scale *
+    (cond - image) (Xing et al. 2023; the form is that of Brooks et al. 2023, eq. 3).
+
+    cond: text and image; image: the image with empty text; null: neither. A scale of 1 is a weight
+    like any other; rescaling refers to `cond`.
+    """
+    terms = [(cond, scale), (image, image_scale - scale), (null, 1 - image_scale)]
+    return combine(denoise, terms, rescale, sequential)
+
+
+def rescaled(x: Tensor, level: Level, x0: Tensor, reference: Tensor, share: float) -> Tensor:
+    """Guidance rescale (Lin et al. 2023, section 3.4), back as x0: share * v * std(v_ref) / std(v)
+    + (1 - share) * v.
+
+    x, x0, reference: [B, ...], the latents, the guided x0 and the x0 under the condition alone; the
+    deviations are unbiased, over all axes but the first. In v because the ratio depends on the
+    space: v, eps and x0 differ by a multiple of x, which would be rescaled too. Needs sigma > 0.
+    """
+    v, v_reference = level.v_from_x0(x, x0), level.v_from_x0(x, reference)
     axes = tuple(range(1, x.ndim))
-    matched = v * (reference.std(axes, keepdim=True) / v.std(axes, keepdim=True))
+    matched = v * (v_reference.std(axes, keepdim=True) / v.std(axes, keepdim=True))
     return level.x0_from_v(x, share * matched + (1 - share) * v)

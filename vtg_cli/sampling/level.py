@@ -104,3 +104,23 @@ def zero_terminal_snr(betas: Tensor) -> Tensor:
     root = (root - root[-1]) * root[0] / (root[0] - root[-1])
     bar = root**2
     return torch.cat([1 - bar[:1], 1 - bar[1:] / bar[:-1]])
+
+
+def alphas_cumprod(betas: Tensor) -> Tensor:
+    """alpha_bar[t] = product of 1 - beta over 0..t, the signal's share of the variance (Ho et al.
+    2020, eq. 4). [steps] -> [steps].
+    """
+    return torch.cumprod(1 - betas, 0)
+
+
+def dynamic_rescale(base_scale: float, ramp: int = 400, steps: int = 1000) -> Tensor:
+    """Gain per timestep, float64 [steps]: from 1 evenly down to base_scale at timestep ramp - 1,
+    base_scale behind it. DynamiCrafter's `scale_arr` (Xing et al. 2023); base_scale is 0.7 in its
+    512 model, 0.3 in its 1024 model and 1 where nothing is rescaled.
+    """
+    return torch.cat(
+        [
+            torch.linspace(1, base_scale, ramp, dtype=torch.float64),
+            torch.full((steps - ramp,), base_scale, dtype=torch.float64),
+        ]
+    )

@@ -4,10 +4,19 @@ inverts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from vtg_cli.sampling.level import CLEAN, Level, edm_level
+from vtg_cli.sampling.level import (
+    CLEAN,
+    Level,
+    alphas_cumprod,
+    dynamic_rescale,
+    edm_level,
+    scaled_linear_betas,
+    vp_level,
+    zero_terminal_snr,
+)
 
 Path = Sequence[Level]
 
@@ -27,10 +36,66 @@ def edm_path(sigmas: Sequence[float]) -> list[Level]:
 
 
 def trailing_timesteps(steps: int, total: int = 1000) -> list[int]:
-    """`steps` timesteps from total - 1 down, spaced from the noisy end ("uniform trailing"; Lin et
-    al. 2023).
+    """`steps` timesteps from total - 1 down, spaced from the noisy end ("uniform_trailing"; Lin et
+    al. 2023, table 2). ValueError unless 1 <= steps <= total.
     """
-    return [round(total - i * total / steps) - 1 for i in range(steps)]
+    _require(steps, total)
+    # numpy.arange adds the difference of its first two entries, which rounding moves off a half for
+    # 48, 96, 112 .. steps: the published timesteps come from there. For 61, 103, 121 .. steps that
+    # arange runs one entry too far, to timestep -1; counting entries ends before it.
+    spacing = (total - total / steps) - total
+    return [round(total + i * spacing) - 1 for i in range(steps)]
+
+
+def uniform_timesteps(steps: int, total: int = 1000) -> list[int]:
+    """`steps` timesteps, total // steps apart, down to 1 ("uniform" in latent diffusion, "leading"
+    with steps_offset 1 in diffusers; Lin et al. 2023, table 2). It starts below total - 1, so a
+    network is shown pure noise at a level that is not; trailing_timesteps does not.
+
+    ValueError unless 1 <= steps <= total.
+    """
+    _require(steps, total)
+    # Where steps does not divide total, latent diffusion's range has entries left over at the noisy
+    # end (8 for 7 steps) and its +1 leads past the table (3, 9, 27 .. steps crash). Here it ends
+    # after `steps` entries, as diffusers' does, and goes without the +1 where that has no room,
+    # which is only at steps == total.
+    spacing = total // steps
+    offset = min(1, total - 1 - (steps - 1) * spacing)
+    return [offset + i * spacing for i in reversed(range(steps))]
+
+
+def _require(steps: int, total: int) -> None:
+    if not 1 <= steps <= total:
+        raise ValueError(f"{steps} steps; a schedule of {total} timesteps takes 1 to {total}")
+
+
+SPACINGS: dict[str, Callable[[int], list[int]]] = {
+    "uniform": uniform_timesteps,
+    "uniform_trailing": trailing_timesteps,
+}
+
+
+def dynamicrafter_path(
+    steps: int, base_scale: float, spacing: str = "uniform_trailing"
+) -> list[Level]:
+    """The `steps` + 1 levels of DynamiCrafter's DDIM: variance preserving, zero terminal SNR,
+    dynamic rescale as gain (Xing et al. 2023; Lin et al. 2023).
+
+    spacing: a name in SPACINGS; base_scale: see level.dynamic_rescale. It ends on alpha_bar[0] =
+    0.99915 and not on data, and there keeps the gain of the last timestep: the published sampler
+    multiplies x0 by scale_prev / scale, whose last entry is 1. ValueError for another step count
+    than 1 to 1000, KeyError for another spacing.
+    """
+    betas = zero_terminal_snr(scaled_linear_betas(0.00085, 0.012))
+    # The published tables are float32; near data 1 - alpha_bar would otherwise differ from theirs
+    # by 4e-5 of itself.
+    bars: list[float] = alphas_cumprod(betas).float().tolist()
+    gains: list[float] = dynamic_rescale(base_scale).float().tolist()
+    times = SPACINGS[spacing](steps)
+    return [
+        *(vp_level(bars[t], t, gains[t]) for t in times),
+        vp_level(bars[0], 0, gains[times[-1]]),
+    ]
 
 
 def resample(path: Path, times: int, until: int) -> list[Level]:

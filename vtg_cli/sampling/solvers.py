@@ -42,21 +42,29 @@ def euler(
     return b.signal * x0 + b.sigma * a.eps(x, x0)
 
 
+def fresh_std(a: Level, b: Level, eta: float) -> float:
+    """Standard deviation of the noise drawn anew on the way from a down to b (Song et al. 2021,
+    eq. 16): eta * sqrt((1 - bar_b) / (1 - bar_a) * (1 - bar_a / bar_b)) for VP levels.
+    """
+    return eta * transition_std(a, b) * b.sigma / a.sigma
+
+
 def ancestral(eta: float = 1.0) -> Solver:
     """DDIM with eta: part of the noise is drawn anew (Song et al. 2021, eq. 12 and 16).
 
-    The radicand is clamped at 0: at zero terminal SNR rounding makes it negative for some step
-    counts.
+    eta 0 is `euler` and draws nothing; else one draw per move, also where it weighs nothing, so
+    that which draw a move gets depends on its place alone. The radicand is clamped at 0: at zero
+    terminal SNR rounding makes it negative for some step counts.
     """
 
     def solve(
         predict: Predictor, x: Tensor, a: Level, b: Level, history: History, noise: Noise
     ) -> Tensor:
         x0 = predict(x, a)
-        fresh = eta * transition_std(a, b) * b.sigma / a.sigma
+        fresh = fresh_std(a, b, eta)
         kept = math.sqrt(max(0.0, b.sigma**2 - fresh**2))
         x = b.signal * x0 + kept * a.eps(x, x0)
-        return x + fresh * noise(x) if fresh else x
+        return x + fresh * noise(x) if eta else x
 
     return solve
 

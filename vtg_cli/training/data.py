@@ -28,7 +28,7 @@ from vtg_cli.backbones.tiny.prior import CONCAT
 from vtg_cli.training.scenes import HELD_OUT_SEEDS, render_clip
 
 SHARD = 32
-TOLD = {"both": 0.85, "still": 0.12, "nothing": 0.03}
+TOLD = {"both": 0.95, "still": 0.03, "nothing": 0.02}
 """Shares of what a clip's condition holds."""
 Shard = NDArray[np.uint8]
 """[SHARD, F, 3 + CONCAT, h, w]: the clip, the first carried, its trust, the last carried, its."""

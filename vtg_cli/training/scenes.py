@@ -7,13 +7,13 @@ in the layer is
     u = H(t) (p + a(t) D(p))
 
 with H a homography (place, turn, zoom, perspective) and D a smooth field that bends. All of it runs
-along one course tau(t) in [-1/2, 1/2], so clips played backwards come from the same distribution.
+evenly along tau = t - 1/2 (two pictures do not tell another pace), so clips played backwards come
+from the same distribution.
 Lengths are in units of the frame's shorter side, the origin is the frame's centre.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -148,24 +148,17 @@ def render_clip(
         raise ValueError(f"{family} is no family of scenes; there are {', '.join(FAMILIES)}")
     rng = np.random.default_rng(seed)
     kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
-    course = _course(rng)
     scene = random_scene(rng, size, FAMILIES[family], morph=kind == "morph")
     other = random_scene(rng, size, FAMILIES[family]) if kind == "dissolve" else None
     grid = frame_grid(size)
     clip = np.empty((frames, *size, 3), np.uint8)
     for i, t in enumerate(np.linspace(0, 1, frames)):
-        tau = course(float(t))
+        tau = float(t) - 0.5
         picture = scene.frame(grid, tau)
         if other is not None:
             picture = picture + np.float32(tau + 0.5) * (other.frame(grid, tau) - picture)
         clip[i] = np.clip(picture * 255 + 0.5, 0, 255)
     return clip
-
-
-def _course(rng: np.random.Generator) -> Callable[[float], float]:
-    """Most clips run evenly; a third gathers or loses pace, as things in the world do."""
-    pace = rng.uniform(-0.5, 0.5) if rng.uniform() < 1 / 3 else 0.0
-    return lambda t: t - 0.5 + pace * t * (1 - t)
 
 
 def random_scene(

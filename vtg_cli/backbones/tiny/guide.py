@@ -1,7 +1,7 @@
 """Motion guidance: both keyframes carried along the motion between them to every time.
 
-The motion and how much of it is believed are the flow engine's (backbones.flow); its own result is
-the blend of what is returned here,
+The motion and how much of it is believed are the flow engine's (backbones.flow), which looks harder
+here than it does for a draft; its own result is the blend of what is returned here,
 
     (1 - t) trust_ahead ahead + t trust_back back        over the sum of the weights.
 """
@@ -38,7 +38,7 @@ def carry(first: NDArray[np.uint8], last: NDArray[np.uint8]) -> Callable[[float]
     """Two pictures [H, W, 3] at any time in [0, 1]; at its own time each is itself. The motion is
     estimated now, once.
     """
-    carried_to = carrier(first, last)
+    carried_to = carrier(first, last, far=True)
 
     def at(t: float) -> Carried:
         carried = carried_to(t)

@@ -1,0 +1,115 @@
+"""Reading a released checkpoint file: a pickle of tensors and nothing else, or safetensors.
+
+A pickle can run any code, so only torch's own tensor types are let through; a file that asks for
+more is refused before anything of it runs. Tensors stay in the file until they are asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vtg_cli.errors import WeightsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WRAPPED = 16
+"""Characters that deepspeed's wrapper puts before every name of a `module`."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """path: the file; shapes: of its tensors by name; read: name -> tensor on the CPU."""
+
+    path: Path
+    shapes: Mapping[str, tuple[int, ...]]
+    read: Callable[[str], Tensor]
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """Of a .safetensors file, or of a pickle (.ckpt and others) with its tensors under `state_dict`
+    or `module`.
+
+    WeightsError if it is missing, damaged or wants to be more than tensors.
+    """
+    if not path.is_file():
+        raise WeightsError(f"there is no file {path}", subject=str(path))
+    return _safetensors(path) if path.suffix == ".safetensors" else _pickle(path)
+
+
+def _safetensors(path: Path) -> Checkpoint:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        opened: Any = safe_open(path, framework="pt")
+        names: Sequence[str] = opened.keys()
+        shapes = {name: tuple(opened.get_slice(name).get_shape()) for name in names}
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"{path} cannot be read: {error}", "fetch it again", subject=str(path)
+        ) from error
+    return Checkpoint(path, shapes, opened.get_tensor)
+
+
+def _pickle(path: Path) -> Checkpoint:
+    tensors = _tensors(path, _load(path))
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    return Checkpoint(path, shapes, tensors.__getitem__)
+
+
+def _load(path: Path) -> Any:
+    import pickle
+
+    import torch
+
+    try:
+        return torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    except pickle.UnpicklingError as error:
+        asked = re.search(r"GLOBAL (\S+)", str(error))
+        what = f" ({asked[1]})" if asked else ""
+        raise WeightsError(
+            f"{path} is refused: its pickle wants more than tensors{what}, none of it was executed",
+            "take the file from the model's official place, or save its weights as safetensors",
+            subject=str(path),
+        ) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged file makes torch's readers raise whatever they raise
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WeightsError(
+            f"{path} cannot be read as a checkpoint: {reason}",
+            "the file is damaged, unfinished or of another kind; fetch it again",
+            subject=str(path),
+        ) from error
+
+
+def _tensors(path: Path, content: Any) -> dict[str, Tensor]:
+    import torch
+
+    top = next(
+        (k for k in ("state_dict", "module") if isinstance(content, dict) and k in content), None
+    )
+    found = content[top] if top else None
+    if not isinstance(found, dict) or not found:
+        raise WeightsError(
+            f"{path} holds no weights: neither `state_dict` nor `module` is in it",
+            "a checkpoint as DynamiCrafter's authors released it is wanted",
+            subject=str(path),
+        )
+    for name, value in found.items():
+        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
+            raise WeightsError(
+                f"{path} is no checkpoint: {name!r} in its {top} is no tensor", subject=str(path)
+            )
+    if top == "state_dict":
+        return found
+    if len({name[:WRAPPED] for name in found}) > 1 or any(len(name) <= WRAPPED for name in found):
+        raise WeightsError(
+            f"{path} is no checkpoint of deepspeed: the names of its module begin differently",
+            subject=str(path),
+        )
+    return {name[WRAPPED:]: value for name, value in found.items()}
