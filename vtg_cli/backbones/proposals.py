@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import cv2
 import numpy as np
@@ -116,11 +117,11 @@ def propose(a: Side, b: Side, *, far: bool = False) -> tuple[list[Field], list[F
     )
 
 
-def bodies(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
+def bodies(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> list[NDArray[np.floating[Any]]]:
     """Similarities [2, 3] from grey picture a to b that groups of landmarks share, the largest
     group first.
     """
-    sift = cv2.SIFT_create(LANDMARKS, contrastThreshold=0.01)
+    sift = cv2.SIFT.create(LANDMARKS, contrastThreshold=0.01)
     (points_a, marks_a), (points_b, marks_b) = (sift.detectAndCompute(x, None) for x in (a, b))
     if min(len(points_a), len(points_b)) < SHARED:
         return []
@@ -128,7 +129,7 @@ def bodies(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> list[NDArray[np.float6
     sure = [first for first, second in pairs if first.distance < DISTINCT * second.distance]
     here = np.array([points_a[match.queryIdx].pt for match in sure], np.float32)
     there = np.array([points_b[match.trainIdx].pt for match in sure], np.float32)
-    found: list[NDArray[np.float64]] = []
+    found: list[NDArray[np.floating[Any]]] = []
     while len(here) >= SHARED and len(found) < BODIES:
         motion, inside = cv2.estimateAffinePartial2D(
             here, there, method=cv2.RANSAC, ransacReprojThreshold=WITHIN, maxIters=3000
@@ -136,13 +137,13 @@ def bodies(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> list[NDArray[np.float6
         if motion is None or inside.sum() < SHARED:
             break
         if 1 / ZOOM < np.hypot(motion[0, 0], motion[1, 0]) < ZOOM:
-            found.append(motion)
+            found.append(np.asarray(motion, float))
         left = inside.ravel() == 0
         here, there = here[left], there[left]
     return found
 
 
-def _affine(motion: NDArray[np.float64], height: int, width: int) -> Field:
+def _affine(motion: NDArray[Any], height: int, width: int) -> Field:
     """The flow [h, w, 2] of an affine motion [2, 3]."""
     where = grid(height, width)
     return np.asarray(where @ motion[:, :2].T + motion[:, 2] - where, np.float32)

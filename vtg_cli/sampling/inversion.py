@@ -16,8 +16,9 @@ def inverted(predict: Predictor, z: Tensor, path: Path, on_step: OnStep | None =
     The probability-flow ODE run backwards with DDIM's eta = 0 moves (Song et al. 2021, section
     4.3). z is taken as it is for a sample of the last level with noise in it; no noise is added.
     First order: sampling from the result with `euler` comes back to z up to an error that halves as
-    the steps double (Gaussian data: 11 % of z at 50 steps, 1.5 % at 400). One network call per move.
+    the steps double (Gaussian data: 11 % of z at 50 steps, 1.5 % at 400). One network call per
+    move.
     """
-    # euler draws none; zeros would show as a wrong norm if that ever changed
+    # euler draws none, so what this gives is never used
     noise = torch.zeros_like
     return sample(predict, z, ascending(path), up=euler, noise=noise, on_step=on_step)
