@@ -14,8 +14,8 @@ with its reverse-motion delta. Flow always runs: the others are compared with it
     pairs        NAME_a.jpg and NAME_b.jpg of --pairs, which have no truth
     cost         seconds and peak memory of a fresh process, two threads, at two sizes
 
-PSNR is of all frames in between together, sharpness the variance of the middle frame's Laplacian by
-that of the ends, smoothness one less the Gini coefficient of the distances between neighbours.
+PSNR is of all frames in between together, sharpness the deviation of the middle frame's Laplacian
+by that of the ends, smoothness one less the Gini coefficient of the distances between neighbours.
 SSIM and HaarPSI need piq (the `bench` extra). Tables go to stderr, the last line of stdout is JSON.
 """
 
@@ -66,6 +66,7 @@ METHODS = {
     "crossfade": "crossfade",
     "minterpolate": "minterpolate",
     "flow": "flow",
+    "flow-far": "flow, tiny's motion",
     "forward": "tiny forward",
     "trf": "tiny TRF",
     "gi-bare": "tiny GI, no deltas",
@@ -152,8 +153,9 @@ def minterpolate(first: Picture, last: Picture, frames: int) -> Picture:
     return made[:frames]
 
 
-def flow(first: Picture, last: Picture, frames: int) -> Picture:
-    return in_between(first, last, [i / (frames - 1) for i in range(frames)])
+def flow(first: Picture, last: Picture, frames: int, far: bool = False) -> Picture:
+    """far: with the motion the embedded model is guided by; the rest is what its sampling adds."""
+    return in_between(first, last, [i / (frames - 1) for i in range(frames)], far=far)
 
 
 def tiny(folder: Path, method: str, with_delta: bool) -> Engine:
@@ -178,7 +180,12 @@ def tiny(folder: Path, method: str, with_delta: bool) -> Engine:
 
 
 def engine(key: str, folder: Path) -> Engine:
-    simple = {"crossfade": crossfade, "minterpolate": minterpolate, "flow": flow}
+    simple: dict[str, Engine] = {
+        "crossfade": crossfade,
+        "minterpolate": minterpolate,
+        "flow": flow,
+        "flow-far": partial(flow, far=True),
+    }
     return simple[key] if key in simple else tiny(folder, *TINY[key])
 
 
@@ -310,7 +317,7 @@ def psnr(clip: Picture, truth: Picture) -> float:
 def sharpness(middle: Picture, first: Picture, last: Picture) -> float:
     def detail(picture: Picture) -> float:
         luma = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        return float(cv2.Laplacian(luma, cv2.CV_64F).var())
+        return float(cv2.Laplacian(luma, cv2.CV_64F).std())
 
     return detail(middle) / max((detail(first) + detail(last)) / 2, 1e-9)
 

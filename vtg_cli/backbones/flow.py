@@ -38,11 +38,17 @@ BRIEF = (0.1, 0.3)  # trusted share from which the dissolve is shortened, fully 
 
 
 def in_between(
-    first: Picture, last: Picture, times: Sequence[float], *, on_frame: OnFrame | None = None
+    first: Picture,
+    last: Picture,
+    times: Sequence[float],
+    *,
+    far: bool = False,
+    on_frame: OnFrame | None = None,
 ) -> Picture:
     """Frames at `times` in [0, 1] between two keyframes.
 
     first, last: uint8 [H, W, C], C 1 to 4, any size; 2 and 4 channels end in straight alpha.
+    far: look harder for things that moved and turned a lot (correspondence.py).
     Returns uint8 [len(times), H, W, C]. Time 0 is `first` and time 1 is `last`, bit for bit;
     between identical keyframes every frame is the keyframe. in_between(b, a, 1 - t) is the same
     frame as in_between(a, b, t). The number of threads does not matter.
@@ -50,7 +56,7 @@ def in_between(
     """
     _check(first, last, times)
     frames = np.empty((len(times), *first.shape), np.uint8)
-    for i, frame in enumerate(_frames(first, last, times)):
+    for i, frame in enumerate(_frames(first, last, times, far)):
         frames[i] = frame
         if on_frame is not None:
             on_frame(i + 1, len(times))
@@ -89,7 +95,7 @@ def _check(first: Picture, last: Picture, times: Sequence[float]) -> None:
             raise UsageError(f"time {t} lies outside [0, 1]", "0 is the first keyframe, 1 the last")
 
 
-def _frames(first: Picture, last: Picture, times: Sequence[float]) -> Iterator[Picture]:
+def _frames(first: Picture, last: Picture, times: Sequence[float], far: bool) -> Iterator[Picture]:
     """One frame at a time; the motion is estimated when the first real in-between is due."""
     between: Callable[[float], Picture] | None = None
     same = np.array_equal(first, last)
@@ -102,12 +108,12 @@ def _frames(first: Picture, last: Picture, times: Sequence[float]) -> Iterator[P
             yield last
         else:
             if between is None:
-                between = _renderer(last, first) if turned else _renderer(first, last)
+                between = _renderer(last, first, far) if turned else _renderer(first, last, far)
             yield between(1 - float(t) if turned else float(t))
 
 
-def _renderer(first: Picture, last: Picture) -> Callable[[float], Picture]:
-    carried_to = carrier(first, last)
+def _renderer(first: Picture, last: Picture, far: bool) -> Callable[[float], Picture]:
+    carried_to = carrier(first, last, far=far)
     size = (first.shape[1], first.shape[0])
 
     def render(t: float) -> Picture:
