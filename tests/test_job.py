@@ -175,6 +175,7 @@ def test_a_value_that_cannot_be_is_refused_by_its_option(
     [
         ({"method": "tvg"}, "--method"),
         ({"solver": "euller"}, "--solver"),
+        ({"solver": "heun", "method": "dynamicrafter"}, "--solver"),
         ({"fusion": "max"}, "--fusion"),
         ({"steps": 0}, "--steps"),
         ({"renoise": -1}, "--renoise"),

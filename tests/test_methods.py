@@ -17,7 +17,7 @@ from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.device import seeded_noise
 from vtg_cli.errors import Interrupted
 from vtg_cli.hooks import overriding
-from vtg_cli.sampling.settings import Sampling, evaluations, resolved
+from vtg_cli.sampling.settings import MethodDefaults, Sampling, evaluations, resolved
 from vtg_cli.tensor import to_pixels, to_uint8
 
 FOLDER = Path(__file__).parent / "data" / "parity" / "tiny_svd"
@@ -78,12 +78,29 @@ def test_i2v_never_looks_at_the_last_keyframe(m: base.Backbone, keys: Keyframes)
     assert np.array_equal(one, two)
 
 
-@pytest.mark.parametrize("method", ["gi", "trf", "i2v"])
+def test_dynamicrafters_sampling_runs_on_any_model(m: base.Backbone, keys: Keyframes) -> None:
+    """In one direction, rescaled, with a draw at every step: it is not i2v by another solver."""
+    s = resolved(replace(QUICK, method="dynamicrafter", renoise=0), has_reverse=False)
+    assert (s.guidance, evaluations(s)) == ((7.5, 7.5), 2 * 2)
+    frames = methods.render(m, keys, s)
+    assert np.array_equal(frames, methods.render(m, keys, s))
+    assert not np.array_equal(frames, methods.render(m, keys, replace(s, method="i2v")))
+
+
+def test_a_model_that_names_no_defaults_of_a_method_has_those_of_i2v() -> None:
+    own = MethodDefaults(steps=8, guidance=(1.0, 1.0))
+    s = resolved(Sampling(method="dynamicrafter"), has_reverse=False, defaults_of={"i2v": own})
+    assert (s.steps, s.guidance) == (8, (1.0, 1.0))
+
+
+@pytest.mark.parametrize("method", ["gi", "trf", "i2v", "dynamicrafter"])
 @pytest.mark.parametrize("solver", ["euler", "heun", "dpmpp_2m"])
 @pytest.mark.parametrize("guidance", [(1.0, 3.0), (1.0, 1.0)])
 def test_planned_evaluations_are_those_that_happen(
     m: base.Backbone, keys: Keyframes, method: str, solver: str, guidance: tuple[float, float]
 ) -> None:
+    if method == "dynamicrafter" and solver != "euler":
+        pytest.skip("it has its own")
     s = resolved(replace(QUICK, method=method, solver=solver, guidance=guidance), has_reverse=False)
     clips: list[int] = []
 

@@ -128,6 +128,12 @@ def _check_sampling(s: Sampling) -> None:
     if s.method is not None:
         _one_of("--method", s.method, get_args(Method))
     _one_of("--solver", s.solver, get_args(Solver))
+    if s.method == "dynamicrafter" and s.solver != "euler":
+        raise UsageError(
+            "--solver means nothing to --method dynamicrafter",
+            "leave it out; the method draws fresh noise at every step",
+            subject="--solver",
+        )
     _one_of("--fusion", s.fusion, get_args(Fusion))
     _within("--steps", s.steps, 1, 1000)
     _within("--strength", s.strength, 0.01, 1)

@@ -1,13 +1,17 @@
 """The papers, as compositions. Each takes (backbone, keyframes, settings, noise) and returns
 latents [1, F, C, h, w].
 
-    i2v  image to video with per-frame guidance (Blattmann et al. 2023): what one keyframe alone
-    would do trf  time-reversal fusion (Feng et al. 2024): both directions denoised in lockstep,
-    predictions fused gi   Generative Inbetweening (Wang et al. 2024): trf with the reversed half's
-    temporal attention rotated
+    i2v            image to video with per-frame guidance (Blattmann et al. 2023): what one keyframe
+                   alone would do
+    trf            time-reversal fusion (Feng et al. 2024): both directions denoised in lockstep,
+                   predictions fused
+    gi             Generative Inbetweening (Wang et al. 2024): trf with the reversed half's temporal
+                   attention rotated
+    dynamicrafter  its own sampling (Xing et al. 2024): one direction, guidance rescaled, fresh
+                   noise at every step
 
 All noise comes from one source in a fixed order: the conditioning picture's, the initial latents,
-the detours.
+the detours or what a step draws.
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ from vtg_cli.sampling.guidance import bind, cfg
 from vtg_cli.sampling.loop import OnStep, sample
 from vtg_cli.sampling.path import Path, resample
 from vtg_cli.sampling.settings import Sampling, resolved, walked
-from vtg_cli.sampling.solvers import SOLVERS, Predictor
+from vtg_cli.sampling.solvers import SOLVERS, Predictor, Solver, ancestral
 from vtg_cli.tensor import framewise, to_uint8
 
 Method = Callable[[Backbone, Keyframes, Sampling, Noise, OnStep | None], Tensor]
@@ -72,7 +76,22 @@ def gi(
         return trf(m, keys, s, noise, on_step)
 
 
-METHODS: dict[str, Method] = {"gi": gi, "trf": trf, "i2v": i2v}
+def dynamicrafter(
+    m: Backbone, keys: Keyframes, s: Sampling, noise: Noise, on_step: OnStep | None = None
+) -> Tensor:
+    """DynamiCrafter's own interpolation, the plain baseline: guidance rescaled by 0.7 and DDIM with
+    eta 1, one pass in one direction. Under a model that is told one keyframe it is image to video.
+    """
+    told = _told(m, keys)
+    cond = m.condition(told, motion=_motion(s), noise=noise(told.pixels[:1]))
+    ramp = torch.linspace(*_guidance(s), keys.length)
+    predict = _guided(m, cond, s, framewise(ramp).to(_device(m)), RESCALE)
+    return _walk(m, keys, s, predict, noise, on_step, ancestral(eta=1.0))
+
+
+METHODS: dict[str, Method] = {"gi": gi, "trf": trf, "i2v": i2v, "dynamicrafter": dynamicrafter}
+RESCALE = 0.7
+"""Of DynamiCrafter's guidance, as its released scripts sample (but for the 256 model)."""
 
 
 def _told(m: Backbone, keys: Keyframes) -> Keyframes:
@@ -87,6 +106,7 @@ def _walk(
     predict: Predictor,
     noise: Noise,
     on_step: OnStep | None,
+    solver: Solver | None = None,
 ) -> Tensor:
     path = _path(m, s)
     size = m.latent_size(*keys.pixels.shape[-2:])
@@ -95,7 +115,8 @@ def _walk(
     eps = s.temperature * noise(torch.empty(shape, device=_device(m)))
     whole = s.strength == 1
     start = path[0].scale * eps if whole else path[0].noise(m.guess(keys).to(eps), eps)
-    return sample(predict, start, path, SOLVERS[s.solver], noise=noise, on_step=on_step)
+    solver = solver or SOLVERS[s.solver]
+    return sample(predict, start, path, solver, noise=noise, on_step=on_step)
 
 
 def _path(m: Backbone, s: Sampling) -> Path:
@@ -105,11 +126,11 @@ def _path(m: Backbone, s: Sampling) -> Path:
     return resample(m.path(s.steps)[-steps - 1 :], s.renoise or 0, detoured)
 
 
-def _guided(m: Backbone, cond: Cond, s: Sampling, scale: Tensor) -> Predictor:
+def _guided(m: Backbone, cond: Cond, s: Sampling, scale: Tensor, rescale: float = 0.0) -> Predictor:
     """Guidance, left out where no frame asks for any."""
     if max(_guidance(s)) <= 1:
         return bind(m, cond)
-    return cfg(m, cond, m.null(cond), scale, sequential=term_by_term(m))
+    return cfg(m, cond, m.null(cond), scale, rescale, sequential=term_by_term(m))
 
 
 def term_by_term(m: Backbone) -> bool:

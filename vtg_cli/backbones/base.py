@@ -46,6 +46,10 @@ KINDS = {
     "TinyVideoModel": Kind(
         "vtg_cli.backbones.tiny.weights:load", "vtg_cli.backbones.tiny.spec:spec_of"
     ),
+    "DynamiCrafter": Kind(
+        "vtg_cli.backbones.dynamicrafter.weights:load",
+        "vtg_cli.backbones.dynamicrafter.spec:spec_of",
+    ),
 }
 """By the class a folder's model_index.json names."""
 
@@ -84,12 +88,14 @@ class Motion:
     """Numbers a model may be told about the whole clip.
 
     fps: as trained, not the playback rate; bucket: amount of motion, 0 to 255;
-    noise_aug: standard deviation of the noise on the conditioning picture.
+    noise_aug: standard deviation of the noise on the conditioning picture; fs: DynamiCrafter's own
+    number, frames a second or (its 256 model) a stride in frames; None: as it was trained.
     """
 
     fps: int = 7
     bucket: int = 127
     noise_aug: float = 0.02
+    fs: int | None = None
 
 
 STANDARD_MOTION = Motion()

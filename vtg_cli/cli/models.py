@@ -1,4 +1,6 @@
-"""vtg models: what models there are, fetching one, making a reverse-motion delta of two U-Nets."""
+"""vtg models: what models there are, fetching one, importing a released checkpoint, making a
+reverse-motion delta of two U-Nets.
+"""
 
 from __future__ import annotations
 
@@ -220,6 +222,68 @@ def delta(
         typer.echo(json.dumps(facts))
     else:
         typer.echo(f"{made.path}  {_bytes(made.size)}")
+
+
+@app.command("import")
+def import_model(
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="DynamiCrafter's model.ckpt, or a pruned .safetensors of it."
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="The model folder to make.")
+    ],
+    variant: Annotated[
+        str | None,
+        typer.Option(
+            metavar="256|512|1024|512_interp",
+            help="Which of the released models it is. Default: as the file and its folder say.",
+        ),
+    ] = None,
+    clip: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="A copy of laion/CLIP-ViT-H-14-laion2B-s32B-b79K: the vocabulary that prompts "
+            "need, and the CLIP weights that pruned files lack.",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="JSON",
+            help="The model's configuration, for one of other sizes than the released ones.",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the model folder if it exists.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Make a model folder of a released DynamiCrafter checkpoint: safetensors, config, hashes.
+
+    Nothing in the file is executed. The folder goes to `vtg interpolate --model DIR`.
+    """
+    from vtg_cli.backbones.dynamicrafter.convert import convert
+
+    folder = convert(
+        checkpoint,
+        output,
+        variant=variant,
+        clip=clip,
+        config=config,
+        overwrite=overwrite,
+        on_phase=lambda phase: typer.echo(phase, err=True),
+    )
+    if not (folder / "tokenizer").is_dir():
+        typer.echo(
+            "prompts will need CLIP's vocab.json and merges.txt: put them in "
+            f"{folder / 'tokenizer'}, or name their folder with --clip",
+            err=True,
+        )
+    typer.echo(json.dumps({"path": str(folder)}) if as_json else str(folder))
 
 
 def _bytes(count: int) -> str:

@@ -163,7 +163,8 @@ MethodName = Annotated[
         "--method",
         help="How a diffusion model is led to both keyframes. gi: generative inbetweening, the "
         "best, needs reverse-motion weights. trf: time-reversal fusion, needs none. i2v: plain "
-        "image to video from the first keyframe. Default: gi if it can be, else trf.",
+        "image to video from the first keyframe. dynamicrafter: that model's own sampling, in one "
+        "direction. Default: gi if it can be, else trf.",
     ),
 ]
 

@@ -76,17 +76,20 @@ SPACINGS: dict[str, Callable[[int], list[int]]] = {
 
 
 def dynamicrafter_path(
-    steps: int, base_scale: float, spacing: str = "uniform_trailing"
+    steps: int, base_scale: float, spacing: str = "uniform_trailing", zero_snr: bool = True
 ) -> list[Level]:
     """The `steps` + 1 levels of DynamiCrafter's DDIM: variance preserving, zero terminal SNR,
     dynamic rescale as gain (Xing et al. 2023; Lin et al. 2023).
 
-    spacing: a name in SPACINGS; base_scale: see level.dynamic_rescale. It ends on alpha_bar[0] =
+    spacing: a name in SPACINGS; base_scale: see level.dynamic_rescale; zero_snr: whether the last
+    alpha_bar is 0, as in all its models but the one for 256 pixels. It ends on alpha_bar[0] =
     0.99915 and not on data, and there keeps the gain of the last timestep: the published sampler
     multiplies x0 by scale_prev / scale, whose last entry is 1. ValueError for another step count
     than 1 to 1000, KeyError for another spacing.
     """
-    betas = zero_terminal_snr(scaled_linear_betas(0.00085, 0.012))
+    betas = scaled_linear_betas(0.00085, 0.012)
+    if zero_snr:
+        betas = zero_terminal_snr(betas)
     # The published tables are float32; near data 1 - alpha_bar would otherwise differ from theirs
     # by 4e-5 of itself.
     bars: list[float] = alphas_cumprod(betas).float().tolist()

@@ -16,9 +16,10 @@ class Sampling:
 
     `None` means "the method's own default", which `resolved` fills in.
 
-    method:         "gi", "trf" or "i2v"; None: gi where a reverse-motion delta is at hand, else trf
+    method:         "gi", "trf", "i2v" or "dynamicrafter"; None: gi where a reverse-motion delta is
+                    at hand, else trf
     steps:          moves down the noise path, 1 or more
-    solver:         "euler", "heun" or "dpmpp_2m"
+    solver:         "euler", "heun" or "dpmpp_2m"; dynamicrafter has its own
     guidance:       classifier-free guidance scale at the first and the last frame of each
                     direction's own time
     fusion:         "mean": both directions weigh 1/2, guidance constant at the ramp's mean;
@@ -67,9 +68,12 @@ DEFAULTS = {
     "gi": MethodDefaults(renoise=5, renoise_until=0.5),
     "trf": MethodDefaults(renoise=1, renoise_until=0.6),
     "i2v": MethodDefaults(),
+    "dynamicrafter": MethodDefaults(guidance=(7.5, 7.5), steps=50),
 }
 SOLVER_CALLS = {"euler": 1, "heun": 2, "dpmpp_2m": 1}
 """Network calls per down-move."""
+ONE_WAY = ("i2v", "dynamicrafter")
+"""Methods of one direction of time."""
 FUSIONS = ("mean", "linear")
 
 
@@ -81,10 +85,11 @@ def resolved(
 ) -> Sampling:
     """The same choices with every None filled in.
 
-    has_reverse: a reverse-motion delta is loaded; defaults_of: per method, the model's own.
+    has_reverse: a reverse-motion delta is loaded; defaults_of: per method, the model's own; what it
+    does not name is as for i2v.
     """
     method = sampling.method or ("gi" if has_reverse else "trf")
-    defaults = defaults_of[method]
+    defaults = defaults_of.get(method, defaults_of["i2v"])
     return replace(
         sampling,
         method=method,
@@ -114,5 +119,5 @@ def evaluations(sampling: Sampling) -> int:
     moves = steps + sampling.renoise * int(steps * (sampling.renoise_until or 0))
     last = SOLVER_CALLS[sampling.solver] - 1  # the move onto sigma = 0 is first order
     calls = moves * SOLVER_CALLS[sampling.solver] - last
-    directions = 1 if sampling.method == "i2v" else 2
+    directions = 1 if sampling.method in ONE_WAY else 2
     return calls * directions * (2 if max(sampling.guidance) > 1 else 1)

@@ -30,15 +30,15 @@ class Checkpoint:
     read: Callable[[str], Tensor]
 
 
-def open_checkpoint(path: Path) -> Checkpoint:
+def open_checkpoint(path: Path, *, bare: bool = False) -> Checkpoint:
     """Of a .safetensors file, or of a pickle (.ckpt and others) with its tensors under `state_dict`
-    or `module`.
+    or `module`; bare: or under nothing, as CLIP's are.
 
     WeightsError if it is missing, damaged or wants to be more than tensors.
     """
     if not path.is_file():
         raise WeightsError(f"there is no file {path}", subject=str(path))
-    return _safetensors(path) if path.suffix == ".safetensors" else _pickle(path)
+    return _safetensors(path) if path.suffix == ".safetensors" else _pickle(path, bare)
 
 
 def _safetensors(path: Path) -> Checkpoint:
@@ -55,8 +55,11 @@ def _safetensors(path: Path) -> Checkpoint:
     return Checkpoint(path, shapes, opened.get_tensor)
 
 
-def _pickle(path: Path) -> Checkpoint:
-    tensors = _tensors(path, _load(path))
+def _pickle(path: Path, bare: bool) -> Checkpoint:
+    content = _load(path)
+    if bare and isinstance(content, dict) and not {"state_dict", "module"} & content.keys():
+        content = {"state_dict": content}
+    tensors = _tensors(path, content)
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     return Checkpoint(path, shapes, tensors.__getitem__)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,6 +31,11 @@ TUNED = (
     "temporal.to_v",  # of the embedded model
     "temporal.to_out.0",
 )
+TUNED_TOO = re.compile(
+    r"(init_attn\.0|(input|output)_blocks\.\d+\.2|middle_block\.2)"
+    r"\.transformer_blocks\.\d+\.attn[12]\.to_(v|out\.0)\."
+)
+"""Of DynamiCrafter, whose temporal transformers differ from spatial ones in their place alone."""
 DTYPES = ("fp16", "fp32")
 
 
@@ -46,7 +52,7 @@ class Written:
 
 def is_tuned(name: str) -> bool:
     """Whether the tuning touches the parameter of this name (weight or bias)."""
-    return any(part in name for part in TUNED)
+    return any(part in name for part in TUNED) or TUNED_TOO.match(name) is not None
 
 
 def from_pair(tuned: Path, base: Path) -> dict[str, Tensor]:

@@ -4,7 +4,8 @@
     {unet,vae,image_encoder}/config.json and their weights: STEM[.fp16].safetensors, or all shards
     STEM[.fp16]-00001-of-0000N.safetensors
 
-A model of ours is simpler: model_index.json and one NETWORK. Any model folder may hold its
+A model of ours is simpler: model_index.json and one NETWORK, or (DynamiCrafter, as `vtg models
+import` writes it) CONFIG, the PARTS and perhaps a tokenizer/. Any model folder may hold its
 reverse-motion delta as REVERSE.
 
 The same rules serve a folder on disk and a repository's list of files. Only safetensors count.
@@ -26,13 +27,21 @@ STEMS = {
 INDEX = "model_index.json"
 NETWORK = "network.safetensors"
 REVERSE = "reverse.safetensors"
+CONFIG = "config.json"
+PARTS = tuple(
+    f"{part}.safetensors"
+    for part in ("unet", "resampler", "autoencoder", "image_tower", "text_tower")
+)
+"""Of a DynamiCrafter folder; the first of them tells that it is one."""
+VOCABULARY = ("tokenizer/vocab.json", "tokenizer/merges.txt")  # of its prompts, if there
 SMALL = (INDEX, "scheduler/scheduler_config.json")
 OPTIONAL = ("feature_extractor/preprocessor_config.json",)  # fetched with a model, not read by vtg
 
 
 def names_in(folder: Path) -> set[str]:
     """Files of a model folder, as posix paths relative to it; links to nothing do not count."""
-    places = [folder, *(folder / part for part in (*STEMS, "scheduler", "feature_extractor"))]
+    inside = (*STEMS, "scheduler", "feature_extractor", "tokenizer")
+    places = [folder, *(folder / part for part in inside)]
     return {
         file.relative_to(folder).as_posix()
         for place in places
@@ -71,6 +80,8 @@ def lacking(names: Collection[str]) -> tuple[str, ...]:
     """What a model folder with these files still needs; () if complete."""
     if INDEX in names and NETWORK in names:
         return ()
+    if PARTS[0] in names:
+        return tuple(name for name in (INDEX, CONFIG, *PARTS) if name not in names)
     missing = [name for name in SMALL if name not in names]
     for part, stem in STEMS.items():
         inside = _part(names, part)
@@ -86,6 +97,8 @@ def fetch_list(names: Collection[str]) -> tuple[str, ...]:
 
     The fp16 variant where there is one; () if the files make neither.
     """
+    if not lacking(names) and PARTS[0] in names:
+        return (INDEX, CONFIG, *PARTS, *(name for name in VOCABULARY if name in names))
     if not lacking(names):
         small = [name for name in (*SMALL, *OPTIONAL) if name in names]
         return (*small, *(file for part in STEMS for file in _part_files(names, part, part)))
@@ -106,7 +119,8 @@ def used_files(folder: Path) -> Iterator[Path]:
         part, _, file = name.rpartition("/")
         stem = STEMS.get(part or "unet")
         weights = stem is not None and file.startswith(stem) and file.endswith(".safetensors")
-        if name in (*SMALL, NETWORK) or (stem is not None and file == "config.json") or weights:
+        ours = name in (NETWORK, *PARTS, *VOCABULARY)
+        if name in SMALL or ours or (stem is not None and file == "config.json") or weights:
             yield folder / name
 
 

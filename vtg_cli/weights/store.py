@@ -153,7 +153,8 @@ def _model_folder(path: Path) -> Path:
     if not path.is_dir():
         raise WeightsError(
             f"{path} is a single file; vtg reads model folders in diffusers layout",
-            f"give a folder with {layout.INDEX}, or fetch one: vtg models pull svd-xt",
+            f"give a folder with {layout.INDEX}, or fetch one: vtg models pull svd-xt; "
+            "vtg models import makes one of a DynamiCrafter checkpoint",
             subject=str(path),
         )
     lacking = layout.lacking(layout.names_in(path))

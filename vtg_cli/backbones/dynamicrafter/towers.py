@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -145,6 +146,20 @@ def autoencoder(config: AutoencoderConfig) -> nn.Module:
         latent_channels=config.latent_channels,
     )
     return network
+
+
+def tokenizer(folder: Path) -> Any:
+    """transformers' CLIP tokenizer of a folder with vocab.json and merges.txt. WeightsError."""
+    from transformers import CLIPTokenizer
+
+    try:
+        kind: Any = CLIPTokenizer  # transformers is partly untyped
+        return kind.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # the library raises whatever its parsers raise
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WeightsError(
+            f"{folder} holds no tokenizer that can be read: {reason}", subject=str(folder)
+        ) from error
 
 
 def embed_text(tower: nn.Module, tokens: Tensor) -> Tensor:

@@ -1,0 +1,263 @@
+"""From a released checkpoint to a folder of ours: `vtg models import`.
+
+A released model.ckpt holds everything; pruned files lack both CLIP towers, which then come from a
+folder with CLIP's own weights, under open_clip's or transformers' names.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from vtg_cli.backbones.dynamicrafter import keys
+from vtg_cli.backbones.dynamicrafter.prompts import CLIP_REPOSITORY, VOCABULARY
+from vtg_cli.backbones.dynamicrafter.spec import INTERP, VARIANTS, Facts
+from vtg_cli.backbones.dynamicrafter.weights import Sizes, config_of
+from vtg_cli.errors import UsageError, WeightsError
+from vtg_cli.weights import trust
+from vtg_cli.weights.checkpoint import Checkpoint, open_checkpoint
+from vtg_cli.weights.layout import CONFIG, INDEX, PARTS
+
+SUMS = "SHA256SUMS"
+CLIP_FILES = (
+    "open_clip_model.safetensors",
+    "model.safetensors",
+    "open_clip_pytorch_model.bin",
+    "pytorch_model.bin",
+)
+"""CLIP's weights in a copy of its repository, the first that is there."""
+_TOWERS = {"image_tower": "vision_model.", "text_tower": "text_model."}  # in transformers' files
+_MARKS = {"image_tower": "visual.conv1.weight", "text_tower": "token_embedding.weight"}
+OnPhase = Callable[[str], None]
+
+
+def convert(
+    source: Path,
+    out: Path,
+    *,
+    variant: str | None = None,
+    clip: Path | None = None,
+    config: Path | None = None,
+    overwrite: bool = False,
+    on_phase: OnPhase | None = None,
+) -> Path:
+    """Makes the folder `out`, whole or not at all, and returns it.
+
+    variant: a name in spec.VARIANTS, told from the file where it can be; clip: a folder with CLIP's
+    weights or vocabulary, for what the file lacks; config: the model's configuration in the
+    reference's form as JSON, where it has other sizes than the released ones.
+
+    UsageError for an existing `out` and for what cannot be told; WeightsError for a file that is
+    damaged, wants to run code or is another model, or for CLIP missing.
+    """
+    if variant is not None and variant not in VARIANTS:
+        raise UsageError(
+            f"--variant {variant} is not known", f"one of: {', '.join(VARIANTS)}", subject=variant
+        )
+    if out.exists() and not overwrite:
+        raise UsageError(f"{out} exists", "--overwrite replaces it", subject=str(out))
+    if out.exists() and not (out / INDEX).is_file():
+        raise UsageError(
+            f"{out} exists and is no model folder, so it is not replaced",
+            "give another --output",
+            subject=str(out),
+        )
+    report = on_phase or (lambda phase: None)
+    report(f"reading {source.name}")
+    checkpoint = open_checkpoint(source)
+    facts, sizes = _identified(checkpoint, variant, config)
+    networks = sizes.networks()
+    _fill(networks, checkpoint, clip)
+    part = out.with_name(f".vtg-{secrets.token_hex(6)}")
+    try:
+        part.mkdir(parents=True)
+        _write(part, networks, config_of(facts, sizes), clip, report)
+        _move(part, out)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise WeightsError(f"{out} cannot be written: {reason}", subject=str(out)) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return out
+
+
+def _identified(
+    checkpoint: Checkpoint, variant: str | None, config: Path | None
+) -> tuple[Facts, Sizes]:
+    if config is not None:
+        try:
+            reference = json.loads(config.read_text(encoding="utf-8"))
+            return Facts.of(reference["model"]["params"], variant), Sizes.of(reference)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise WeightsError(
+                f"{config} is no configuration in the reference's form: {error!r}",
+                "it is its .yaml file saved as JSON",
+                subject=str(config),
+            ) from None
+    facts = VARIANTS[variant or _guessed(checkpoint)]
+    scale = _base_scale(checkpoint)
+    if scale is not None and abs(scale - facts.base_scale) > 0.01:
+        raise WeightsError(
+            f"{checkpoint.path} is no {facts.variant} model: its dynamic rescale goes to "
+            f"{scale:.2g}, not to {facts.base_scale:.2g}",
+            "leave --variant out, or name the right one",
+            subject=facts.variant,
+        )
+    return facts, Sizes.released(facts.variant)
+
+
+def _base_scale(checkpoint: Checkpoint) -> float | None:
+    return float(checkpoint.read("scale_arr")[-1]) if "scale_arr" in checkpoint.shapes else None
+
+
+def _guessed(checkpoint: Checkpoint) -> str:
+    """Which of the released models it is; the two of 512 differ in nothing but their values, so
+    these are told apart by what the file or its folder is called.
+    """
+    if any(name.endswith("attn2.alpha") for name in checkpoint.shapes):
+        return "256"
+    called = " ".join(checkpoint.path.absolute().parts[-2:]).lower()
+    scale = _base_scale(checkpoint)
+    if "interp" in called and (scale is None or scale > 0.5):
+        return INTERP
+    if "1024" in called if scale is None else scale < 0.5:
+        return "1024"
+    if "512" in called:
+        return "512"
+    raise UsageError(
+        f"{checkpoint.path} does not say which model it is",
+        "name it: --variant 512 for image to video, 512_interp for keyframes at both ends, 1024",
+        subject="--variant",
+    )
+
+
+def _fill(networks: Mapping[str, nn.Module], checkpoint: Checkpoint, clip: Path | None) -> None:
+    """Values for all networks; towers that the checkpoint lacks are CLIP's own."""
+    lacking = {
+        part
+        for part, mark in _MARKS.items()
+        if keys.RENAMES[part][0] + mark.removeprefix("visual.") not in checkpoint.shapes
+    }
+    held = {part: network for part, network in networks.items() if part not in lacking}
+    _put(held, checkpoint.shapes, checkpoint.read)
+    if not lacking:
+        return
+    if clip is None:
+        raise WeightsError(
+            f"{checkpoint.path} holds no CLIP ({' and '.join(sorted(lacking))} missing)",
+            f"fetch https://huggingface.co/{CLIP_REPOSITORY} and name its folder with --clip",
+            subject=str(checkpoint.path),
+        )
+    file = next((clip / name for name in CLIP_FILES if (clip / name).is_file()), None)
+    if file is None:
+        raise WeightsError(
+            f"{clip} holds no CLIP weights: none of {', '.join(CLIP_FILES)}",
+            f"it is a copy of https://huggingface.co/{CLIP_REPOSITORY}",
+            subject=str(clip),
+        )
+    towers = {part: networks[part] for part in sorted(lacking)}
+    found = open_checkpoint(file, bare=True)
+    if any(name.startswith("text_model.") for name in found.shapes):
+        _put_transformers(towers, found)
+    else:
+        renamed = _as_reference(found, lacking)
+        shapes = {name: found.shapes[old] for name, old in renamed.items()}
+        _put(towers, shapes, lambda name: found.read(renamed[name]))
+
+
+def _as_reference(found: Checkpoint, wanted: set[str]) -> dict[str, str]:
+    """The reference's name of a tensor -> open_clip's."""
+    renamed = {}
+    for name in found.shapes:
+        image = name.startswith("visual.")
+        if name != "attn_mask" and ("image_tower" if image else "text_tower") in wanted:
+            prefix = "embedder.model." if image else keys.RENAMES["text_tower"][0]
+            renamed[prefix + name] = name
+    return renamed
+
+
+def _put(
+    networks: Mapping[str, nn.Module],
+    shapes: Mapping[str, keys.Shape],
+    read: Callable[[str], Tensor],
+) -> None:
+    """keys.fill in the file's own precision, that of a part being the finest of its tensors'."""
+    dtypes: dict[str, torch.dtype] = {}
+    for name, goes_to in keys.fitted(shapes, networks).items():
+        for target in goes_to[:1]:
+            known = dtypes.get(target.part)
+            dtype = read(name).dtype
+            dtypes[target.part] = dtype if known is None else torch.promote_types(known, dtype)
+    keys.fill(networks, shapes, read, dtypes=dtypes)
+
+
+def _put_transformers(networks: Mapping[str, nn.Module], found: Checkpoint) -> None:
+    for part, network in networks.items():
+        prefix, wanted = _TOWERS[part], network.state_dict()
+        names = {name: prefix + name for name in wanted if prefix + name in found.shapes}
+        odd = [n for n in wanted if found.shapes.get(prefix + n) != tuple(wanted[n].shape)]
+        if odd:
+            raise WeightsError(
+                f"{found.path} is another CLIP than DynamiCrafter's: {prefix}{odd[0]} does not fit",
+                f"https://huggingface.co/{CLIP_REPOSITORY} is the one",
+                subject=str(found.path),
+            )
+        values = {name: found.read(source) for name, source in names.items()}
+        dtype = reduce(torch.promote_types, (value.dtype for value in values.values()))
+        network.load_state_dict({n: v.to(dtype) for n, v in values.items()}, assign=True)
+        network.eval().requires_grad_(False)
+
+
+def _write(
+    folder: Path,
+    networks: Mapping[str, nn.Module],
+    config: Mapping[str, Any],
+    clip: Path | None,
+    report: OnPhase,
+) -> None:
+    for name in PARTS:
+        report(f"writing {name}")
+        state = networks[name.partition(".")[0]].state_dict()
+        save_file({key: _own(value) for key, value in state.items()}, folder / name)
+    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    (folder / INDEX).write_text(
+        json.dumps({"_class_name": "DynamiCrafter"}, indent=2) + "\n", encoding="utf-8"
+    )
+    if clip is not None and all((clip / name).is_file() for name in VOCABULARY):
+        (folder / "tokenizer").mkdir()
+        for name in VOCABULARY:
+            shutil.copyfile(clip / name, folder / "tokenizer" / name)
+    report("hashing")
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    lines = [f"{trust.sha256(file)}  {file.relative_to(folder).as_posix()}\n" for file in files]
+    (folder / SUMS).write_text("".join(lines), encoding="utf-8")
+
+
+def _own(value: Tensor) -> Tensor:
+    """A tensor that shares its memory with no other: a third of a packed one is copied."""
+    value = value.contiguous()
+    return value if value.untyped_storage().nbytes() == value.nbytes else value.clone()
+
+
+def _move(part: Path, out: Path) -> None:
+    """`part` becomes `out`; what was there goes only when the new folder stands."""
+    old = out.with_name(f".vtg-{secrets.token_hex(6)}")
+    if out.exists():
+        out.rename(old)
+    try:
+        part.rename(out)
+    except OSError:
+        with suppress(OSError):
+            old.rename(out)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

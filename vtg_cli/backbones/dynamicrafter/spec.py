@@ -1,0 +1,150 @@
+"""Facts of a DynamiCrafter model that need no torch, and where they stand in its folder.
+
+The four released models, from the reference's configs and scripts/run.sh (Doubiiu/DynamiCrafter):
+
+    256         predicts eps, no zero terminal SNR, no dynamic rescale, fs is a frame stride
+    512, 1024   predict v at zero terminal SNR under dynamic rescale, fs is frames a second
+    512_interp  the 512 model tuned on keyframes at both ends; its fs of 5 is a clip's usual pace
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vtg_cli.backbones.base import Spec
+from vtg_cli.errors import WeightsError
+from vtg_cli.sampling.settings import MethodDefaults
+from vtg_cli.weights.layout import CONFIG
+
+FORMAT = "vtg-dynamicrafter-1"
+_DEFAULTS = MethodDefaults(guidance=(7.5, 7.5), steps=50)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What beside its networks' sizes makes a model.
+
+    height, width: pixels it was trained on; factor: what they must be a multiple of; prediction:
+    "v" or "eps"; zero_snr, base_scale, spacing: see sampling.path.dynamicrafter_path; fs: what it
+    is told where nothing is said; both_ends: tuned on keyframes at both ends; scale: what the
+    autoencoder's latents are multiplied by.
+    """
+
+    variant: str
+    height: int
+    width: int
+    frames: int = 16
+    channels: int = 4
+    factor: int = 64
+    prediction: str = "v"
+    zero_snr: bool = True
+    base_scale: float = 0.7
+    spacing: str = "uniform_trailing"
+    fs: int = 24
+    both_ends: bool = False
+    scale: float = 0.18215
+
+    @staticmethod
+    def of(params: Mapping[str, Any], variant: str | None = None) -> Facts:
+        """From `model.params` of a reference config; variant: "512_interp" for a model tuned on
+        keyframes at both ends, which no config says.
+        """
+        unet = params["unet_config"]["params"]
+        levels = len(params["first_stage_config"]["params"]["ddconfig"]["ch_mult"])
+        pixels = 2 ** (levels - 1)  # along the side of a latent
+        height, width = params["image_size"]
+        v = params.get("parameterization", "eps") == "v"
+        facts = Facts(
+            variant=variant or "custom",
+            height=height * pixels,
+            width=width * pixels,
+            frames=params["image_proj_stage_config"]["params"]["video_length"],
+            channels=unet["out_channels"],
+            factor=pixels * 2 ** (len(unet["channel_mult"]) - 1),
+            prediction="v" if v else "eps",
+            zero_snr=params.get("rescale_betas_zero_snr", False),
+            base_scale=params.get("base_scale", 0.7) if params.get("use_dynamic_rescale") else 1.0,
+            spacing="uniform_trailing" if v else "uniform",
+            fs=unet.get("default_fs", 4),
+            scale=params["scale_factor"],
+        )
+        interp = variant == INTERP
+        return replace(facts, both_ends=True, fs=VARIANTS[INTERP].fs) if interp else facts
+
+
+INTERP = "512_interp"
+VARIANTS: Mapping[str, Facts] = {
+    facts.variant: facts
+    for facts in (
+        Facts(
+            variant="256",
+            height=256,
+            width=256,
+            prediction="eps",
+            zero_snr=False,
+            base_scale=1.0,
+            spacing="uniform",
+            fs=3,
+        ),
+        Facts(variant="512", height=320, width=512),
+        Facts(variant="1024", height=576, width=1024, base_scale=0.3, fs=10),
+        Facts(variant=INTERP, height=320, width=512, fs=5, both_ends=True),
+    )
+}
+"""The released models by name."""
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """A model folder's config: `facts` and the sizes of its networks by part. WeightsError."""
+    file = folder / CONFIG
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{file} cannot be read: {error}", subject=str(file)) from None
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise WeightsError(
+            f"{file} is no configuration of a DynamiCrafter folder of ours",
+            "vtg models import makes such a folder from a released checkpoint",
+            subject=str(file),
+        )
+    return config
+
+
+def facts_of(config: Mapping[str, Any]) -> Facts:
+    """Of a folder's config. WeightsError where they are not those this version knows."""
+    told = config.get("facts")
+    try:
+        return Facts(**told)  # type: ignore[arg-type]
+    except TypeError:
+        known = {field.name for field in fields(Facts)}
+        odd = sorted(set(told) - known) if isinstance(told, dict) else []
+        raise WeightsError(
+            f"the model's {CONFIG} says something this vtg does not know: {', '.join(odd)}",
+            "import the checkpoint again, or update vtg",
+            subject=CONFIG,
+        ) from None
+
+
+def spec_of(folder: Path) -> Spec:
+    """Facts of the model in a folder, from its JSON files alone. WeightsError."""
+    return spec(folder.name, facts_of(read_config(folder)))
+
+
+def spec(name: str, facts: Facts) -> Spec:
+    """What the rest of the package is told of a model."""
+    return Spec(
+        name=name,
+        frames=facts.frames,
+        fps=Fraction(8),
+        channels=facts.channels,
+        factor=facts.factor,
+        area=facts.height * facts.width,
+        both_ends=facts.both_ends,
+        defaults=dict.fromkeys(("gi", "trf", "i2v", "dynamicrafter"), _DEFAULTS),
+        unused=frozenset({"--motion-bucket", "--noise-aug"}),
+    )
