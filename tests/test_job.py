@@ -9,12 +9,14 @@ from typing import Any, get_args
 
 import pytest
 
+from vtg_cli.conditioning.text import text_curve
 from vtg_cli.errors import UsageError
 from vtg_cli.job import Interpolate, from_json, to_json, validated
-from vtg_cli.literals import Fusion, Method, Solver, Stream
+from vtg_cli.literals import Fusion, Init, Method, Solver, Stream
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.media.formats import STREAMS
-from vtg_cli.sampling.settings import DEFAULTS, FUSIONS, SOLVER_CALLS, Sampling
+from vtg_cli.sampling.settings import DEFAULTS, FUSIONS, INITS, SOLVER_CALLS, Sampling
+from vtg_cli.timing import CURVES
 
 PLAIN = Interpolate(keyframes=("a.png", "b.png"))
 FULL = Interpolate(
@@ -28,13 +30,18 @@ FULL = Interpolate(
     model="svd-xt",
     reverse="delta.safetensors",
     reverse_base="svd",
+    prompts=("a lion", "a truck", "ü"),
+    negative_prompt="",
+    text_curve="hold",
     sampling=Sampling(
         method="gi",
         steps=30,
         solver="heun",
         guidance=(1.0, 2.5),
         fusion="linear",
-        strength=0.7,
+        init="slerp",
+        init_until=0.3,
+        strength=1.0,
         temperature=0.4,
         renoise=3,
         renoise_until=0.25,
@@ -158,6 +165,8 @@ def test_what_is_no_job_at_all_is_refused(document: object) -> None:
         ({"background": "whitish"}, "--background"),
         ({"background": "#12"}, "--background"),
         ({"reverse_base": "svd"}, "--reverse-base"),
+        ({"prompts": ("a", "b", "c")}, "--prompt"),
+        ({"text_curve": "fast"}, "--text-curve"),
         ({"encoding": Encoding(overwrite=True, skip_existing=True)}, "--overwrite"),
     ],
 )
@@ -177,6 +186,11 @@ def test_a_value_that_cannot_be_is_refused_by_its_option(
         ({"solver": "euller"}, "--solver"),
         ({"solver": "heun", "method": "dynamicrafter"}, "--solver"),
         ({"fusion": "max"}, "--fusion"),
+        ({"init": "noise"}, "--init"),
+        ({"init": "random", "strength": 0.5}, "--strength"),
+        ({"init": "slerp", "strength": 0.5}, "--strength"),
+        ({"init": "flow", "init_until": 0.5}, "--init-until"),
+        ({"init": "slerp", "init_until": 1.5}, "--init-until"),
         ({"steps": 0}, "--steps"),
         ({"renoise": -1}, "--renoise"),
         ({"renoise_until": 1.5}, "--renoise-until"),
@@ -200,7 +214,11 @@ def test_the_words_of_options_are_those_the_code_knows() -> None:
     assert set(get_args(Method)) == set(DEFAULTS)
     assert set(get_args(Solver)) == set(SOLVER_CALLS)
     assert set(get_args(Fusion)) == set(FUSIONS)
+    assert set(get_args(Init)) == set(INITS)
     assert set(get_args(Stream)) == set(STREAMS)
+    for name in ("hold", *CURVES, "cubic-bezier(0,0,1,1)"):
+        assert text_curve(name, 5).shape == (5,)
+        validated(replace(PLAIN, text_curve=name))
 
 
 def test_a_near_miss_is_guessed() -> None:

@@ -36,6 +36,7 @@ LEVELS = {
     "vtg_cli.methods": 4,
     "vtg_cli.choice": 4,
     "vtg_cli.stills": 4,
+    "vtg_cli.presets": 4,
     "vtg_cli.api": 5,
     "vtg_cli.plan": 5,
     "vtg_cli.sidecar": 5,

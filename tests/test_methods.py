@@ -19,6 +19,7 @@ from vtg_cli.errors import Interrupted
 from vtg_cli.hooks import overriding
 from vtg_cli.sampling.settings import MethodDefaults, Sampling, evaluations, resolved
 from vtg_cli.tensor import to_pixels, to_uint8
+from vtg_cli.weights.catalog import EMBEDDED_FOLDER
 
 FOLDER = Path(__file__).parent / "data" / "parity" / "tiny_svd"
 QUICK = Sampling(steps=2, renoise=1, renoise_until=0.5)
@@ -150,3 +151,73 @@ def test_the_papers_settings_cost_what_the_paper_says() -> None:
 def test_pixels_round_trip_through_uint8() -> None:
     every = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, 3)
     assert np.array_equal(to_uint8(to_pixels(every[0])[None]), every)
+
+
+@pytest.fixture(scope="module")
+def embedded() -> base.Backbone:
+    return base.load(EMBEDDED_FOLDER, device="cpu", dtype="fp32")
+
+
+def test_a_strength_below_one_is_a_start_from_in_betweens(
+    embedded: base.Backbone, keys: Keyframes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit for bit what it was before --init could say it."""
+    walked: list[tuple[Tensor, Any]] = []
+
+    def stop(predict: Any, x: Tensor, path: Any, solver: Any, **_: Any) -> Tensor:
+        walked.append((x, path))
+        return x
+
+    monkeypatch.setattr(methods, "sample", stop)
+    for init, strength in (("flow", None), (None, 0.6), ("flow", 0.6)):
+        methods.render(embedded, keys, Sampling(init=init, strength=strength, temperature=0.2))
+    (x, path), *rest = walked
+    assert all(torch.equal(x, other) and path == way for other, way in rest)
+    assert len(path) == 5 + 1  # 0.6 of 8 steps
+    noise = seeded_noise(0)
+    noise(keys.pixels[:1])  # the conditioning picture's
+    eps = 0.2 * noise(torch.empty_like(x))
+    assert torch.equal(x, path[0].noise(embedded.guess(keys), eps))
+
+
+@pytest.mark.parametrize(
+    ("asked", "init", "strength"),
+    [
+        (Sampling(), "random", 1.0),
+        (Sampling(strength=0.5), "flow", 0.5),
+        (Sampling(init="flow"), "flow", 0.6),
+        (Sampling(init="flow", strength=1.0), "flow", 1.0),
+        (Sampling(init="slerp"), "slerp", 1.0),
+    ],
+)
+def test_where_sampling_starts(asked: Sampling, init: str, strength: float) -> None:
+    s = resolved(asked, has_reverse=False)
+    assert (s.init, s.strength) == (init, strength)
+    assert s.init_until == (0.2 if init == "slerp" else None)
+    assert resolved(s, has_reverse=False) == s
+    tiny = {"trf": MethodDefaults(strength=0.4), "i2v": MethodDefaults(strength=0.4)}
+    own = resolved(asked, has_reverse=False, defaults_of=tiny)
+    assert own.strength == (0.4 if asked in (Sampling(), Sampling(init="flow")) else strength)
+
+
+@pytest.mark.parametrize("which", ["m", "embedded"])
+def test_slerp_starts_on_the_shell_between_both_inverted_ends(
+    which: str, keys: Keyframes, request: pytest.FixtureRequest
+) -> None:
+    m: base.Backbone = request.getfixturevalue(which)
+    s = resolved(Sampling(init="slerp", steps=3), has_reverse=False)
+    with torch.inference_mode():
+        noise = methods.between_inverted(m, keys, s)
+        back = methods.between_inverted(m, keys.reversed(), s)
+        with overriding(m.modules("temporal_attention"), methods.rotate_pairs(m.reverse)):
+            rotated = methods.between_inverted(m, keys, s)
+    size = (1, keys.length, m.spec.channels, *m.latent_size(16, 24))
+    assert noise.shape == size
+    length = float(noise[0, 0].numel()) ** 0.5
+    assert noise[0].flatten(1).norm(dim=1).tolist() == pytest.approx([length] * 6, rel=1e-4)
+    # one clip in a batch of two; sums in another order, amplified by random weights
+    assert float((noise - back.flip(1)).abs().max()) < 1e-2
+    assert torch.equal(noise, rotated)
+    with torch.inference_mode():
+        frames = methods.render(m, keys, Sampling(init="slerp", steps=3))
+    assert frames.shape == (6, 16, 24, 3) and frames.std() > 1

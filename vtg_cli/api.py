@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vtg_cli import tasks
 from vtg_cli.errors import UsageError
 from vtg_cli.job import Interpolate
-from vtg_cli.literals import Detail, Dtype, Endpoints, Fit, Fusion, Method, Solver, Stream
+from vtg_cli.literals import Detail, Dtype, Endpoints, Fit, Fusion, Init, Method, Solver, Stream
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.media.image import read_image
 from vtg_cli.plan import claimed
@@ -45,11 +45,16 @@ class Options(TypedDict, total=False):
     model: str
     reverse: str | None
     reverse_base: str | None
+    prompts: str | Sequence[str]
+    negative_prompt: str | None
+    text_curve: str
     method: Method | None
     steps: int | None
     solver: Solver
     guidance: tuple[float, float] | str | None
     fusion: Fusion
+    init: Init | None
+    init_until: float | None
     strength: float | None
     temperature: float | None
     renoise: int | None
@@ -117,6 +122,8 @@ def job_of(keyframes: Sequence[str], options: Options) -> Interpolate:
             given[name] = parse(str(given[name]))
     if isinstance(guidance := given.get("guidance"), str):
         given["guidance"] = parse_guidance(guidance)
+    if (prompts := given.get("prompts")) is not None:
+        given["prompts"] = (prompts,) if isinstance(prompts, str) else tuple(prompts)
     if given.get("output") is not None:
         given["output"] = os.fspath(given["output"])
     sampling = Sampling(**_taken(given, Sampling))

@@ -17,13 +17,18 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from vtg_cli import timing
 from vtg_cli.errors import UsageError
-from vtg_cli.literals import Detail, Dtype, Endpoints, Fit, Fusion, Method, Solver
+from vtg_cli.literals import Detail, Dtype, Endpoints, Fit, Fusion, Init, Method, Solver
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.sampling.settings import Sampling
 
 MAX_SIDE = 16384  # pixels
 MAX_FRAMES = 100_000  # of a segment
 MAX_SEED = 2**63 - 1
+NEGATIVE_PROMPT = (
+    "Distorted, discontinuous, Ugly, blurry, low resolution, motionless, static, disfigured, "
+    "disconnected limbs, Ugly faces, incomplete arms"
+)
+"""VTG's, which is the stock text of I2VGen-XL."""
 
 _PLAIN = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
 _FRACTION = re.compile(r"\d+(/0*[1-9]\d*)?", re.ASCII)
@@ -44,6 +49,9 @@ class Interpolate:
     model:     "auto", "tiny", "flow", a catalogue name, a folder or a hub id
     reverse:   reverse-motion weights: a delta file, a tuned U-Net folder, a name or hub id
     reverse_base: what the tuned U-Net was made from, a folder or a name; None: the catalogue's
+    prompts:   captions: none, one for all keyframes or one for each; for models that read
+    negative_prompt: what to keep away from; None: NEGATIVE_PROMPT where there are captions
+    text_curve: how one caption turns into the next: "linear", "hold" or an easing curve
     width, height: of the clip in pixels; None: follows from the keyframes and the model
     fit:       what happens to keyframes of another shape; background: colour of padding and of
                what lies under transparent pixels
@@ -63,6 +71,9 @@ class Interpolate:
     model: str = "auto"
     reverse: str | None = None
     reverse_base: str | None = None
+    prompts: tuple[str, ...] = ()
+    negative_prompt: str | None = None
+    text_curve: str = "linear"
     sampling: Sampling = field(default_factory=Sampling)
     width: int | None = None
     height: int | None = None
@@ -90,6 +101,7 @@ def validated(job: Job) -> Job:
             subject="keyframes",
         )
     timing.easing(job.ease)
+    _check_text(job)
     _one_of("--fit", job.fit, get_args(Fit))
     _one_of("--endpoints", job.endpoints, get_args(Endpoints))
     _one_of("--detail", job.detail, get_args(Detail))
@@ -124,6 +136,24 @@ def validated(job: Job) -> Job:
     return job
 
 
+def _check_text(job: Interpolate) -> None:
+    if len(job.prompts) not in (0, 1, len(job.keyframes)):
+        raise UsageError(
+            f"{len(job.prompts)} captions for {len(job.keyframes)} keyframes",
+            "give one for all of them, or one for each",
+            subject="--prompt",
+        )
+    if job.text_curve != "hold":
+        try:
+            timing.easing(job.text_curve)
+        except UsageError as error:
+            raise UsageError(
+                f"--text-curve {job.text_curve} is not a curve",
+                f"choose hold, {', '.join(timing.CURVES)} or cubic-bezier(x1,y1,x2,y2)",
+                subject="--text-curve",
+            ) from error
+
+
 def _check_sampling(s: Sampling) -> None:
     if s.method is not None:
         _one_of("--method", s.method, get_args(Method))
@@ -135,6 +165,21 @@ def _check_sampling(s: Sampling) -> None:
             subject="--solver",
         )
     _one_of("--fusion", s.fusion, get_args(Fusion))
+    if s.init is not None:
+        _one_of("--init", s.init, get_args(Init))
+    if s.init in ("random", "slerp") and s.strength is not None and s.strength < 1:
+        raise UsageError(
+            f"--strength {s.strength} and --init {s.init} exclude each other",
+            "leave one of them out; only --init flow starts part of the way",
+            subject="--strength",
+        )
+    if s.init != "slerp" and s.init_until is not None:
+        raise UsageError(
+            "--init-until means nothing without --init slerp",
+            "leave it out",
+            subject="--init-until",
+        )
+    _within("--init-until", s.init_until, 0, 1)
     _within("--steps", s.steps, 1, 1000)
     _within("--strength", s.strength, 0.01, 1)
     _within("--temperature", s.temperature, 0, 1)

@@ -16,25 +16,32 @@ the detours or what a step draws.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vtg_cli.backbones.base import Backbone, Motion
+from vtg_cli.backbones.base import STANDARD_MOTION, Backbone, Motion, Reader
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
+from vtg_cli.conditioning.noise import slerped
+from vtg_cli.conditioning.text import per_frame_text, text_curve
 from vtg_cli.device import Noise, seeded_noise
 from vtg_cli.errors import Interrupted
 from vtg_cli.hooks import overriding
 from vtg_cli.sampling.fusion import bidirectional, rotate_pairs
 from vtg_cli.sampling.guidance import bind, cfg
+from vtg_cli.sampling.inversion import inverted
+from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.loop import OnStep, sample
 from vtg_cli.sampling.path import Path, resample
 from vtg_cli.sampling.settings import Sampling, resolved, walked
-from vtg_cli.sampling.solvers import SOLVERS, Predictor, Solver, ancestral
+from vtg_cli.sampling.solvers import SOLVERS, Predictor, Solver, ancestral, injecting
 from vtg_cli.tensor import framewise, to_uint8
 
 Method = Callable[[Backbone, Keyframes, Sampling, Noise, OnStep | None], Tensor]
@@ -86,7 +93,9 @@ def dynamicrafter(
     cond = m.condition(told, motion=_motion(s), noise=noise(told.pixels[:1]))
     ramp = torch.linspace(*_guidance(s), keys.length)
     predict = _guided(m, cond, s, framewise(ramp).to(_device(m)), RESCALE)
-    return _walk(m, keys, s, predict, noise, on_step, ancestral(eta=1.0))
+    # fresh noise would undo the inverted one within a few steps
+    eta = 0.0 if s.init == "slerp" else 1.0
+    return _walk(m, keys, s, predict, noise, on_step, ancestral(eta))
 
 
 METHODS: dict[str, Method] = {"gi": gi, "trf": trf, "i2v": i2v, "dynamicrafter": dynamicrafter}
@@ -112,11 +121,45 @@ def _walk(
     size = m.latent_size(*keys.pixels.shape[-2:])
     shape = (1, keys.length, m.spec.channels, *size)
     assert s.temperature is not None
-    eps = s.temperature * noise(torch.empty(shape, device=_device(m)))
-    whole = s.strength == 1
+    if s.init == "slerp":
+        drawn = between_inverted(m, keys, s)
+    else:
+        drawn = noise(torch.empty(shape, device=_device(m)))
+    eps = s.temperature * drawn
+    whole = s.init != "flow"
     start = path[0].scale * eps if whole else path[0].noise(m.guess(keys).to(eps), eps)
     solver = solver or SOLVERS[s.solver]
+    if s.init == "slerp":
+        own = m.path(s.steps or 1)  # without detours
+        solver = injecting(eps, own[int((len(own) - 1) * (s.init_until or 0) + 1e-9)], solver)
     return sample(predict, start, path, solver, noise=noise, on_step=on_step)
+
+
+def between_inverted(m: Backbone, keys: Keyframes, s: Sampling) -> Tensor:
+    """Unit noise [1, F, C, h, w] between that of both end keyframes, each inverted without guidance
+    as a clip of one frame that is told itself (VTG; DiffMorpher). One network call per step.
+
+    Inverted noise is brought to the length unit noise has, which few steps miss; on the way between
+    the ends that length stays.
+    """
+    ends = [keys.alone(keys.positions[0]), keys.alone(keys.positions[-1])]
+    cond = Cond.stack([m.condition(end, motion=_motion(s)) for end in ends])
+    z = m.encode(torch.stack([end.pixels for end in ends]).to(_device(m)))
+    assert s.steps is not None
+    with overriding(m.modules("temporal_attention"), _as_built):  # two clips, not two directions
+        ahead, back = torch.split(inverted(bind(m, cond), z, m.path(s.steps)), 1)
+    return slerped(_unit(ahead), _unit(back), keys.length)
+
+
+def _as_built(module: Any, forward: Any, *args: Any, **kwargs: Any) -> Any:
+    """The override that undoes those opened before it."""
+    return type(module).forward(module, *args, **kwargs)
+
+
+def _unit(noise: Tensor) -> Tensor:
+    """Scaled to the length that unit normal noise of its size has."""
+    scaled: Tensor = noise * (math.sqrt(noise.numel()) / noise.norm())
+    return scaled
 
 
 def _path(m: Backbone, s: Sampling) -> Path:
@@ -163,17 +206,72 @@ def _device(m: Backbone) -> torch.device:
     return next(m.network.parameters()).device
 
 
+@dataclass(frozen=True)
+class Captions:
+    """What a model is told in words: of the first and the last keyframe, and what to keep away
+    from; curve: how the one turns into the other (conditioning.text.text_curve).
+    """
+
+    first: str
+    last: str
+    negative: str = ""
+    curve: str = "linear"
+
+
+class _Captioned:
+    """A backbone that tells its network what keyframes say in words, and in the null condition the
+    negative caption [1, L, D] in place of none. Else it is the one it was made of.
+    """
+
+    def __init__(self, m: Backbone, negative: Tensor) -> None:
+        self._m, self._negative = m, negative
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._m, name)
+
+    def __call__(self, x: Tensor, level: Level, cond: Cond) -> Tensor:
+        return self._m(x, level, cond)
+
+    def condition(
+        self,
+        keyframes: Keyframes,
+        text: Tensor | None = None,
+        motion: Motion = STANDARD_MOTION,
+        noise: Tensor | None = None,
+    ) -> Cond:
+        if text is None and keyframes.text is not None:
+            text = keyframes.text[None]
+        return self._m.condition(keyframes, text, motion, noise)
+
+    def null(self, cond: Cond, drop: Collection[str] = ("text", "image")) -> Cond:
+        null = self._m.null(cond, drop)
+        if "text" not in drop or cond.text is None:
+            return null
+        return replace(null, text=self._negative[:, None].expand_as(cond.text))
+
+
+def captioned(m: Backbone, keys: Keyframes, captions: Captions) -> tuple[Backbone, Keyframes]:
+    """A backbone that reads (Spec.text) and its task, with captions."""
+    said = [captions.first, captions.last, captions.negative]
+    first, last, negative = torch.split(cast(Reader, m).text_embedding(said), 1)
+    text = first
+    if captions.first != captions.last:
+        text = per_frame_text(first, last, text_curve(captions.curve, keys.length))[0]
+    return cast(Backbone, _Captioned(m, negative)), replace(keys, text=text)
+
+
 @torch.inference_mode()
 def render(
     m: Backbone,
     keys: Keyframes,
     sampling: Sampling,
     *,
+    captions: Captions | None = None,
     progress: Callable[[float, str], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> NDArray[np.uint8]:
-    """Keyframes in, frames out: uint8 [F, H, W, 3]. Interrupted where `cancel` says so between two
-    steps.
+    """Keyframes in, frames out: uint8 [F, H, W, 3]. captions: for models that read. Interrupted
+    where `cancel` says so between two steps.
     """
     s = resolved(sampling, has_reverse=bool(m.reverse), defaults_of=m.spec.defaults)
     assert s.method is not None
@@ -192,6 +290,8 @@ def render(
         report(share_sampling + (1 - share_sampling) * done / frames, "decoding")
 
     report(0.0, "sampling")
+    if captions is not None:
+        m, keys = captioned(m, keys, captions)
     z = METHODS[s.method](m, keys, s, seeded_noise(s.seed), on_step)
     pixels = m.decode(z, keys, on_frames)[0]
     return to_uint8(pixels)

@@ -15,7 +15,7 @@ from pathlib import Path
 from vtg_cli import stills, timing
 from vtg_cli.choice import FLOW, Choice, choose
 from vtg_cli.errors import MediaError, MemoryLadderError, UsageError, WeightsError
-from vtg_cli.job import Interpolate, validated
+from vtg_cli.job import NEGATIVE_PROMPT, Interpolate, validated
 from vtg_cli.literals import Dtype
 from vtg_cli.media import encoding, image
 from vtg_cli.media.formats import Format
@@ -28,6 +28,8 @@ from vtg_cli.weights.reverse import Reverse, known_reverse, resolve_reverse
 DIFFUSION_ONLY = {
     *("--method", "--reverse", "--reverse-base", "--steps", "--solver", "--guidance", "--fusion"),
     *(
+        "--init",
+        "--init-until",
         "--strength",
         "--temperature",
         "--renoise",
@@ -38,6 +40,10 @@ DIFFUSION_ONLY = {
     *("--decode-chunk", "--dtype", "--device", "--detail"),
 }
 """Options flow has no use for; --seed is harmless and --device cpu is what it does anyway."""
+
+
+TEXT_ONLY = {"--prompt", "--negative-prompt", "--text-curve"}
+"""Options only models that read captions have a use for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +81,13 @@ class Plan:
         pairs = zip(pairwise(circle), self.schedule.segments, strict=True)
         return [(first, last, n) for (first, last), n in pairs]
 
+    @property
+    def captions(self) -> list[tuple[str, str]]:
+        """Of the first and of the last keyframe of each segment, "" where nothing is said."""
+        said, places = self.job.prompts or ("",), len(self.stills)
+        each = said if len(said) == places else said * places
+        return [*pairwise([*each, *each[:1]] if self.job.loop else each)]
+
 
 def claimed(output: str, choices: encoding.Encoding, inputs: Collection[str] = ()) -> bool:
     """Whether `output` is to be written; False: it exists and is to be left.
@@ -111,7 +124,7 @@ def plan(job: Interpolate, pictures: Sequence[Frame] | None = None) -> Plan:
     if job.output is not None:
         claimed(job.output, job.encoding, job.keyframes if pictures is None else ())
     model = choose(job.model, job.device)
-    refuse_unused(model, _diffusion_options(job))
+    refuse_unused(model, _given(job))
     schedule = timing.schedule(
         len(job.keyframes),
         frames=job.frames,
@@ -144,6 +157,7 @@ def plan(job: Interpolate, pictures: Sequence[Frame] | None = None) -> Plan:
         model=_lasting(model.name),
         reverse=reverse_name,
         reverse_base=job.reverse_base and _lasting(job.reverse_base),
+        negative_prompt=_negative(job),
         sampling=sampling,
         width=width,
         height=height,
@@ -166,6 +180,13 @@ def refuse_unused(model: Choice, options: Collection[str]) -> None:
     """UsageError for the first option the model has no use for; options: flags or field names."""
     for option in options:
         flag = "--" + option.removeprefix("--").replace("_", "-")
+        if flag in TEXT_ONLY and not reads(model):
+            chosen = f"; {model.name} was chosen: {model.reason}" if model.reason else ""
+            raise UsageError(
+                f"{flag} is for models that take text, and {model.name} takes none",
+                f"leave it out, or name such a model with --model{chosen}",
+                subject=flag,
+            )
         if model.spec is not None and flag in model.spec.unused:
             chosen = f"; {model.name} was chosen: {model.reason}" if model.reason else ""
             raise UsageError(
@@ -180,6 +201,17 @@ def refuse_unused(model: Choice, options: Collection[str]) -> None:
             )
 
 
+def reads(model: Choice) -> bool:
+    """Whether captions say something to the model."""
+    return model.spec is not None and model.spec.text
+
+
+def _negative(job: Interpolate) -> str | None:
+    if job.prompts and job.negative_prompt is None:
+        return NEGATIVE_PROMPT
+    return job.negative_prompt
+
+
 def _sizes(
     job: Interpolate, model: Choice, sizes: Sequence[tuple[int, int]]
 ) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -192,14 +224,17 @@ def _sizes(
     return size, image.canvas([size], None, None, factor, area)
 
 
-def _diffusion_options(job: Interpolate) -> list[str]:
-    """Names of the fields that were given and that only diffusion models look at."""
+def _given(job: Interpolate) -> list[str]:
+    """Names of the options that were given and that not every model looks at."""
     default = Sampling()
     chosen = [f.name for f in fields(default)]
     given = [name for name in chosen if getattr(job.sampling, name) != getattr(default, name)]
     given += ["detail"] if job.detail != "model" else []
     given += [name for name in ("reverse", "decode_chunk") if getattr(job, name) is not None]
     given += ["dtype"] if job.dtype != "auto" else []
+    given += ["prompt"] if job.prompts else []
+    given += ["negative_prompt"] if job.negative_prompt is not None else []
+    given += ["text_curve"] if job.text_curve != "linear" else []
     return given + (["device"] if job.device not in ("auto", "cpu") else [])
 
 

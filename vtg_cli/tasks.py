@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -162,10 +163,11 @@ def _frames(
 
     progress(0.0, f"loading {made.model.name}")
     with report.timed("loading"), _memory(made):
-        draw = renderer or (flow if made.model.spec is None else diffusion(made))
+        same = renderer or (flow if made.model.spec is None else None)
+        draws = [same] * len(made.schedule.segments) if same else diffusion(made)
     ease = timing.easing(made.job.ease)
     segments = made.segments
-    for i, (first, last, n) in enumerate(segments):
+    for i, ((first, last, n), draw) in enumerate(zip(segments, draws, strict=True)):
         begin, end = i / len(segments), (i + 1) / len(segments)
         drawn = begin + DRAWING * (end - begin)
         which = f" {i + 1} of {len(segments)}" if len(segments) > 1 else ""
@@ -206,9 +208,9 @@ def flow(
     return in_between(first, last, times, on_frame=on_frame)
 
 
-def diffusion(made: Plan) -> Renderer:
-    """The plan's diffusion model, loaded, as a Renderer: it draws clips of a length it can at even
-    times, which are retimed where others are asked for."""
+def diffusion(made: Plan) -> list[Renderer]:
+    """The plan's diffusion model, loaded, as a Renderer of each segment: it draws clips of a length
+    it can at even times, which are retimed where others are asked for."""
     from vtg_cli import methods
     from vtg_cli.backbones import base
     from vtg_cli.backbones.flow import retime
@@ -228,17 +230,29 @@ def diffusion(made: Plan) -> Renderer:
     )
 
     def draw(
-        first: Frame, last: Frame, times: Sequence[float], progress: Progress, cancel: Cancel
+        captions: methods.Captions | None,
+        first: Frame,
+        last: Frame,
+        times: Sequence[float],
+        progress: Progress,
+        cancel: Cancel,
     ) -> Frames:
         length = backbone.spec.drawn(len(times))
         even = timing.segment_times(length, timing.easing("linear"))
         small = [fit(key, *made.drawn, "stretch") for key in (first, last)]
         ends = Keyframes.ends(to_pixels(small[0]), to_pixels(small[1]), length)
-        frames = methods.render(backbone, ends, job.sampling, progress=progress, cancel=cancel)
+        frames = methods.render(
+            backbone, ends, job.sampling, captions=captions, progress=progress, cancel=cancel
+        )
         frames = frames if list(times) == even else retime(frames, times)
         return frames if made.drawn == made.shape[:2] else _detailed(frames, first, last, cancel)
 
-    return draw
+    said = bool(job.prompts or job.negative_prompt)
+    curve, negative = job.text_curve, job.negative_prompt or ""
+    return [
+        partial(draw, methods.Captions(*pair, negative, curve) if said else None)
+        for pair in made.captions
+    ]
 
 
 def _detailed(frames: Frames, first: Frame, last: Frame, cancel: Cancel) -> Frames:

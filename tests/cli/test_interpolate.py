@@ -379,11 +379,12 @@ def test_help_has_every_option_in_its_panel(
     monkeypatch.setenv("COLUMNS", "200")
     assert vtg("--help") == 0
     out = capfd.readouterr().out
-    panels = ("Timing", "Model", "Sampling", "Picture", "Output", "Machine")
+    panels = ("Timing", "Text", "Model", "Sampling", "Picture", "Output", "Machine")
     assert all(f"─ {panel}" in out for panel in panels)
     options = (
-        "frames duration fps loop ease model method reverse reverse-base steps solver guidance "
-        "fusion renoise renoise-until motion-bucket noise-aug seed width height fit background "
+        "frames duration fps loop ease prompt negative-prompt text-curve model method reverse "
+        "reverse-base steps solver guidance fusion init init-until strength temperature renoise "
+        "renoise-until motion-bucket noise-aug seed width height fit background "
         "alpha no-alpha endpoints decode-chunk device dtype output format crf overwrite "
         "skip-existing no-sidecar no-metadata json dry-run sheet debug quiet help"
     )
@@ -397,6 +398,8 @@ def test_help_has_every_option_in_its_panel(
         (["--model", "f"], {"flow"}),
         (["--reverse", ""], {"svd-reverse"}),
         (["--ease", "ease-"], {"ease-in", "ease-out", "ease-in-out"}),
+        (["--text-curve", "h"], {"hold"}),
+        (["--init", ""], {"random", "flow", "slerp"}),
         (["--fit", ""], {"crop", "pad", "stretch"}),
         (["--renoise"], {"--renoise", "--renoise-until"}),
     ],

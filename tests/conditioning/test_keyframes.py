@@ -19,6 +19,22 @@ def test_only_and_reversed() -> None:
     assert one.pixels[:, 0, 0, 0].tolist() == [1]
 
 
+def test_what_is_said_of_frames_goes_with_them() -> None:
+    text = torch.arange(7.0).view(7, 1, 1)
+    keys = Keyframes(PICTURES, (0, 2, 6), 7, text)
+    assert keys.only(0).text is text
+    back = keys.reversed().text
+    assert back is not None and back.flatten().tolist() == [6, 5, 4, 3, 2, 1, 0]
+    alone = keys.alone(2)
+    assert (alone.positions, alone.length) == ((0,), 1)
+    assert alone.text is not None and alone.text.flatten().tolist() == [2]
+    assert alone.pixels[:, 0, 0, 0].tolist() == [1]
+    shared = Keyframes(PICTURES, (0, 2, 6), 7, text[:1])
+    assert shared.alone(6).text is shared.text
+    with pytest.raises(ValueError, match="text for 3 frames of 7"):
+        Keyframes(PICTURES, (0, 2, 6), 7, text[:3])
+
+
 @pytest.mark.parametrize(
     ("pixels", "positions", "length", "message"),
     [

@@ -25,7 +25,7 @@ from vtg_cli.sampling.level import (
 )
 from vtg_cli.sampling.loop import sample
 from vtg_cli.sampling.path import ascending, edm_path, karras_sigmas, trailing_timesteps
-from vtg_cli.sampling.solvers import SOLVERS, ancestral, dpmpp_2m, euler, heun
+from vtg_cli.sampling.solvers import SOLVERS, ancestral, dpmpp_2m, euler, heun, injecting
 
 SHAPE = (1, 6, 4, 5, 7)
 
@@ -270,3 +270,20 @@ def test_ancestral_radicand_is_clamped_at_every_step_count() -> None:
             predict, randn(9, (1, 1, 1, 1, 2)), path, ancestral(1.0), noise=seeded_noise(steps)
         )
         assert bool(y.isfinite().all()), steps
+
+
+@pytest.mark.parametrize("share", [0, 3, 8])
+def test_injected_noise_stays_until_it_is_let_go(share: int) -> None:
+    """Up to `until` the latents are the prediction with that very noise; then the solver goes on
+    from there, and with no such step it is the solver."""
+    path, eps = edm_path(karras_sigmas(8, 0.01, 10)), randn(1)
+    seen: list[Tensor] = []
+    start = path[0].scale * eps
+    solver = injecting(eps, path[share], euler)
+    noise = seeded_noise(0)
+    end = sample(v_model, start, path, solver, noise=noise, on_step=lambda i, n, x: seen.append(x))
+    x = start
+    for i in range(share):
+        x = path[i + 1].noise(v_model(x, path[i]), eps)
+        assert rel(seen[i], x) < 1e-12
+    assert rel(end, sample(v_model, x, path[share:], noise=noise)) < 1e-12

@@ -60,6 +60,7 @@ class Spec:
 
     frames: length it was trained on; fps: its natural playback rate; channels: of its latents;
     factor: what sizes in pixels must be a multiple of; area: pixels it was trained on, None: any;
+    text: whether it reads captions, as a Reader;
     both_ends: whether one condition holds the keyframes of both ends, not the first alone;
     longest: frames it draws at once, from 3 on; None: `frames` and no other number;
     defaults: what a method does where the person did not say; unused: options it has no use for.
@@ -71,6 +72,7 @@ class Spec:
     channels: int
     factor: int
     area: int | None
+    text: bool = False
     both_ends: bool = False
     longest: int | None = None
     defaults: Mapping[str, MethodDefaults] = field(default_factory=lambda: DEFAULTS)
@@ -153,6 +155,13 @@ class Backbone(Protocol):
         """In network order. kind: "temporal_attention", "spatial_attention", "cross_attention" or
         "block".
         """
+
+
+class Reader(Protocol):
+    """What a Backbone whose spec says `text` can do beside."""
+
+    def text_embedding(self, captions: Sequence[str]) -> Tensor:
+        """n captions -> [n, L, D]. WeightsError where what it takes is not on this machine."""
 
 
 def kind_of(folder: FilePath) -> Kind:

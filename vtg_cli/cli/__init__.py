@@ -17,6 +17,7 @@ from vtg_cli import __version__
 from vtg_cli.cli import create, models
 from vtg_cli.cli.console import fail, result, say
 from vtg_cli.errors import Interrupted, MediaError, MemoryLadderError, UsageError, VtgError
+from vtg_cli.presets import PRESETS
 
 INTERRUPTED, TERMINATED = Interrupted.exit_code, 128 + signal.SIGTERM
 # click's ClickException, which typer carries at a place that depends on its version
@@ -29,6 +30,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(create.interpolate)
+for preset in PRESETS:
+    app.command(preset.name)(create.preset_command(preset))
 app.command()(create.run)
 app.add_typer(models.app, name="models", no_args_is_help=False)
 

@@ -1,14 +1,15 @@
-"""vtg interpolate and vtg run: arguments to a job, a plan, and the clip."""
+"""vtg interpolate, its presets and vtg run: arguments to a job, a plan, and the clip."""
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import typer
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from vtg_cli.api import Options
     from vtg_cli.job import Interpolate
     from vtg_cli.plan import Plan
+    from vtg_cli.presets import Preset
 
 
 def interpolate(
@@ -31,6 +33,9 @@ def interpolate(
     fps: o.Fps = None,
     loop: o.Loop = False,
     ease: o.Ease = "linear",
+    prompt: o.Prompt = None,
+    negative_prompt: o.NegativePrompt = None,
+    text_curve: o.TextCurve = "linear",
     model: o.Model = "auto",
     method: o.MethodName = None,
     reverse: o.Reverse = None,
@@ -39,6 +44,8 @@ def interpolate(
     solver: o.SolverName = "euler",
     guidance: o.Guidance = None,
     fusion: o.FusionName = "mean",
+    init: o.InitFrom = None,
+    init_until: o.InitUntil = None,
     strength: o.Strength = None,
     temperature: o.Temperature = None,
     renoise: o.Renoise = None,
@@ -76,54 +83,94 @@ def interpolate(
 
     No model has to be fetched: one called tiny is embedded.
     """
+    _draw(ctx)  # which finds the values of all these options in ctx
+
+
+def preset_command(preset: Preset) -> Callable[..., None]:
+    """A command with the options of `interpolate`, told by --from and --to in place of --prompt."""
+    declared = inspect.signature(interpolate, eval_str=True).parameters.values()
+    parameters: list[inspect.Parameter] = []
+    for each in declared:
+        if each.name == "prompt":
+            spoken = {"from_": o.FirstCaption, "to": o.LastCaption, "caption": o.Caption}
+            parameters += [
+                each.replace(name=name, annotation=kind) for name, kind in spoken.items()
+            ]
+        else:
+            default = preset.always.get(each.name, each.default)
+            parameters.append(each.replace(default=default))
+
+    def command(ctx: typer.Context, **_: object) -> None:
+        _draw(ctx, preset)
+
+    command.__name__, command.__doc__ = preset.name, preset.help
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    return command
+
+
+def _draw(ctx: typer.Context, preset: Preset | None = None) -> None:
+    """What `interpolate` and the presets do with the options they were given."""
     from vtg_cli.api import job_of
     from vtg_cli.plan import plan, refuse_unused
 
-    chosen: Options = {
-        "output": output,
-        "frames": frames,
-        "duration": duration,
-        "fps": fps,
-        "loop": loop,
-        "ease": ease,
-        "model": model,
-        "method": method,
-        "reverse": reverse,
-        "reverse_base": reverse_base,
-        "steps": steps,
-        "solver": solver,
-        "guidance": guidance,
-        "fusion": fusion,
-        "strength": strength,
-        "temperature": temperature,
-        "renoise": renoise,
-        "renoise_until": renoise_until,
-        "motion_bucket": motion_bucket,
-        "noise_aug": noise_aug,
-        "seed": seed,
-        "width": width,
-        "height": height,
-        "fit": fit,
-        "background": background,
-        "endpoints": endpoints,
-        "detail": detail,
-        "decode_chunk": decode_chunk,
-        "device": device,
-        "dtype": dtype,
-        "format": format,
-        "crf": crf,
-        "alpha": alpha,
-        "overwrite": overwrite,
-        "skip_existing": skip_existing,
-        "sidecar": not no_sidecar,
-        "metadata": not no_metadata,
-    }
-    job = job_of(keyframes, chosen)
-    if not _goes_ahead(job, sheet, as_json=as_json, dry_run=dry_run, quiet=quiet):
+    options = dict(ctx.params)
+    keyframes = [*options.pop("keyframes")]
+    sheet = options.pop("sheet")
+    shown = {name: options.pop(name) for name in ("as_json", "dry_run", "quiet")}
+    del options["debug"]
+    options["sidecar"] = not options.pop("no_sidecar")
+    options["metadata"] = not options.pop("no_metadata")
+    given = [name for name in ctx.params if _is_given(ctx, name)]
+    if preset is None:
+        options["prompts"] = tuple(options.pop("prompt") or ())
+    else:
+        said = options.pop("from_"), options.pop("to"), options.pop("caption")
+        options["prompts"] = _captions(*said, keyframes=len(keyframes))
+    job = job_of(keyframes, cast("Options", options))
+    notes: tuple[str, ...] = ()
+    if preset is not None:
+        job, notes = _preset(job, preset, given)
+    if not _goes_ahead(job, sheet, **shown):
         return
     made = plan(job)
-    refuse_unused(made.model, [name for name in ctx.params if _is_given(ctx, name)])
-    _carry_out(made, sheet, as_json=as_json, dry_run=dry_run, quiet=quiet)
+    refuse_unused(made.model, given)
+    _carry_out(replace(made, notes=(*notes, *made.notes)), sheet, **shown)
+
+
+def _captions(
+    first: str | None, last: str | None, each: Sequence[str] | None, *, keyframes: int
+) -> tuple[str, ...]:
+    """One way of saying them or the other. UsageError for half of one, or for both."""
+    if first is None and last is None:
+        return tuple(each or ())
+    if each:
+        raise UsageError(
+            "--caption says what --from and --to say", "leave one of them out", subject="--caption"
+        )
+    if first is None or last is None:
+        said, lacking = ("--to", "--from") if first is None else ("--from", "--to")
+        raise UsageError(f"{said} needs {lacking} beside it", "give both", subject=said)
+    if keyframes != 2:
+        raise UsageError(
+            f"--from and --to are for two pictures, {keyframes} given",
+            "give --caption for each of them",
+            subject="--from",
+        )
+    return first, last
+
+
+def _preset(
+    job: Interpolate, preset: Preset, given: Collection[str]
+) -> tuple[Interpolate, tuple[str, ...]]:
+    from vtg_cli.choice import choose
+    from vtg_cli.job import validated
+    from vtg_cli.plan import reads
+    from vtg_cli.sampling.settings import Sampling
+
+    validated(replace(job, sampling=Sampling()))  # the rest when the preset's values are in
+    model = choose(job.model, job.device)
+    return preset.applied(job, given, model=model.name, reads=reads(model))
 
 
 def run(
@@ -250,7 +297,9 @@ def _summary(made: Plan, place: Path | None) -> Iterator[str]:
     else:
         yield f"model     {made.model.name} on {made.model.device} in {job.dtype}"
         yield (
-            f"sampling  {job.sampling.method}, {job.sampling.steps} steps, seed "
-            f"{job.sampling.seed}: {made.evaluations} evaluations of the network"
+            f"sampling  {job.sampling.method} from {job.sampling.init}, {job.sampling.steps} "
+            f"steps, seed {job.sampling.seed}: {made.evaluations} evaluations of the network"
         )
+        if job.prompts:
+            yield f"text      {'; '.join(job.prompts)} ({job.text_curve})"
     yield f"report    {place or 'none'}"

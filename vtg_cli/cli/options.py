@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from vtg_cli.literals import Detail, Dtype, Endpoints, Fit, Fusion, Method, Solver, Stream
+from vtg_cli.literals import Detail, Dtype, Endpoints, Fit, Fusion, Init, Method, Solver, Stream
 
-TIMING, MODEL, PICTURE = "Timing", "Model", "Picture"
+TIMING, TEXT, MODEL, PICTURE = "Timing", "Text (models that take it)", "Model", "Picture"
 SAMPLING = "Sampling (diffusion models only)"
 OUTPUT, MACHINE = "Output", "Machine"
 
@@ -44,6 +44,11 @@ def curve_names(incomplete: str) -> list[str]:
     from vtg_cli.timing import CURVES
 
     return [name for name in CURVES if name.startswith(incomplete)]
+
+
+def text_curve_names(incomplete: str) -> list[str]:
+    """Completion of --text-curve."""
+    return [name for name in ("hold", *curve_names("")) if name.startswith(incomplete)]
 
 
 def _option(panel: str, *flags: str, help: str, **more: Any) -> Any:
@@ -117,6 +122,56 @@ Ease = Annotated[
         autocompletion=curve_names,
         help="Pace within each segment: linear, ease, ease-in, ease-out, ease-in-out or "
         "cubic-bezier(x1,y1,x2,y2), as in CSS.",
+    ),
+]
+
+# -------------------------------------------------------------------------------------------- text
+Prompt = Annotated[
+    list[str] | None,
+    _option(
+        TEXT,
+        "--prompt",
+        metavar="TEXT",
+        help="What the clip shows, in words: once for all keyframes, or once for each of them, "
+        "repeated in their order.",
+    ),
+]
+FirstCaption = Annotated[
+    str | None,
+    _option(TEXT, "--from", metavar="TEXT", help="What the first of two pictures shows."),
+]
+LastCaption = Annotated[
+    str | None,
+    _option(TEXT, "--to", metavar="TEXT", help="What the last of two pictures shows."),
+]
+Caption = Annotated[
+    list[str] | None,
+    _option(
+        TEXT,
+        "--caption",
+        metavar="TEXT",
+        help="In place of --from and --to: once for all pictures, or once for each of them, "
+        "repeated in their order.",
+    ),
+]
+NegativePrompt = Annotated[
+    str | None,
+    _option(
+        TEXT,
+        "--negative-prompt",
+        metavar="TEXT",
+        help="What the clip should not be. Default: with captions, words for common flaws.",
+    ),
+]
+TextCurve = Annotated[
+    str,
+    _option(
+        TEXT,
+        "--text-curve",
+        metavar="CURVE",
+        autocompletion=text_curve_names,
+        help="How one caption turns into the next: linear, hold (a tenth of the other is always "
+        "told) or a curve as of --ease.",
     ),
 ]
 
@@ -196,15 +251,35 @@ FusionName = Annotated[
         help="How the motions from both keyframes are mixed: mean, evenly; linear, by nearness.",
     ),
 ]
+InitFrom = Annotated[
+    Init | None,
+    _option(
+        SAMPLING,
+        "--init",
+        help="What the clip starts from. random: noise. flow: the keyframes carried along their "
+        "motion, with noise on it. slerp: noise that turns from the first keyframe's own into the "
+        "last one's. Default: flow where --strength is below 1, else random.",
+    ),
+]
+InitUntil = Annotated[
+    float | None,
+    _option(
+        SAMPLING,
+        "--init-until",
+        metavar="SHARE",
+        help="The share of the steps, 0 to 1, that keep the noise of --init slerp; the rest may "
+        "change it. Default: 0.2.",
+    ),
+]
 Strength = Annotated[
     float | None,
     _option(
         SAMPLING,
         "--strength",
         metavar="SHARE",
-        help="Share of the steps that are made, above 0 to 1. Below 1 the clip starts from the "
-        "keyframes carried along their motion, with noise on it: the less, the closer to that. "
-        "Default: 1; for tiny 0.6.",
+        help="Share of the steps that --init flow makes, above 0 to 1: the less, the closer to the "
+        "keyframes carried along their motion. Below 1 it asks for --init flow. Default: 1; with "
+        "--init flow 0.6.",
     ),
 ]
 Temperature = Annotated[
@@ -214,7 +289,7 @@ Temperature = Annotated[
         "--temperature",
         metavar="SHARE",
         help="How much of the noise the clip starts with, 0 to 1: less of it, fewer surprises. "
-        "Default: 1; for tiny 0.2.",
+        "Default: 1; for tiny 0, whose clips then do not depend on --seed.",
     ),
 ]
 Renoise = Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,7 +11,8 @@ from torch import Tensor
 @dataclass(frozen=True)
 class Keyframes:
     """pixels: [K, 3, H, W] float in [-1, 1]; positions: K increasing indices in [0, length);
-    length: frames in all.
+    length: frames in all; text: what is said of the clip, embeddings [1, L, D] or, for every frame
+    its own, [F, L, D].
 
     ValueError where these do not fit together.
     """
@@ -19,6 +20,7 @@ class Keyframes:
     pixels: Tensor
     positions: tuple[int, ...]
     length: int
+    text: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 4 or self.pixels.shape[1] != 3:
@@ -29,6 +31,8 @@ class Keyframes:
             raise ValueError(f"positions must increase: {self.positions}")
         if self.positions and not 0 <= self.positions[0] <= self.positions[-1] < self.length:
             raise ValueError(f"positions {self.positions} do not lie in 0..{self.length - 1}")
+        if self.text is not None and len(self.text) not in (1, self.length):
+            raise ValueError(f"text for {len(self.text)} frames of {self.length}")
 
     @staticmethod
     def ends(first: Tensor, last: Tensor, length: int) -> Keyframes:
@@ -38,9 +42,16 @@ class Keyframes:
     def only(self, *positions: int) -> Keyframes:
         """The keyframes at these positions; ValueError where there is none."""
         rows = [self.positions.index(p) for p in positions]
-        return Keyframes(self.pixels[rows], positions, self.length)
+        return replace(self, pixels=self.pixels[rows], positions=positions)
+
+    def alone(self, position: int) -> Keyframes:
+        """The keyframe there as a clip of one frame, with what is said of that frame."""
+        one = self.only(position)
+        text = one.text if one.text is None or len(one.text) == 1 else one.text[position][None]
+        return Keyframes(one.pixels, (0,), 1, text)
 
     def reversed(self) -> Keyframes:
         """The same task with time running backwards."""
         positions = tuple(self.length - 1 - p for p in reversed(self.positions))
-        return Keyframes(self.pixels.flip(0), positions, self.length)
+        text = None if self.text is None else self.text.flip(0)
+        return Keyframes(self.pixels.flip(0), positions, self.length, text)

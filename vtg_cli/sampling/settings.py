@@ -25,8 +25,11 @@ class Sampling:
     fusion:         "mean": both directions weigh 1/2, guidance constant at the ramp's mean;
                     "linear": the nearer keyframe's direction weighs more, guidance ramps over the
                     frames
-    strength:       share of the path that is walked, above 0 to 1; below 1 it starts from the
-                    keyframes' motion-compensated in-betweens, noised so far
+    init:           where the walk starts. "random": pure noise; "flow": the keyframes'
+                    motion-compensated in-betweens, noised; "slerp": noise on the great circle
+                    between both inverted keyframes; None: flow where the strength is below 1
+    init_until:     the share of the steps, 0 to 1, that put the noise of slerp back
+    strength:       share of the path that is walked, above 0 to 1, under flow; else 1
     temperature:    share of the noise it starts with, 0 to 1: below 1 the clip is nearer to what is
                     likely on average and less to one draw of it
     renoise:        detours back up the path after each early step (Generative Inbetweening, section
@@ -42,6 +45,8 @@ class Sampling:
     solver: str = "euler"
     guidance: tuple[float, float] | None = None
     fusion: str = "mean"
+    init: str | None = None
+    init_until: float | None = None
     strength: float | None = None
     temperature: float | None = None
     renoise: int | None = None
@@ -75,6 +80,11 @@ SOLVER_CALLS = {"euler": 1, "heun": 2, "dpmpp_2m": 1}
 ONE_WAY = ("i2v", "dynamicrafter")
 """Methods of one direction of time."""
 FUSIONS = ("mean", "linear")
+INITS = ("random", "flow", "slerp")
+FLOW_STRENGTH = 0.6
+"""Of a start from in-betweens under a model whose own is pure noise."""
+INIT_UNTIL = 0.2
+"""How long the noise of slerp is put back. VTG says "early steps" and no number; this is ours."""
 
 
 def resolved(
@@ -90,12 +100,21 @@ def resolved(
     """
     method = sampling.method or ("gi" if has_reverse else "trf")
     defaults = defaults_of.get(method, defaults_of["i2v"])
+    init = sampling.init or ("flow" if (sampling.strength or defaults.strength) < 1 else "random")
+    strength = 1.0
+    if init == "flow":
+        own = defaults.strength if defaults.strength < 1 else FLOW_STRENGTH
+        strength = sampling.strength or own
     return replace(
         sampling,
         method=method,
         steps=sampling.steps or defaults.steps,
         guidance=sampling.guidance or defaults.guidance,
-        strength=sampling.strength or defaults.strength,
+        init=init,
+        init_until=INIT_UNTIL
+        if init == "slerp" and sampling.init_until is None
+        else sampling.init_until,
+        strength=strength,
         temperature=defaults.temperature if sampling.temperature is None else sampling.temperature,
         renoise=defaults.renoise if sampling.renoise is None else sampling.renoise,
         renoise_until=defaults.renoise_until
@@ -112,7 +131,7 @@ def walked(sampling: Sampling) -> int:
 
 def evaluations(sampling: Sampling) -> int:
     """Single-clip network evaluations of one segment under resolved settings: moves x directions x
-    guidance terms.
+    guidance terms. Those of single frames that invert the keyframes for slerp are not among them.
     """
     assert sampling.guidance and sampling.renoise is not None
     steps = walked(sampling)

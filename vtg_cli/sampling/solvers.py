@@ -69,6 +69,21 @@ def ancestral(eta: float = 1.0) -> Solver:
     return solve
 
 
+def injecting(eps: Tensor, until: Level, solver: Solver) -> Solver:
+    """The `solver`, but for moves onto `until` and noisier levels: these are DDIM's with the noise
+    `eps` in place of the predicted one, which so stays in the latents as it was.
+    """
+
+    def solve(
+        predict: Predictor, x: Tensor, a: Level, b: Level, history: History, noise: Noise
+    ) -> Tensor:
+        if until.noisier(b):
+            return solver(predict, x, a, b, history, noise)
+        return b.noise(predict(x, a), eps)
+
+    return solve
+
+
 def heun(
     predict: Predictor, x: Tensor, a: Level, b: Level, history: History, noise: Noise
 ) -> Tensor:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.distributed as processes
@@ -36,7 +36,8 @@ OnStep = Callable[[int, float], None]
 class Plan:
     """steps: in all; the rate warms up over `warmup` steps, holds, and falls to zero over the last
     `cooldown` share of them; parts: losses a step consists of; average: of the parameters, per
-    step; clip: largest norm of the gradient; keep: steps between two checkpoints.
+    step; clip: largest norm of the gradient; keep: steps between two checkpoints; optimizer: AdamW
+    is PyTorch's, its decay on all that is trained.
     """
 
     steps: int
@@ -49,6 +50,7 @@ class Plan:
     clip: float = 1.0
     keep: int = 500
     seed: int = 0
+    optimizer: Literal["muon", "adamw"] = "muon"
 
     def rate_at(self, step: int) -> float:
         """Learning rate of step 0, 1, .. steps - 1."""
@@ -63,7 +65,11 @@ class Run:
         self.network, self.plan, self.folder = network, plan, folder
         self.trained = {n: p for n, p in network.named_parameters() if p.requires_grad}
         self.mean = {n: p.detach().clone() for n, p in self.trained.items()}
-        self.optimizer = Muon(self.trained, plan.rate, plan.decay)
+        self.optimizer: torch.optim.Optimizer = (
+            Muon(self.trained, plan.rate, plan.decay)
+            if plan.optimizer == "muon"
+            else torch.optim.AdamW(self.trained.values(), plan.rate, weight_decay=plan.decay)
+        )
         self.step = 0
         shared = processes.is_available() and processes.is_initialized()
         self.rank, self.world = (

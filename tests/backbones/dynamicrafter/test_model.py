@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from vtg_cli.sampling.settings import Sampling, evaluations, resolved
 from vtg_cli.weights import delta
 
 sys.path.insert(0, str(Path(__file__).parent))
-from tiny_models import FACTS, FRAMES, HEIGHT, WIDTH, networks, tiny
+from tiny_models import FACTS, FRAMES, HEIGHT, WIDTH, networks, tiny, words
 
 LEVEL = Level(0.6, 0.8, 500.0, 0.7)
 EVERY = ("gi", "trf", "i2v", "dynamicrafter")
@@ -237,18 +236,6 @@ def test_the_256_model_predicts_the_noise(keys: Keyframes) -> None:
     assert np.ptp(methods.render(m, keys, Sampling(method="trf", steps=2))) > 0
 
 
-def words(folder: Path) -> Path:
-    """A vocabulary of letters, in CLIP's form."""
-    folder.mkdir(parents=True)
-    letters = [chr(code) for code in range(33, 127)]
-    tokens = [*letters, *(f"{letter}</w>" for letter in letters), "ca", "cat</w>"]
-    tokens += [f"unused{i}" for i in range(298 - len(tokens))]
-    tokens += ["<|startoftext|>", "<|endoftext|>"]
-    (folder / "vocab.json").write_text(json.dumps({t: i for i, t in enumerate(tokens)}))
-    (folder / "merges.txt").write_text("#version: 0.2\nc a\nca t</w>\n")
-    return folder
-
-
 def test_captions(tmp_path: Path) -> None:
     words(tmp_path / "tokenizer")
     m = tiny(folder=tmp_path)
@@ -274,3 +261,55 @@ def test_captions_need_a_vocabulary(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     elsewhere = words(tmp_path / "copy")
     monkeypatch.setattr("vtg_cli.weights.store.snapshots", lambda repo_id: iter([elsewhere]))
     assert m.text_embedding(["a cat"]).shape == (1, 7, 24)
+
+
+@pytest.mark.parametrize("method", EVERY)
+def test_two_captions_change_the_frames(method: str, keys: Keyframes, tmp_path: Path) -> None:
+    """Whatever the direction of time, each end is told its own caption."""
+    words(tmp_path / "tokenizer")
+    m = tiny(folder=tmp_path)
+    s = Sampling(method=method, steps=2, guidance=(3, 3))
+
+    def drawn(first: str, last: str, negative: str = "", curve: str = "linear") -> np.ndarray:
+        told = methods.Captions(first, last, negative, curve)
+        return methods.render(m, keys, s, captions=told).astype(int)
+
+    plain, same, other = drawn("", ""), drawn("a cat", "a cat"), drawn("a cat", "cat cat a")
+    assert np.array_equal(plain, methods.render(m, keys, s))
+    assert np.abs(same - plain).max() > 0
+    assert np.abs(other - same)[1:-1].max() > 0
+    assert np.array_equal(other, drawn("a cat", "cat cat a"))
+    assert np.abs(drawn("a cat", "a cat", "cat") - same).max() > 0
+    assert np.abs(drawn("a cat", "cat cat a", curve="ease-in") - other).max() > 0
+
+
+def test_each_direction_is_told_its_own_end_first(keys: Keyframes, tmp_path: Path) -> None:
+    words(tmp_path / "tokenizer")
+    m, told = methods.captioned(
+        tiny(folder=tmp_path), keys, methods.Captions("a cat", "cat cat", "a")
+    )
+    embedded = m.text_embedding(["a cat", "cat cat", "a"])  # type: ignore[attr-defined]
+    for k, (first, last) in ((told, (0, 1)), (told.reversed(), (1, 0))):
+        cond = m.condition(k.only(0))
+        assert cond.text is not None and cond.text.shape == (1, FRAMES, 7, 24)
+        assert torch.equal(cond.text[0, 0], embedded[first])
+        assert torch.equal(cond.text[0, -1], embedded[last])
+        alone = m.condition(k.alone(0)).text
+        assert alone is not None and torch.equal(alone[0, 0], embedded[first])
+        null = m.null(cond).text
+        assert null is not None and torch.equal(null[0, 2], embedded[2])
+        kept = m.null(cond, ("image",)).text
+        assert kept is not None and torch.equal(kept, cond.text)
+
+
+@pytest.mark.parametrize("method", EVERY)
+@pytest.mark.parametrize("both_ends", [False, True])
+def test_noise_between_the_inverted_keyframes(
+    method: str, both_ends: bool, keys: Keyframes
+) -> None:
+    m = tiny(replace(FACTS, both_ends=both_ends))
+    s = Sampling(method=method, steps=4, init="slerp", init_until=0.5)
+    frames = methods.render(m, keys, s)
+    assert np.array_equal(frames, methods.render(m, keys, replace(s, seed=1)))  # nothing is drawn
+    for other in (replace(s, init_until=0.0), replace(s, init="random", init_until=None)):
+        assert not np.array_equal(frames, methods.render(m, keys, other))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -68,3 +70,15 @@ def networks(seed: int = 0) -> dict[str, Any]:
 
 def tiny(facts: Facts = FACTS, **options: Any) -> DynamiCrafter:
     return DynamiCrafter(**networks(), facts=facts, **options)
+
+
+def words(folder: Path) -> Path:
+    """A vocabulary of letters, in CLIP's form."""
+    folder.mkdir(parents=True)
+    letters = [chr(code) for code in range(33, 127)]
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters), "ca", "cat</w>"]
+    tokens += [f"unused{i}" for i in range(298 - len(tokens))]
+    tokens += ["<|startoftext|>", "<|endoftext|>"]
+    (folder / "vocab.json").write_text(json.dumps({t: i for i, t in enumerate(tokens)}))
+    (folder / "merges.txt").write_text("#version: 0.2\nc a\nca t</w>\n")
+    return folder

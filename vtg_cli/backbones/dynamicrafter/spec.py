@@ -144,6 +144,7 @@ def spec(name: str, facts: Facts) -> Spec:
         channels=facts.channels,
         factor=facts.factor,
         area=facts.height * facts.width,
+        text=True,
         both_ends=facts.both_ends,
         defaults=dict.fromkeys(("gi", "trf", "i2v", "dynamicrafter"), _DEFAULTS),
         unused=frozenset({"--motion-bucket", "--noise-aug"}),

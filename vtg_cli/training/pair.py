@@ -1,0 +1,309 @@
+"""Pair LoRA: one low-rank update per keyframe, fitted on the network that then samples.
+
+An update learns its picture, as a still clip, by the denoising loss of any diffusion model
+(DiffMorpher, Zhang et al. 2023, section 4.1, whose numbers the defaults are; VTG takes them over):
+
+    loss = mean of w |denoise(s x0 + sigma eps, level, cond) - x0|^2,     s = alpha * gain
+    w = (s / sigma)^2                           in eps-space, e' - e = (s / sigma) (x0 - x0')
+    w = gain^2 (alpha^2 + sigma^2) / sigma^2    in v-space, level.v_from_x0
+
+Levels are drawn evenly from the model's own path. eps-space is VTG's; there a level without signal
+teaches nothing, which costs models of EDM, most of whose path is noise, the larger part of the
+steps. A picture's update does not depend on the other keyframes: it is kept by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Generator, Tensor, nn
+
+from vtg_cli.backbones.base import Backbone
+from vtg_cli.conditioning import lora
+from vtg_cli.conditioning.cond import Cond
+from vtg_cli.conditioning.keyframes import Keyframes
+from vtg_cli.conditioning.lora import Factors, Pair, Weight, mix_updates
+from vtg_cli.errors import WeightsError
+from vtg_cli.hooks import overriding
+from vtg_cli.media.atomic import replacing
+from vtg_cli.sampling.level import Level
+from vtg_cli.training.loop import Losses, OnStep, Plan, Run
+from vtg_cli.training.losses import denoising_loss
+
+PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
+KINDS = ("spatial_attention", "cross_attention")
+LEVELS = 1000
+"""Of the path that levels are drawn from: as many timesteps as most models were trained on."""
+KEEP = 50
+"""Steps between two states of an unfinished fit."""
+VERSION = 1
+"""Of the numbers a fit gives: raising it makes older files unknown."""
+OnFit = Callable[[int, int, float], None]
+"""on_step(steps done, in all, loss), over all keyframes; those kept from before count as done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairSettings:
+    """rank: of an update; rate, decay: AdamW's; frames: of the still clip; space: of the loss."""
+
+    rank: int = 16
+    steps: int = 200
+    rate: float = 2e-4
+    decay: float = 1e-2
+    frames: int = 1
+    space: Literal["eps", "v"] = "eps"
+    seed: int = 0
+
+
+DEFAULTS = PairSettings()
+
+
+def layers_of(m: Backbone) -> dict[str, nn.Linear]:
+    """Name in the network -> projection of spatial and cross-attention. ValueError without any.
+
+    What looks along time is left out. SVD counts the cross-attention of its temporal transformers
+    among the others; such layers have "temporal" in their names.
+    """
+    names = {id(module): name for name, module in m.network.named_modules()}
+    layers = {}
+    for layer in _attentions(m, *KINDS):
+        for part in PROJECTIONS:
+            linear = layer.get_submodule(part)
+            assert isinstance(linear, nn.Linear)
+            layers[names[id(linear)]] = linear
+    if not layers:
+        raise ValueError(f"{m.spec.name} has no spatial or cross-attention to fit")
+    return layers
+
+
+def still_conds(
+    m: Backbone,
+    keyframes: Keyframes,
+    text: Tensor | None = None,
+    settings: PairSettings = DEFAULTS,
+) -> list[Cond]:
+    """What the network is told about each keyframe as a still clip of its own. text: embeddings
+    [K, L, D].
+
+    The picture itself is kept from it (Backbone.null) where the model can do without: a network
+    that sees the clean picture beside the noisy one has little left to learn.
+    """
+    conds = []
+    for k in range(len(keyframes.pixels)):
+        alone = Keyframes(keyframes.pixels[k : k + 1], (0,), settings.frames)
+        told = None if text is None else text[k : k + 1]
+        conds.append(m.null(m.condition(alone, told), ("image",)))
+    return conds
+
+
+@contextmanager
+def applied(m: Backbone, pair: Pair, weights: Sequence[Weight]) -> Iterator[None]:
+    """The network with the pair's updates, one Weight each (lora.Weight; keyframe_weights gives
+    those of every frame), while open.
+    """
+    device = next(m.network.parameters()).device
+    weights = [w.to(device) if isinstance(w, Tensor) else w for w in weights]
+    with overriding(pair.layers, pair.mixed(weights)):
+        if not any(isinstance(w, Tensor) and w.ndim for w in weights):
+            yield
+            return
+        crossing = _attentions(m, "cross_attention")
+
+        def inside(_: nn.Module, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+            # opened in here to run before the overrides a backbone opens around its network: one
+            # of SVD's takes the frames of a clip for one row
+            with overriding(crossing, _every_row):
+                return forward(*args, **kwargs)
+
+        with overriding([m.network], inside):
+            yield
+
+
+def _every_row(module: Any, forward: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    """Cross-attention to one token: the softmax over one key is 1, so it is the token's value."""
+    tokens = kwargs.get("encoder_hidden_states")
+    if tokens is None or tokens.shape[-2] != 1:
+        return forward(*args, **kwargs)
+    out: Tensor = module.to_out[0](module.to_v(tokens))
+    return out
+
+
+def fit_pair(
+    m: Backbone,
+    keyframes: Keyframes,
+    conds: Sequence[Cond],
+    settings: PairSettings = DEFAULTS,
+    on_step: OnFit | None = None,
+    *,
+    captions: Sequence[str] | None = None,
+    identity: str | None = None,
+    cache: Path | None = None,
+) -> Pair:
+    """An update for every keyframe, from zero. conds: as still_conds gives them.
+
+    identity: everything else the numbers depend on, in words: the model's weights and what its
+    conditions hold beside picture and caption; None: nothing is kept. Otherwise a fit is a file in
+    the folder `cache` (cache_folder() if None), and one that was stopped goes on where it last kept
+    its state, bit for bit. Two processes must not fit the same picture at the same time.
+
+    ValueError for another number of conditions or captions than of keyframes, MediaError or OSError
+    if the folder cannot be written.
+    """
+    count = len(keyframes.pixels)
+    if not len(conds) == len(captions or conds) == count:
+        raise ValueError(f"{count} keyframes want as many conditions and captions")
+    layers, updates = layers_of(m), []
+    for k, picture in enumerate(keyframes.pixels):
+        step = partial(_reported, on_step, k * settings.steps, count * settings.steps)
+        fit = partial(_fitted, m, layers, picture, conds[k], settings, step)
+        if identity is None:
+            with tempfile.TemporaryDirectory(prefix="vtg-lora-") as folder:
+                updates.append(fit(Path(folder)))
+        else:
+            caption = captions[k] if captions is not None else None
+            key = _key(picture, caption, identity, settings, layers)
+            file = (cache or cache_folder()) / f"{key}.safetensors"
+            updates.append(_kept(m, layers, file, fit))
+    return Pair(tuple(updates))
+
+
+def cache_folder() -> Path:
+    """Where fits are kept: vtg/lora in $XDG_CACHE_HOME, or in ~/.cache."""
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(named) if Path(named).is_absolute() else Path.home() / ".cache"
+    return base / "vtg" / "lora"
+
+
+def weight_of(level: Level, space: Literal["eps", "v"]) -> float:
+    """What makes the loss of x0 that of eps, or of v; see above. Needs sigma > 0."""
+    if space == "eps":
+        return (level.signal / level.sigma) ** 2
+    return (level.gain * level.scale / level.sigma) ** 2
+
+
+def _reported(on_step: OnFit | None, before: int, total: int, done: int, loss: float) -> None:
+    if on_step is not None:
+        on_step(before + done, total, loss)
+
+
+class _Update(nn.Module):
+    """What is trained: factors of every layer, in float32 whatever the network's precision."""
+
+    def __init__(self, layers: Sequence[nn.Linear], rank: int, seed: int) -> None:
+        super().__init__()
+        generator = Generator().manual_seed(seed)
+        self._layers = list(layers)
+        self.a, self.b = nn.ParameterList(), nn.ParameterList()
+        for layer in layers:
+            wide, narrow = layer.in_features, layer.out_features
+            draw = torch.randn(rank, wide, generator=generator) / rank
+            self.a.append(draw.to(layer.weight.device))
+            self.b.append(torch.zeros(narrow, rank, device=layer.weight.device))
+
+    def factors(self, detached: bool = True) -> dict[nn.Module, Factors]:
+        both = zip(self._layers, self.a, self.b, strict=True)
+        return {layer: (a.detach(), b.detach()) if detached else (a, b) for layer, a, b in both}
+
+
+def _fitted(
+    m: Backbone,
+    layers: dict[str, nn.Linear],
+    picture: Tensor,
+    cond: Cond,
+    settings: PairSettings,
+    on_step: OnStep,
+    folder: Path,
+) -> dict[nn.Module, Factors]:
+    """One keyframe's update; the folder is where its training is kept."""
+    plan = Plan(
+        steps=settings.steps,
+        rate=settings.rate,
+        warmup=1,
+        cooldown=0,
+        decay=settings.decay,
+        parts=1,
+        clip=math.inf,
+        keep=KEEP,
+        seed=settings.seed,
+        optimizer="adamw",
+    )
+    # sampling may have begun, and what was made in inference mode knows no gradients
+    with torch.inference_mode(False), torch.enable_grad():
+        with torch.no_grad():
+            x0 = m.encode(picture[None, None].clone())
+            x0 = x0.expand(-1, settings.frames, -1, -1, -1).clone()
+            cond = cond.map(torch.clone)
+        update = _Update(list(layers.values()), settings.rank, settings.seed)
+        mixed = mix_updates([update.factors(detached=False)], [1.0])
+        run = Run(update, plan, folder)
+        run.resume()
+        with overriding(layers.values(), mixed):
+            run.go(_losses(m, x0, cond, settings.space), on_step=on_step)
+    return update.factors()
+
+
+def _losses(m: Backbone, x0: Tensor, cond: Cond, space: Literal["eps", "v"]) -> Losses:
+    noisy = [level for level in m.path(LEVELS) if level.sigma > 0]
+    levels = [level for level in noisy if weight_of(level, space) > 0]
+
+    def losses(step: int, generator: Generator) -> list[Callable[[], Tensor]]:
+        level = levels[int(torch.randint(len(levels), (), generator=generator))]
+        eps = torch.randn(x0.shape, generator=generator).to(x0)
+        return [lambda: denoising_loss(m, x0, eps, level, cond, weight_of(level, space))]
+
+    return losses
+
+
+def _kept(
+    m: Backbone,
+    layers: dict[str, nn.Linear],
+    file: Path,
+    fit: Callable[[Path], dict[nn.Module, Factors]],
+) -> dict[nn.Module, Factors]:
+    """The update in the file, or the one that is fitted and then in it."""
+    unfinished = file.with_suffix(".partial")
+    try:
+        update = lora.load(file, m.network, layers)
+    except WeightsError:  # none yet, or the disk has spoilt it
+        update = fit(unfinished)
+        with replacing(file) as whole:
+            lora.save(update, m.network, whole)
+    shutil.rmtree(unfinished, ignore_errors=True)
+    return update
+
+
+def _key(
+    picture: Tensor,
+    caption: str | None,
+    identity: str,
+    settings: PairSettings,
+    layers: dict[str, nn.Linear],
+) -> str:
+    told = {
+        "version": VERSION,
+        "size": list(picture.shape),
+        "caption": caption,
+        "model": identity,
+        "precision": str(next(iter(layers.values())).weight.dtype),
+        "settings": asdict(settings),
+    }
+    pixels = picture.detach().float().cpu().contiguous().numpy().tobytes()
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode() + pixels).hexdigest()
+
+
+def _attentions(m: Backbone, *kinds: str) -> list[nn.Module]:
+    names = {id(module): name for name, module in m.network.named_modules()}
+    found = [layer for kind in kinds for layer in m.modules(kind)]
+    return [layer for layer in found if "temporal" not in names[id(layer)]]
