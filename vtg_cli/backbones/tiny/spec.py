@@ -8,7 +8,7 @@ from pathlib import Path
 from vtg_cli.backbones.base import Spec
 from vtg_cli.sampling.settings import MethodDefaults
 
-_DEFAULTS = MethodDefaults(guidance=(1.0, 1.0), steps=8, temperature=0.0)
+_DEFAULTS = MethodDefaults(guidance=(1.0, 1.0), steps=2, temperature=0.0)
 
 SPEC = Spec(
     name="tiny",
