@@ -107,7 +107,7 @@ def train(
     a: argparse.Namespace, network: nn.Module, folder: Path, device: torch.device, told: PartLoss
 ) -> Run:
     """One stage, up to where it is to stop for now."""
-    plan = Plan(steps=a.steps, rate=a.rate, keep=a.keep, warmup=min(200, a.steps // 10))
+    plan = Plan(steps=a.steps, rate=a.rate, keep=a.keep, warmup=max(1, min(200, a.steps // 10)))
     run = Run(network, plan, folder)
     print("goes on" if run.resume() else "begins", "at step", run.step, "on", device, flush=True)
     recent: list[float] = []
