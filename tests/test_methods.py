@@ -170,7 +170,9 @@ def test_a_strength_below_one_is_a_start_from_in_betweens(
 
     monkeypatch.setattr(methods, "sample", stop)
     for init, strength in (("flow", None), (None, 0.6), ("flow", 0.6)):
-        methods.render(embedded, keys, Sampling(init=init, strength=strength, temperature=0.2))
+        methods.render(
+            embedded, keys, Sampling(init=init, strength=strength, temperature=0.2, steps=8)
+        )
     (x, path), *rest = walked
     assert all(torch.equal(x, other) and path == way for other, way in rest)
     assert len(path) == 5 + 1  # 0.6 of 8 steps

@@ -37,8 +37,8 @@ def test_shrinking_cuts_through_pixels() -> None:
 def test_a_keyframe_that_fits_is_copied_whole() -> None:
     ahead, back = pictures(1, 3, 16, 24), pictures(1, 3, 16, 24, seed=1) / 4 + 0.7
     out = anchored(shrink(ahead, quarter(ahead)), ahead, back)
-    # what does not fit keeps exp(-(0.5 / 0.08)^2) of a say
-    assert float((out - ahead).abs().max()) < 1e-4
+    # of two that differ by d the average keeps LIKE / d^2 of a say, d about 0.7
+    assert float((out - ahead).abs().max()) < 3e-3
 
 
 def test_two_that_fit_alike_are_averaged() -> None:
@@ -48,8 +48,14 @@ def test_two_that_fit_alike_are_averaged() -> None:
 
 def test_what_neither_shows_is_the_latents_enlarged() -> None:
     z = pictures(2, 3, 4, 6) / 4
-    ahead, back = torch.full((2, 3, 16, 24), 0.9), torch.full((2, 3, 16, 24), -0.9)
+    ahead, back = torch.full((2, 3, 16, 24), 0.9), torch.full((2, 3, 16, 24), 0.8)
     assert float((anchored(z, ahead, back) - enlarge(z, (16, 24))).abs().max()) < 1e-4
+
+
+def test_a_dissolve_keeps_the_detail_of_both() -> None:
+    ahead, back = pictures(1, 3, 32, 48), pictures(1, 3, 32, 48, seed=1)
+    mix = 0.7 * ahead + 0.3 * back
+    assert float((anchored(shrink(mix, (8, 12)), ahead, back) - mix).abs().max()) < 0.05
 
 
 def test_each_place_comes_from_the_one_that_fits_there() -> None:
@@ -60,4 +66,4 @@ def test_each_place_comes_from_the_one_that_fits_there() -> None:
     apart = (out - truth).abs().amax((0, 1, 2))
     far = torch.tensor([i for i in range(64) if abs(i - 31.5) > 14])
     # 3 latents off the seam the wrong one differs by 1.2, far beyond the tolerance
-    assert float(apart[far].max()) < 1e-4
+    assert float(apart[far].max()) < 1e-3

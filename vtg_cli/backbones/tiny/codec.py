@@ -2,9 +2,9 @@
 
     z = area mean of the pixels            out = enlarge(z - s * small(K)) + s * K
 
-with K the keyframes carried to the frame's time at full size, each place taken from the one that
-looks like z when made small, and s in [0, 1] how much it does: detail comes from the keyframes
-where z supports it, everything else from z.
+with K the mix of both keyframes, carried to the frame's time at full size, that comes nearest to z
+when made small, and s in [0, 1] how near: detail comes from the keyframes where z supports it,
+everything else from z.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from torch.nn.functional import avg_pool2d, interpolate
 TOLERANCE = 0.15
 """Difference in [-1, 1] units, root mean square over a latent's neighbourhood, that still counts as
 the same thing."""
+
+LIKE = 1e-3
+"""Mean square up to which two carried keyframes count as the same: then they are averaged."""
 
 Size = tuple[int, int]
 """Height and width."""
@@ -45,15 +48,17 @@ def enlarge(z: Tensor, size: Size) -> Tensor:
 def anchored(z: Tensor, ahead: Tensor, back: Tensor) -> Tensor:
     """z: [F, 3, h, w]; ahead, back: the carried keyframes [F, 3, H, W]. Returns [F, 3, H, W]."""
     full, grid = (ahead.shape[-2], ahead.shape[-1]), (z.shape[-2], z.shape[-1])
-    small = shrink(torch.stack([ahead, back]), grid)
-    support = torch.exp(-_nearby((small - z).square().mean(2)) / TOLERANCE**2)  # [2, F, h, w]
-    share = support.square() / (support.sum(0) + 1e-6)  # sums to at most 1, the better one wins
-    share = share[:, :, None]
-    base = enlarge(z - (share * small).sum(0), full)
-    wide = torch.stack([interpolate(s, size=full, mode="bilinear") for s in share])
-    return base + wide[0] * ahead + wide[1] * back
+    small_ahead, small_back = shrink(ahead, grid), shrink(back, grid)
+    apart = small_back - small_ahead
+    part = _nearby(((z - small_ahead) * apart).mean(1, keepdim=True))
+    part = (part + LIKE / 2) / (_nearby(apart.square().mean(1, keepdim=True)) + LIKE)
+    part = part.clamp(0, 1)  # of the last keyframe; least squares over a neighbourhood
+    mix = small_ahead + part * apart
+    support = torch.exp(-_nearby((mix - z).square().mean(1, keepdim=True)) / TOLERANCE**2)
+    wide_part, wide = (interpolate(x, size=full, mode="bilinear") for x in (part, support))
+    return enlarge(z - support * mix, full) + wide * (ahead + wide_part * (back - ahead))
 
 
 def _nearby(error: Tensor) -> Tensor:
-    """Mean over 3 x 3 latents."""
+    """[F, 1, h, w], mean over 3 x 3 latents."""
     return avg_pool2d(error, 3, 1, 1, count_include_pad=False)
