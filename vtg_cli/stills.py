@@ -110,8 +110,4 @@ def notes(
         if abs(columns * height - rows * width) > max(rows, columns):  # more than rounding
             yield f"{still.name} ({columns}x{rows}) is {how} to {width}x{height} (--fit)"
         if not alpha and still.has_alpha and still.pixels[..., 3].min() < 255:
-            kept = "" if job.model == "flow" else "; --model flow keeps them"
-            yield (
-                f"transparent parts of {still.name} are laid on {job.background} (--background)"
-                f"{kept}"
-            )
+            yield f"transparent parts of {still.name} are laid on {job.background} (--background)"

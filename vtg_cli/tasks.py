@@ -276,10 +276,12 @@ def _memory(made: Plan) -> Iterator[None]:
         if not gpu and not isinstance(error, MemoryError) and "can't allocate" not in str(error):
             raise
         height, width, _ = made.shape
+        spec = made.model.spec
+        chunked = spec is not None and "--decode-chunk" not in spec.unused
+        less = "--decode-chunk 1, --dtype fp16" if chunked else "fewer --frames a segment"
         raise MemoryLadderError(
             f"out of memory on {made.model.device}: {made.model.name} at {width}x{height}",
-            "ask for less: --width and --height, "
-            + ("--decode-chunk 1, --dtype fp16" if made.model.spec else "fewer --frames a segment"),
+            f"ask for less: --width and --height, {less}",
             subject=made.model.name,
         ) from error
 

@@ -31,7 +31,7 @@ in the batch; or with more axes, whatever broadcasts to a layer's input."""
 ENDINGS = (".lora_A.weight", ".lora_B.weight")
 """Of the tensors' names in a file, as peft has them with alpha = r."""
 
-HINT = "--lora fit makes one for this model and these pictures"
+HINT = "fit it again for this model and these pictures"
 
 
 def mix_updates(
