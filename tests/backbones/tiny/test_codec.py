@@ -47,7 +47,7 @@ def test_two_that_fit_alike_are_averaged() -> None:
 
 
 def test_what_neither_shows_is_the_latents_enlarged() -> None:
-    z = pictures(2, 3, 4, 6) / 4
+    z = pictures(2, 3, 4, 6) / 4 - 0.7
     ahead, back = torch.full((2, 3, 16, 24), 0.9), torch.full((2, 3, 16, 24), 0.8)
     assert float((anchored(z, ahead, back) - enlarge(z, (16, 24))).abs().max()) < 1e-4
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vtg_cli.backbones.tiny.guide import carry
-from vtg_cli.backbones.tiny.prior import KNOWN, PARTS, UNKNOWN, guide, spread
+from vtg_cli.backbones.tiny.prior import BELIEF, KNOWN, PARTS, UNKNOWN, believed, guide, spread
 from vtg_cli.training.scenes import render_clip
 
 
@@ -26,6 +26,19 @@ def test_the_guide_weighs_nearness_and_confidence() -> None:
     assert float((g[:, 4] - back[:, 4]).abs().max()) < 1e-3
     expected = (0.75 * a * ahead + 0.25 * b * back) / (0.75 * a + 0.25 * b)
     assert float((g[:, 1] - expected[:, 1]).abs().max()) < 1e-4
+
+
+def test_less_is_believed_where_confidences_decide() -> None:
+    concat, t = told(), torch.linspace(0, 1, 5)[:, None, None, None]
+    change = torch.full((1, 5, 3, 6, 6), 0.1)
+    for ratio, share in ((1.0, BELIEF[0]), (100.0, BELIEF[1]), (0.01, BELIEF[1])):
+        concat[:, :, 3], concat[:, :, 7] = 0.1 * ratio**0.5, 0.1 * ratio**-0.5
+        g = guide(concat, t)
+        taken = believed(g + change, concat, t) - g
+        assert float((taken - share * change).abs().max()) < 1e-6
+    concat[:, :, 3], concat[:, :, 7] = 0.1 * float(np.exp(1.25)), 0.1  # in the middle of DECISIVE
+    taken = believed(guide(concat) + change, concat, t) - guide(concat)
+    assert float((taken - sum(BELIEF) / 2 * change).abs().max()) < 1e-6
 
 
 def test_one_keyframe_alone_is_the_guide_at_every_time() -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
-TOLERANCE = 0.15
+TOLERANCE = 0.4
 """Difference in [-1, 1] units, root mean square over a latent's neighbourhood, that still counts as
 the same thing."""
 

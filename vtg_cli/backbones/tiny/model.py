@@ -25,7 +25,7 @@ from vtg_cli.backbones.filters import Field
 from vtg_cli.backbones.tiny.codec import anchored, shrink
 from vtg_cli.backbones.tiny.guide import Carried, carry, enlarged
 from vtg_cli.backbones.tiny.network import Block, Network
-from vtg_cli.backbones.tiny.prior import CONCAT, PARTS, STILL_TRUST, guide, spread
+from vtg_cli.backbones.tiny.prior import CONCAT, PARTS, STILL_TRUST, believed, guide, spread
 from vtg_cli.backbones.tiny.spec import SPEC
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
@@ -89,13 +89,13 @@ class Tiny:
         """
         if keyframes is None or keyframes.positions != (0, keyframes.length - 1):
             raise ValueError("tiny decodes with the keyframes of both ends")
-        at, frames = self._carried(keyframes), []
-        for i, t in enumerate(
-            _times(keyframes.length)
-        ):  # one at a time: full-size frames are large
+        at, frames, grid = self._carried(keyframes), [], (z.shape[-2], z.shape[-1])
+        for i, t in enumerate(_times(keyframes.length)):  # full-size frames are large
             carried = at(t)
             ahead, back = (_to_pixels(c).to(z) for c in (carried.ahead, carried.back))
-            frames.append(torch.stack([anchored(clip[i : i + 1], ahead, back) for clip in z]))
+            told = _told(carried, grid).to(z)
+            drawn = believed(z[:, i : i + 1], told[None], z.new_tensor(t))
+            frames.append(torch.stack([anchored(clip, ahead, back) for clip in drawn]))
             if on_frames is not None:
                 on_frames(i + 1, keyframes.length)
         return torch.cat(frames, 1)
