@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 from dataclasses import fields, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
 from vtg_cli.conditioning.text import text_curve
 from vtg_cli.errors import UsageError
-from vtg_cli.job import Interpolate, from_json, to_json, validated
-from vtg_cli.literals import Fusion, Init, Method, Solver, Stream
+from vtg_cli.job import Interpolate, absent, from_json, to_json, validated
+from vtg_cli.literals import Init, Method, Rotate, Solver, Stream
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.media.formats import STREAMS
-from vtg_cli.sampling.settings import DEFAULTS, FUSIONS, INITS, SOLVER_CALLS, Sampling
+from vtg_cli.sampling.settings import DEFAULTS, INITS, ROTATED, SOLVER_CALLS, Sampling
 from vtg_cli.timing import CURVES
 
+DATA = Path(__file__).parent / "data"
 PLAIN = Interpolate(keyframes=("a.png", "b.png"))
 FULL = Interpolate(
     keyframes=("a.png", "ü b.png", "c.png"),
@@ -33,18 +35,23 @@ FULL = Interpolate(
     prompts=("a lion", "a truck", "ü"),
     negative_prompt="",
     text_curve="hold",
+    lora="folder",
+    fast=True,
     sampling=Sampling(
         method="gi",
         steps=30,
         solver="heun",
         guidance=(1.0, 2.5),
         fusion="linear",
+        rotate="first",
         init="slerp",
         init_until=0.3,
         strength=1.0,
         temperature=0.4,
         renoise=3,
         renoise_until=0.25,
+        image_curve="ease",
+        motion_fps=12,
         motion_bucket=60,
         noise_aug=0.1,
         seed=2**63 - 1,
@@ -125,16 +132,52 @@ def test_a_field_that_is_off_is_named(path: str, value: object, said: str) -> No
         from_json(changed(path, value))
 
 
-@pytest.mark.parametrize("path", ["ease", "sampling.seed", "encoding.sidecar"])
-def test_a_missing_field_is_named(path: str) -> None:
-    document = changed(path, None)
-    place = document
-    *parents, name = path.split(".")
-    for parent in parents:
-        place = place[parent]
-    del place[name]
-    with pytest.raises(UsageError, match=f"job.{path} is missing"):
-        from_json(document)
+def without(*paths: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(json.dumps(to_json(FULL)))
+    for path in paths:
+        place = document
+        *parents, name = path.split(".")
+        for parent in parents:
+            place = place[parent]
+        del place[name]
+    return document
+
+
+def test_a_field_without_a_default_is_named_where_it_is_missing() -> None:
+    with pytest.raises(UsageError, match=r"^job\.keyframes is missing$"):
+        from_json(without("keyframes"))
+
+
+def test_a_document_older_than_a_field_has_its_default() -> None:
+    document = without("ease", "sampling.seed", "encoding.sidecar")
+    expected = replace(
+        FULL,
+        ease="linear",
+        sampling=replace(FULL.sampling, seed=0),
+        encoding=replace(FULL.encoding, sidecar=True),
+    )
+    assert from_json(document) == expected
+    assert absent(document) == ["ease", "sampling.seed", "encoding.sidecar"]
+    assert absent(to_json(FULL)) == []
+
+
+def test_a_document_of_a_job_before_later_fields_is_read() -> None:
+    """What a report held before fields were added to it; the fields since have their defaults."""
+    document = json.loads((DATA / "job_oldest.json").read_text(encoding="utf-8"))
+    job = from_json(document)
+    assert (job.keyframes, job.sampling.method) == (("a.png", "b.png"), "gi")
+    again = to_json(job)
+    for name, value in document.items():  # what it said, it still says
+        if not isinstance(value, dict):
+            assert again[name] == value
+        else:
+            assert {key: again[name][key] for key in value} == value
+    given = [*absent(document)]
+    for name in given:  # what it did not say is as in a plain job
+        inside, plain = job, PLAIN
+        for part in name.split("."):
+            inside, plain = getattr(inside, part), getattr(plain, part)
+        assert inside == plain
 
 
 @pytest.mark.parametrize("document", [None, [], "job", 3, {}])
@@ -167,6 +210,8 @@ def test_what_is_no_job_at_all_is_refused(document: object) -> None:
         ({"reverse_base": "svd"}, "--reverse-base"),
         ({"prompts": ("a", "b", "c")}, "--prompt"),
         ({"text_curve": "fast"}, "--text-curve"),
+        ({"text_curve": "off"}, "--text-curve"),
+        ({"lora": "fit", "fast": True}, "--fast"),
         ({"encoding": Encoding(overwrite=True, skip_existing=True)}, "--overwrite"),
     ],
 )
@@ -186,6 +231,13 @@ def test_a_value_that_cannot_be_is_refused_by_its_option(
         ({"solver": "euller"}, "--solver"),
         ({"solver": "heun", "method": "dynamicrafter"}, "--solver"),
         ({"fusion": "max"}, "--fusion"),
+        ({"fusion": ""}, "--fusion"),
+        ({"fusion": "1,"}, "--fusion"),
+        ({"fusion": "0.5,1.1"}, "--fusion"),
+        ({"fusion": "nan"}, "--fusion"),
+        ({"rotate": "none"}, "--rotate"),
+        ({"image_curve": "fast"}, "--image-curve"),
+        ({"motion_fps": 0}, "--motion-fps"),
         ({"init": "noise"}, "--init"),
         ({"init": "random", "strength": 0.5}, "--strength"),
         ({"init": "slerp", "strength": 0.5}, "--strength"),
@@ -213,12 +265,15 @@ def test_the_words_of_options_are_those_the_code_knows() -> None:
     """Help and checks read literals; what runs reads tables. They must not drift apart."""
     assert set(get_args(Method)) == set(DEFAULTS)
     assert set(get_args(Solver)) == set(SOLVER_CALLS)
-    assert set(get_args(Fusion)) == set(FUSIONS)
+    assert set(get_args(Rotate)) == set(ROTATED)
     assert set(get_args(Init)) == set(INITS)
     assert set(get_args(Stream)) == set(STREAMS)
     for name in ("hold", *CURVES, "cubic-bezier(0,0,1,1)"):
         assert text_curve(name, 5).shape == (5,)
         validated(replace(PLAIN, text_curve=name))
+        validated(replace(PLAIN, sampling=Sampling(image_curve=name)))
+    for weight in ("mean", "linear", "0", "0.4", "1,0.8,0"):
+        validated(replace(PLAIN, sampling=Sampling(fusion=weight)))
 
 
 def test_a_near_miss_is_guessed() -> None:

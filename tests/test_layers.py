@@ -42,6 +42,7 @@ LEVELS = {
     "vtg_cli.sidecar": 5,
     "vtg_cli.tasks": 5,
     "vtg_cli.training": 5,
+    "vtg_cli.fitting": 5,
     "vtg_cli.cli": 6,
     "vtg_cli.__main__": 7,
 }

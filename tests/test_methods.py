@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -18,9 +19,18 @@ from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.device import seeded_noise
 from vtg_cli.errors import Interrupted
 from vtg_cli.hooks import overriding
-from vtg_cli.sampling.settings import MethodDefaults, Sampling, evaluations, resolved
+from vtg_cli.sampling.settings import (
+    MethodDefaults,
+    Sampling,
+    evaluations,
+    inversions,
+    resolved,
+)
 from vtg_cli.tensor import to_pixels, to_uint8
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER
+
+sys.path.insert(0, str(Path(__file__).parent / "backbones" / "dynamicrafter"))
+import tiny_models
 
 FOLDER = Path(__file__).parent / "data" / "parity" / "tiny_svd"
 QUICK = Sampling(steps=2, renoise=1, renoise_until=0.5)
@@ -29,6 +39,11 @@ QUICK = Sampling(steps=2, renoise=1, renoise_until=0.5)
 @pytest.fixture(scope="module")
 def m() -> base.Backbone:
     return base.load(FOLDER, device="cpu", dtype="fp32")
+
+
+@pytest.fixture(scope="module")
+def crafter() -> base.Backbone:
+    return tiny_models.tiny()  # type: ignore[no-any-return]
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +131,113 @@ def test_planned_evaluations_are_those_that_happen(
     with overriding([m.network], count), torch.inference_mode():
         methods.METHODS[method](m, keys, s, seeded_noise(0), None)
     assert sum(clips) == evaluations(s)
+
+
+@pytest.mark.parametrize("which", ["m", "embedded", "crafter"])
+@pytest.mark.parametrize("method", ["trf", "i2v"])
+def test_inversion_is_counted_told_and_stopped(
+    which: str, method: str, keys: Keyframes, request: pytest.FixtureRequest
+) -> None:
+    m: base.Backbone = request.getfixturevalue(which)
+    keys = replace(keys, length=4, positions=(0, 3))
+    asked = replace(QUICK, method=method, init="slerp", steps=4, guidance=(1.0, 1.0))
+    s = resolved(asked, has_reverse=False)
+    looked: list[tuple[int, int]] = []
+
+    def look(_: Any, forward: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        looked.append((len(x), x.shape[1]))
+        return forward(x, *args, **kwargs)
+
+    told: list[tuple[float, str]] = []
+    with overriding([m.network], look):
+        methods.render(m, keys, s, progress=lambda *each: told.append(each))
+    single = [clips for clips, frames in looked if frames == 1]
+    assert sum(single) == inversions(s, m.spec.clean_end) == 2 * len(single)
+    assert sum(clips for clips, frames in looked if frames == 4) == evaluations(s)
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares) and shares[-1] == pytest.approx(1)
+    inverting = [share for share, phase in told if phase == "inverting"]
+    assert len(inverting) == len(single)
+    work = sum(single) + 4 * evaluations(s)
+    assert inverting[-1] == pytest.approx(0.9 * sum(single) / work)
+
+    asks: list[int] = []
+    with pytest.raises(Interrupted):
+        methods.render(m, keys, s, cancel=lambda: bool(asks.append(1)) or len(asks) == 3)
+    assert len(asks) == 3  # before the first and after the second move of the inversion
+
+
+def test_no_inversion_without_slerp() -> None:
+    assert inversions(resolved(Sampling(steps=4), has_reverse=False), True) == 0
+
+
+@pytest.mark.parametrize(
+    ("fusion", "expected"),
+    [
+        ("mean", [0.5] * 5),
+        ("linear", [1, 0.75, 0.5, 0.25, 0]),
+        ("0.3", [0.3] * 5),
+        ("1,0", [1, 0.75, 0.5, 0.25, 0]),
+        ("1,0.8,0", [1, 0.9, 0.8, 0.4, 0]),
+        ("0,1,1,1,0", [0, 1, 1, 1, 0]),
+    ],
+)
+def test_weights_of_fusion_are_spread_over_the_frames(fusion: str, expected: list[float]) -> None:
+    s = resolved(Sampling(fusion=fusion), has_reverse=False)
+    guidance, weight = methods._schedules(s, 5)
+    assert weight.tolist() == pytest.approx(expected)
+    constant = fusion != "linear"
+    assert guidance.tolist() == pytest.approx([2] * 5 if constant else [1, 1.5, 2, 2.5, 3])
+
+
+def test_fusion_by_one_weight_is_that_of_its_name(m: base.Backbone, keys: Keyframes) -> None:
+    named, numbered = (
+        methods.render(m, keys, replace(QUICK, method="trf", fusion=how))
+        for how in ("mean", "0.5,0.5")
+    )
+    assert np.array_equal(named, numbered)
+
+
+def test_what_a_model_is_told_of_its_rate(m: base.Backbone, keys: Keyframes) -> None:
+    told: list[float] = []
+
+    def look(_: Any, forward: Any, *args: Any, **kwargs: Any) -> Any:
+        told.append(float(args[3][0, 0]))
+        return forward(*args, **kwargs)
+
+    with overriding([m.network], look):
+        for fps in (None, 7, 12):
+            methods.render(m, keys, Sampling(method="i2v", steps=1, motion_fps=fps))
+    assert told[::2] == [6, 6, 11]  # it is told one less, and guidance asks twice
+
+
+def test_pictures_turn_into_each_other_frame_by_frame(m: base.Backbone, keys: Keyframes) -> None:
+    """SLERP of the two keyframes' tokens; each direction starts at its own."""
+    shown: list[Tensor] = []
+
+    class Spied:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(m, name)
+
+        def __call__(self, x: Tensor, level: Any, cond: Any) -> Tensor:
+            shown.append(cond.image)
+            return m(x, level, cond)
+
+    s = Sampling(method="trf", steps=1, guidance=(1.0, 1.0), image_curve="linear", renoise=0)
+    curved = methods.render(Spied(), keys, s)  # type: ignore[arg-type]
+    first, last = (m.condition(k.only(0)).image[0, 0] for k in (keys, keys.reversed()))  # type: ignore[index]
+    (image,) = shown
+    assert image.shape[:2] == (2, 6)
+    for at, end in ((0, first), (5, last)):
+        assert torch.equal(image[0, at], end) and torch.equal(image[1, 5 - at], end)
+    phi = torch.acos((first * last).sum() / first.norm() / last.norm())
+    middle = (torch.sin(0.6 * phi) * first + torch.sin(0.4 * phi) * last) / torch.sin(phi)
+    assert torch.allclose(image[0, 2], middle, atol=1e-5)
+    assert not np.array_equal(curved, methods.render(m, keys, replace(s, image_curve="off")))
+    # with the same picture at both ends nothing turns
+    same = Keyframes.ends(keys.pixels[0], keys.pixels[0], 6)
+    one, other = (methods.render(m, same, replace(s, image_curve=how)) for how in ("off", "hold"))
+    assert np.abs(one.astype(int) - other).max() <= 1
 
 
 def test_progress_rises_to_one_and_cancel_stops_between_steps(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vtg_cli import tasks
 from vtg_cli.errors import UsageError
 from vtg_cli.job import Interpolate
-from vtg_cli.literals import Detail, Dtype, Endpoints, Fit, Fusion, Init, Method, Solver, Stream
+from vtg_cli.literals import Detail, Dtype, Endpoints, Fit, Init, Method, Rotate, Solver, Stream
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.media.image import read_image
 from vtg_cli.plan import claimed
@@ -48,17 +48,22 @@ class Options(TypedDict, total=False):
     prompts: str | Sequence[str]
     negative_prompt: str | None
     text_curve: str
+    lora: str | os.PathLike[str]
+    fast: bool
     method: Method | None
     steps: int | None
     solver: Solver
     guidance: tuple[float, float] | str | None
-    fusion: Fusion
+    fusion: str
+    rotate: Rotate
     init: Init | None
     init_until: float | None
     strength: float | None
     temperature: float | None
     renoise: int | None
     renoise_until: float | None
+    image_curve: str
+    motion_fps: int | None
     motion_bucket: int
     noise_aug: float
     seed: int
@@ -124,8 +129,9 @@ def job_of(keyframes: Sequence[str], options: Options) -> Interpolate:
         given["guidance"] = parse_guidance(guidance)
     if (prompts := given.get("prompts")) is not None:
         given["prompts"] = (prompts,) if isinstance(prompts, str) else tuple(prompts)
-    if given.get("output") is not None:
-        given["output"] = os.fspath(given["output"])
+    for name in ("output", "lora"):
+        if given.get(name) is not None:
+            given[name] = os.fspath(given[name])
     sampling = Sampling(**_taken(given, Sampling))
     encoding = Encoding(**_taken(given, Encoding))
     return Interpolate(

@@ -2,14 +2,17 @@
 
 `validated` checks everything that can be known without looking at files; below it code trusts the
 values. `to_json` and `from_json` are inverse: fractions travel as "24000/1001", tuples as lists,
-and a document with a field too many, too few or of another type is refused by the field's name.
+and a document with an unknown field or one of another type is refused by the field's name.
+
+A document may be older than a field. So a new field has a default, and that default does what was
+done before the field came; where it cannot, sidecar.VERSION is raised. `absent` names such fields.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from fractions import Fraction
 from types import UnionType
@@ -17,9 +20,9 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from vtg_cli import timing
 from vtg_cli.errors import UsageError
-from vtg_cli.literals import Detail, Dtype, Endpoints, Fit, Fusion, Init, Method, Solver
+from vtg_cli.literals import Detail, Dtype, Endpoints, Fit, Init, Method, Rotate, Solver
 from vtg_cli.media.encoding import Encoding
-from vtg_cli.sampling.settings import Sampling
+from vtg_cli.sampling.settings import Sampling, fusion_weights
 
 MAX_SIDE = 16384  # pixels
 MAX_FRAMES = 100_000  # of a segment
@@ -52,6 +55,9 @@ class Interpolate:
     prompts:   captions: none, one for all keyframes or one for each; for models that read
     negative_prompt: what to keep away from; None: NEGATIVE_PROMPT where there are captions
     text_curve: how one caption turns into the next: "linear", "hold" or an easing curve
+    lora:      "off"; "fit": the network learns each keyframe before it draws; or a folder that
+               holds what an earlier fit kept
+    fast:      fewer steps where their number is left open, and no fit
     width, height: of the clip in pixels; None: follows from the keyframes and the model
     fit:       what happens to keyframes of another shape; background: colour of padding and of
                what lies under transparent pixels
@@ -74,6 +80,8 @@ class Interpolate:
     prompts: tuple[str, ...] = ()
     negative_prompt: str | None = None
     text_curve: str = "linear"
+    lora: str = "off"
+    fast: bool = False
     sampling: Sampling = field(default_factory=Sampling)
     width: int | None = None
     height: int | None = None
@@ -125,6 +133,10 @@ def validated(job: Job) -> Job:
             "name the tuned U-Net with --reverse",
             subject="--reverse-base",
         )
+    if job.fast and job.lora == "fit":
+        raise UsageError(
+            "--fast and --lora fit exclude each other", "leave one of them out", subject="--fast"
+        )
     _check_colour(job.background)
     _check_sampling(job.sampling)
     if job.encoding.overwrite and job.encoding.skip_existing:
@@ -143,15 +155,21 @@ def _check_text(job: Interpolate) -> None:
             "give one for all of them, or one for each",
             subject="--prompt",
         )
-    if job.text_curve != "hold":
-        try:
-            timing.easing(job.text_curve)
-        except UsageError as error:
-            raise UsageError(
-                f"--text-curve {job.text_curve} is not a curve",
-                f"choose hold, {', '.join(timing.CURVES)} or cubic-bezier(x1,y1,x2,y2)",
-                subject="--text-curve",
-            ) from error
+    _check_curve("--text-curve", job.text_curve, ("hold",))
+
+
+def _check_curve(option: str, name: str, others: tuple[str, ...]) -> None:
+    if name in others:
+        return
+    try:
+        timing.easing(name)
+    except UsageError as error:
+        known = ", ".join((*others, *timing.CURVES))
+        raise UsageError(
+            f"{option} {name} is not a curve",
+            f"choose {known} or cubic-bezier(x1,y1,x2,y2)",
+            subject=option,
+        ) from error
 
 
 def _check_sampling(s: Sampling) -> None:
@@ -164,7 +182,16 @@ def _check_sampling(s: Sampling) -> None:
             "leave it out; the method draws fresh noise at every step",
             subject="--solver",
         )
-    _one_of("--fusion", s.fusion, get_args(Fusion))
+    try:
+        fusion_weights(s.fusion)
+    except ValueError:
+        raise UsageError(
+            f"--fusion {s.fusion} is not a weight",
+            "use mean, linear, a number from 0 to 1 or several such as 1,0.8,0",
+            subject="--fusion",
+        ) from None
+    _one_of("--rotate", s.rotate, get_args(Rotate))
+    _check_curve("--image-curve", s.image_curve, ("off", "hold"))
     if s.init is not None:
         _one_of("--init", s.init, get_args(Init))
     if s.init in ("random", "slerp") and s.strength is not None and s.strength < 1:
@@ -185,6 +212,7 @@ def _check_sampling(s: Sampling) -> None:
     _within("--temperature", s.temperature, 0, 1)
     _within("--renoise", s.renoise, 0, 100)
     _within("--renoise-until", s.renoise_until, 0, 1)
+    _within("--motion-fps", s.motion_fps, 1, 60)
     _within("--motion-bucket", s.motion_bucket, 0, 255)
     _within("--noise-aug", s.noise_aug, 0, 1)
     _within("--seed", s.seed, 0, MAX_SEED)
@@ -240,7 +268,10 @@ def _plain(value: Any) -> Any:
 
 
 def from_json(document: object) -> Job:
-    """The job a `to_json` document describes, validated; UsageError naming what is off."""
+    """The job a `to_json` document describes, validated; UsageError naming what is off.
+
+    Fields that the document lacks have their defaults; those without one are missing.
+    """
     if not isinstance(document, Mapping):
         raise UsageError("a job is a JSON object", subject="job")
     kind = document.get("kind")
@@ -252,17 +283,43 @@ def from_json(document: object) -> Job:
     return validated(_built(KINDS[kind], rest, "job"))
 
 
+def absent(document: Mapping[str, Any]) -> list[str]:
+    """Dotted names of the fields that a document `from_json` has read left to their defaults."""
+    return _absent(KINDS[document["kind"]], document, "")
+
+
+def _absent(made: type[Any], document: Mapping[str, Any], where: str) -> list[str]:
+    names: list[str] = []
+    for each, hint in get_type_hints(made).items():
+        if each not in document:
+            names.append(where + each)
+        elif isinstance(hint, type) and is_dataclass(hint):
+            names += _absent(hint, document[each], f"{where}{each}.")
+    return names
+
+
 def _built(made: type[T], document: object, where: str) -> T:
     if not isinstance(document, Mapping):
         raise _misfit(where, "an object", document)
     hints = get_type_hints(made)
     for name in document:
         if name not in hints:
-            raise UsageError(f"{where}.{name} is not a field vtg knows", subject=f"{where}.{name}")
-    for name in hints:
-        if name not in document:
-            raise UsageError(f"{where}.{name} is missing", subject=f"{where}.{name}")
-    return made(**{name: _read(hints[name], document[name], f"{where}.{name}") for name in hints})
+            raise UsageError(
+                f"{where}.{name} is not a field vtg knows",
+                "a newer vtg may know it, or it is misspelt",
+                subject=f"{where}.{name}",
+            )
+    for needed in fields(made):  # type: ignore[arg-type]  # always a dataclass
+        if needed.name not in document and not _has_default(needed):
+            place = f"{where}.{needed.name}"
+            raise UsageError(f"{place} is missing", subject=place)
+    return made(
+        **{name: _read(hints[name], value, f"{where}.{name}") for name, value in document.items()}
+    )
+
+
+def _has_default(each: Field[Any]) -> bool:
+    return each.default is not MISSING or each.default_factory is not MISSING
 
 
 def _read(hint: Any, value: Any, where: str) -> Any:

@@ -17,7 +17,7 @@ the detours or what a step draws.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -40,7 +40,14 @@ from vtg_cli.sampling.inversion import inverted
 from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.loop import OnStep, sample
 from vtg_cli.sampling.path import Path, resample
-from vtg_cli.sampling.settings import Sampling, resolved, walked
+from vtg_cli.sampling.settings import (
+    Sampling,
+    evaluations,
+    fusion_weights,
+    inversions,
+    resolved,
+    walked,
+)
 from vtg_cli.sampling.solvers import SOLVERS, Predictor, Solver, ancestral, injecting
 from vtg_cli.tensor import framewise, to_uint8
 
@@ -79,7 +86,8 @@ def gi(
     """Time-reversal fusion under rotated temporal attention, with the reverse-motion delta the
     backbone carries.
     """
-    with overriding(m.modules("temporal_attention"), rotate_pairs(m.reverse)):
+    kind = "first_temporal_attention" if s.rotate == "first" else "temporal_attention"
+    with overriding(m.modules(kind), rotate_pairs(m.reverse)):
         return trf(m, keys, s, noise, on_step)
 
 
@@ -122,7 +130,10 @@ def _walk(
     shape = (1, keys.length, m.spec.channels, *size)
     assert s.temperature is not None
     if s.init == "slerp":
-        drawn = between_inverted(m, keys, s)
+        ahead, on_step = _in_turn(
+            on_step, inversions(s, m.spec.clean_end), evaluations(s) * keys.length
+        )
+        drawn = between_inverted(m, keys, s, ahead)
     else:
         drawn = noise(torch.empty(shape, device=_device(m)))
     eps = s.temperature * drawn
@@ -135,7 +146,22 @@ def _walk(
     return sample(predict, start, path, solver, noise=noise, on_step=on_step)
 
 
-def between_inverted(m: Backbone, keys: Keyframes, s: Sampling) -> Tensor:
+def _in_turn(
+    on_step: OnStep | None, first: int, second: int
+) -> tuple[OnStep | None, OnStep | None]:
+    """One count over two walks, in the frames that the network looks at in each."""
+    if on_step is None:
+        return None, None
+    told, both = on_step, first + second
+    return (
+        lambda done, moves, x: told(first * done // moves, both, x),
+        lambda done, moves, x: told(first + second * done // moves, both, x),
+    )
+
+
+def between_inverted(
+    m: Backbone, keys: Keyframes, s: Sampling, on_step: OnStep | None = None
+) -> Tensor:
     """Unit noise [1, F, C, h, w] between that of both end keyframes, each inverted without guidance
     as a clip of one frame that is told itself (VTG; DiffMorpher). One network call per step.
 
@@ -147,7 +173,7 @@ def between_inverted(m: Backbone, keys: Keyframes, s: Sampling) -> Tensor:
     z = m.encode(torch.stack([end.pixels for end in ends]).to(_device(m)))
     assert s.steps is not None
     with overriding(m.modules("temporal_attention"), _as_built):  # two clips, not two directions
-        ahead, back = torch.split(inverted(bind(m, cond), z, m.path(s.steps)), 1)
+        ahead, back = torch.split(inverted(bind(m, cond), z, m.path(s.steps), on_step), 1)
     return slerped(_unit(ahead), _unit(back), keys.length)
 
 
@@ -190,7 +216,16 @@ def _schedules(s: Sampling, frames: int) -> tuple[Tensor, Tensor]:
     low, high = _guidance(s)
     if s.fusion == "linear":
         return torch.linspace(low, high, frames), torch.linspace(1, 0, frames)
-    return torch.full((frames,), (low + high) / 2), torch.full((frames,), 0.5)
+    weight = spread_evenly(fusion_weights(s.fusion), frames)
+    return torch.full((frames,), (low + high) / 2), weight
+
+
+def spread_evenly(values: Sequence[float], frames: int) -> Tensor:
+    """Two or more numbers as moments of the clip, straight lines between them: [F]."""
+    at = torch.linspace(0, len(values) - 1, frames)
+    before = at.long().clamp(max=len(values) - 2)
+    given = torch.tensor(values)
+    return torch.lerp(given[before], given[before + 1], at - before)
 
 
 def _guidance(s: Sampling) -> tuple[float, float]:
@@ -199,7 +234,8 @@ def _guidance(s: Sampling) -> tuple[float, float]:
 
 
 def _motion(s: Sampling) -> Motion:
-    return Motion(bucket=s.motion_bucket, noise_aug=s.noise_aug)
+    fps = STANDARD_MOTION.fps if s.motion_fps is None else s.motion_fps
+    return Motion(fps=fps, bucket=s.motion_bucket, noise_aug=s.noise_aug, fs=s.motion_fps)
 
 
 def _device(m: Backbone) -> torch.device:
@@ -218,12 +254,13 @@ class Captions:
     curve: str = "linear"
 
 
-class _Captioned:
-    """A backbone that tells its network what keyframes say in words, and in the null condition the
-    negative caption [1, L, D] in place of none. Else it is the one it was made of.
+class _Told:
+    """A backbone that tells its network what keyframes say in words and show in tokens, and in the
+    null condition the negative caption [1, L, D] in place of none. Else it is the one it was made
+    of.
     """
 
-    def __init__(self, m: Backbone, negative: Tensor) -> None:
+    def __init__(self, m: Backbone, negative: Tensor | None = None) -> None:
         self._m, self._negative = m, negative
 
     def __getattr__(self, name: str) -> Any:
@@ -241,11 +278,12 @@ class _Captioned:
     ) -> Cond:
         if text is None and keyframes.text is not None:
             text = keyframes.text[None]
-        return self._m.condition(keyframes, text, motion, noise)
+        cond = self._m.condition(keyframes, text, motion, noise)
+        return cond if keyframes.image is None else replace(cond, image=keyframes.image[None])
 
     def null(self, cond: Cond, drop: Collection[str] = ("text", "image")) -> Cond:
         null = self._m.null(cond, drop)
-        if "text" not in drop or cond.text is None:
+        if "text" not in drop or cond.text is None or self._negative is None:
             return null
         return replace(null, text=self._negative[:, None].expand_as(cond.text))
 
@@ -257,7 +295,18 @@ def captioned(m: Backbone, keys: Keyframes, captions: Captions) -> tuple[Backbon
     text = first
     if captions.first != captions.last:
         text = per_frame_text(first, last, text_curve(captions.curve, keys.length))[0]
-    return cast(Backbone, _Captioned(m, negative)), replace(keys, text=text)
+    return cast(Backbone, _Told(m, negative)), replace(keys, text=text)
+
+
+def pictured(m: Backbone, keys: Keyframes, curve: str) -> tuple[Backbone, Keyframes]:
+    """A backbone that shows every frame one picture's tokens, and its task with those of both ends,
+    between which they turn (per_frame_text) as captions do: VTG's per-frame condition for models
+    that read nothing.
+    """
+    ends = [m.condition(keys.alone(keys.positions[k])).image for k in (0, -1)]
+    first, last = (end[:, 0] for end in ends if end is not None)
+    shown = per_frame_text(first, last, text_curve(curve, keys.length))[0]
+    return cast(Backbone, _Told(m)), replace(keys, image=shown)
 
 
 @torch.inference_mode()
@@ -283,8 +332,10 @@ def render(
         if progress is not None:
             progress(done, phase)
 
+    inverting = inversions(s, m.spec.clean_end)
+
     def on_step(done: int, moves: int, x: Tensor) -> None:
-        report(share_sampling * done / moves, "sampling")
+        report(share_sampling * done / moves, "inverting" if done <= inverting else "sampling")
 
     def on_frames(done: int, frames: int) -> None:
         report(share_sampling + (1 - share_sampling) * done / frames, "decoding")
@@ -292,6 +343,8 @@ def render(
     report(0.0, "sampling")
     if captions is not None:
         m, keys = captioned(m, keys, captions)
+    if s.image_curve != "off":
+        m, keys = pictured(m, keys, s.image_curve)
     z = METHODS[s.method](m, keys, s, seeded_noise(s.seed), on_step)
     pixels = m.decode(z, keys, on_frames)[0]
     return to_uint8(pixels)

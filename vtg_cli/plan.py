@@ -13,13 +13,21 @@ from itertools import pairwise
 from pathlib import Path
 
 from vtg_cli import stills, timing
+from vtg_cli.backbones.base import check_words
 from vtg_cli.choice import FLOW, Choice, choose
 from vtg_cli.errors import MediaError, MemoryLadderError, UsageError, WeightsError
 from vtg_cli.job import NEGATIVE_PROMPT, Interpolate, validated
 from vtg_cli.literals import Dtype
 from vtg_cli.media import encoding, image
 from vtg_cli.media.formats import Format
-from vtg_cli.sampling.settings import Sampling, evaluations, resolved
+from vtg_cli.sampling.settings import (
+    FAST_STEPS,
+    LORA_STEPS,
+    Sampling,
+    evaluations,
+    inversions,
+    resolved,
+)
 from vtg_cli.stills import Frame, Still
 from vtg_cli.timing import Schedule
 from vtg_cli.weights.catalog import CATALOG, EMBEDDED
@@ -37,6 +45,7 @@ DIFFUSION_ONLY = {
         "--motion-bucket",
         "--noise-aug",
     ),
+    *("--image-curve", "--motion-fps", "--rotate", "--lora", "--fast"),
     *("--decode-chunk", "--dtype", "--device", "--detail"),
 }
 """Options flow has no use for; --seed is harmless and --device cpu is what it does anyway."""
@@ -56,6 +65,8 @@ class Plan:
     drawn:   (height, width) at which it draws
     reverse: its reverse-motion weights, if any
     evaluations: of the model's network for the whole clip; 0 for flow
+    inversions: those among them that look at a single frame
+    fit_steps: of training before it draws, if none of it is kept from before
     notes:   what a person should know beforehand, a sentence each
     """
 
@@ -66,6 +77,8 @@ class Plan:
     drawn: tuple[int, int]
     reverse: Reverse | None
     evaluations: int
+    inversions: int
+    fit_steps: int
     notes: tuple[str, ...]
 
     @property
@@ -148,7 +161,10 @@ def plan(job: Interpolate, pictures: Sequence[Frame] | None = None) -> Plan:
         encoding.check(job.output, job.encoding, height, width, schedule.fps)
         notes += encoding.notes(form, height, width, schedule.fps)
     reverse, reverse_name = _reverse(job, model)
-    sampling = _sampling(job.sampling, model, reverse)
+    sampling = _sampling(job, model, reverse)
+    if model.source and (job.prompts or job.negative_prompt):
+        check_words(model.source.folder, (*job.prompts, job.negative_prompt or ""))
+    notes += _doubts(job, model, sampling)
     decided = replace(
         job,
         frames=schedule.segments,
@@ -158,12 +174,16 @@ def plan(job: Interpolate, pictures: Sequence[Frame] | None = None) -> Plan:
         reverse=reverse_name,
         reverse_base=job.reverse_base and _lasting(job.reverse_base),
         negative_prompt=_negative(job),
+        lora=_lora(job.lora),
         sampling=sampling,
         width=width,
         height=height,
         dtype=_dtype(job.dtype, model),
         encoding=replace(job.encoding, alpha=alpha),
     )
+    parts, single = len(schedule.segments), 0
+    if model.spec is not None:
+        single = parts * inversions(sampling, model.spec.clean_end)
     return Plan(
         job=decided,
         schedule=schedule,
@@ -171,7 +191,9 @@ def plan(job: Interpolate, pictures: Sequence[Frame] | None = None) -> Plan:
         model=model,
         drawn=drawn,
         reverse=reverse,
-        evaluations=evaluations(sampling) * len(schedule.segments) if model.spec else 0,
+        evaluations=single + parts * evaluations(sampling) if model.spec else 0,
+        inversions=single,
+        fit_steps=LORA_STEPS * len(read) if job.lora == "fit" else 0,
         notes=tuple(notes),
     )
 
@@ -235,6 +257,8 @@ def _given(job: Interpolate) -> list[str]:
     given += ["prompt"] if job.prompts else []
     given += ["negative_prompt"] if job.negative_prompt is not None else []
     given += ["text_curve"] if job.text_curve != "linear" else []
+    given += ["lora"] if job.lora != "off" else []
+    given += ["fast"] if job.fast else []
     return given + (["device"] if job.device not in ("auto", "cpu") else [])
 
 
@@ -283,16 +307,50 @@ def _reverse(job: Interpolate, model: Choice) -> tuple[Reverse | None, str | Non
     return known, entry.reverse if known and entry else None
 
 
-def _sampling(sampling: Sampling, model: Choice, reverse: Reverse | None) -> Sampling:
+def _sampling(job: Interpolate, model: Choice, reverse: Reverse | None) -> Sampling:
     if model.spec is None:
-        return sampling
-    has_reverse = reverse is not None
-    return resolved(sampling, has_reverse=has_reverse, defaults_of=model.spec.defaults)
+        return job.sampling
+    own = job.sampling.motion_fps or model.spec.motion_fps
+    sampling = resolved(
+        replace(job.sampling, motion_fps=own),
+        has_reverse=reverse is not None,
+        defaults_of=model.spec.defaults,
+    )
+    if job.fast and job.sampling.steps is None:
+        assert sampling.steps is not None
+        return replace(sampling, steps=min(FAST_STEPS, sampling.steps))
+    return sampling
+
+
+def _lora(asked: str) -> str:
+    """The folder by a name that lasts. UsageError where there is none."""
+    if asked in ("off", "fit"):
+        return asked
+    folder = Path(asked).expanduser()
+    if not folder.is_dir() or not any(folder.glob("*.safetensors")):
+        raise UsageError(
+            f"--lora {asked} is no folder that a fit has kept anything in",
+            "use off, fit or such a folder; they lie in ~/.cache/vtg/lora",
+            subject="--lora",
+        )
+    return str(folder.absolute())
+
+
+def _doubts(job: Interpolate, model: Choice, sampling: Sampling) -> list[str]:
+    """What is known to change little or nothing of what was asked for."""
+    if model.spec is None:
+        return []
+    doubts = [model.spec.doubts.get("--lora", "")] if job.lora != "off" else []
+    if job.fast and job.sampling.steps is None and sampling.steps != FAST_STEPS:
+        doubts.append(
+            f"note: --fast changes no step: {model.name} takes {sampling.steps} by itself"
+        )
+    return [doubt for doubt in doubts if doubt]
 
 
 def _dtype(asked: Dtype, model: Choice) -> Dtype:
     """The precision by name, so that it stays when the device changes."""
-    if model.spec is None or asked != "auto":
+    if model.spec is None or "--dtype" in model.spec.unused or asked != "auto":
         return asked
     return "fp32" if model.device == "cpu" else "fp16"
 

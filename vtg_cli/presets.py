@@ -38,6 +38,8 @@ class Preset:
         """
         values = {**self.always, **(self.reading if reads else {})}
         values = {name: value for name, value in values.items() if name not in given}
+        if job.fast:
+            values.pop("lora", None)
         if "strength" in given or ("init" in given and job.sampling.init != "slerp"):
             values = {n: v for n, v in values.items() if n not in ("init", "init_until")}
         known = {f.name for f in fields(Sampling)}
@@ -65,10 +67,10 @@ PRESETS = (
         vtg morph lion.png truck.png --from "a lion" --to "a truck" -o clip.mp4
 
         It is vtg interpolate with other defaults: --ease ease-in-out and, with a model that takes
-        text, --init slerp --init-until 0.2.
+        text, --init slerp --init-until 0.2 --lora fit. --fast leaves the fit out.
         """,
         always={"ease": "ease-in-out"},
-        reading={"init": "slerp", "init_until": 0.2},
+        reading={"init": "slerp", "init_until": 0.2, "lora": "fit"},
     ),
     Preset(
         "blend",
@@ -77,10 +79,16 @@ PRESETS = (
         vtg blend lion.png truck.png --from "a lion" --to "a truck" -o clip.mp4
 
         It is vtg interpolate with other defaults: --ease ease-in-out and, with a model that takes
-        text, --init slerp --init-until 0.4 --text-curve ease-in-out.
+        text, --init slerp --init-until 0.4 --text-curve ease-in-out --lora fit. --fast leaves the
+        fit out.
         """,
         always={"ease": "ease-in-out"},
-        reading={"init": "slerp", "init_until": 0.4, "text_curve": "ease-in-out"},
+        reading={
+            "init": "slerp",
+            "init_until": 0.4,
+            "text_curve": "ease-in-out",
+            "lora": "fit",
+        },
     ),
     Preset(
         "transition",

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from vtg_cli import __version__
 from vtg_cli.errors import MediaError, UsageError, WeightsError
-from vtg_cli.job import Interpolate, from_json, to_json
+from vtg_cli.job import Interpolate, absent, from_json, to_json
 from vtg_cli.media import encoding
 from vtg_cli.media.atomic import replacing
 from vtg_cli.plan import Plan
@@ -65,6 +65,8 @@ def outline(plan: Plan, folder: Path | None = None) -> dict[str, Any]:
             "reason": plan.model.reason or "asked for",
             "device": plan.model.device,
             "evaluations": plan.evaluations,
+            "inversions": plan.inversions,
+            "fit_steps": plan.fit_steps,
         },
         "notes": list(plan.notes),
     }
@@ -115,10 +117,14 @@ def write(path: Path, report: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A report read again: its job, with paths that hold from here, and what it was made with."""
+    """A report read again: its job, with paths that hold from here, and what it was made with.
+
+    absent: fields of a job that are younger than the report; the job has their defaults.
+    """
 
     path: Path
     job: Interpolate
+    absent: tuple[str, ...]
     inputs: tuple[str, ...]
     weights: Mapping[str, Mapping[str, str]]
     versions: Mapping[str, str]
@@ -145,7 +151,8 @@ def read(path: Path) -> Recorded:
     try:
         job = _resolved(from_json(found["job"]), path.parent)
         inputs = tuple(str(each["sha256"]) for each in found["inputs"])
-        return Recorded(path, job, inputs, dict(found["weights"]), dict(found["versions"]))
+        made_with = dict(found["weights"]), dict(found["versions"])
+        return Recorded(path, job, tuple(absent(found["job"])), inputs, *made_with)
     except (KeyError, TypeError, ValueError):
         raise _foreign(path) from None
     except UsageError as error:
@@ -174,7 +181,11 @@ def compare(recorded: Recorded, plan: Plan) -> list[str]:
                 subject=role,
             )
     current = versions(plan)
-    return [
+    younger = [
+        f"{recorded.path} says nothing of {', '.join(recorded.absent)}, which came later: "
+        "done as before them"
+    ]
+    return (younger if recorded.absent else []) + [
         f"made with {name} {old}, this is {current[name]}: frames may differ slightly"
         for name, old in recorded.versions.items()
         if name in current and current[name] != old and name != "python"

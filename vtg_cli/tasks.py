@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -221,6 +221,11 @@ def diffusion(made: Plan) -> list[Renderer]:
 
     assert made.model.source is not None
     job = made.job
+    identity = ""
+    if job.lora != "off":
+        from vtg_cli import fitting
+
+        identity = fitting.identity_of(made.model.source.folder)
     backbone = base.load(
         made.model.source.folder,
         device=made.model.device,
@@ -241,9 +246,19 @@ def diffusion(made: Plan) -> list[Renderer]:
         even = timing.segment_times(length, timing.easing("linear"))
         small = [fit(key, *made.drawn, "stretch") for key in (first, last)]
         ends = Keyframes.ends(to_pixels(small[0]), to_pixels(small[1]), length)
-        frames = methods.render(
-            backbone, ends, job.sampling, captions=captions, progress=progress, cancel=cancel
-        )
+        adapted: AbstractContextManager[None] = nullcontext()
+        if job.lora != "off":
+            with _memory(made, " while it was fitted to the keyframes", "--lora off, --fast"):
+                adapted, progress = fitting.learned(
+                    *(backbone, ends, captions, job),
+                    identity=identity,
+                    progress=progress,
+                    cancel=cancel,
+                )
+        with adapted:
+            frames = methods.render(
+                backbone, ends, job.sampling, captions=captions, progress=progress, cancel=cancel
+            )
         frames = frames if list(times) == even else retime(frames, times)
         return frames if made.drawn == made.shape[:2] else _detailed(frames, first, last, cancel)
 
@@ -266,8 +281,10 @@ def _detailed(frames: Frames, first: Frame, last: Frame, cancel: Cancel) -> Fram
 
 
 @contextmanager
-def _memory(made: Plan) -> Iterator[None]:
-    """Says out of memory in one way, whoever ran out of it."""
+def _memory(made: Plan, when: str = "", instead: str = "") -> Iterator[None]:
+    """Says out of memory in one way, whoever ran out of it. when: as the message ends; instead:
+    options that ask for less.
+    """
     try:
         yield
     except Exception as error:
@@ -280,8 +297,8 @@ def _memory(made: Plan) -> Iterator[None]:
         chunked = spec is not None and "--decode-chunk" not in spec.unused
         less = "--decode-chunk 1, --dtype fp16" if chunked else "fewer --frames a segment"
         raise MemoryLadderError(
-            f"out of memory on {made.model.device}: {made.model.name} at {width}x{height}",
-            f"ask for less: --width and --height, {less}",
+            f"out of memory on {made.model.device}: {made.model.name} at {width}x{height}{when}",
+            f"ask for less: --width and --height, {instead or less}",
             subject=made.model.name,
         ) from error
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +18,7 @@ from vtg_cli.backbones.svd import antialiased_resize
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.errors import UsageError, WeightsError
+from vtg_cli.hooks import overriding
 from vtg_cli.sampling.level import edm_level
 
 FOLDER = Path(__file__).parents[1] / "data" / "parity" / "tiny_svd"
@@ -191,3 +194,36 @@ def test_unknown_devices_and_types_are_usage_errors() -> None:
         base.load(FOLDER, device="nowhere")
     with pytest.raises(UsageError, match="--dtype int3"):
         base.load(FOLDER, device="cpu", dtype="int3")
+
+
+def test_a_token_for_every_frame_is_told_frame_by_frame(m: base.Backbone) -> None:
+    """Attention in frames looks at the frame's own, along time at the first one: against the
+    network itself, its context laid out by hand.
+    """
+    frames, level = 4, edm_level(0.5)
+    cond = condition(m, frames, 16, 24)
+    assert cond.image is not None and cond.concat is not None and cond.motion is not None
+    x = randn(3, 1, frames, 4, *m.latent_size(16, 24))
+    repeated = replace(cond, image=cond.image.expand(-1, frames, -1, -1))
+    with torch.no_grad():
+        shared = m(x, level, cond)
+        # the same token for all, by another way: sums in another order
+        assert torch.allclose(m(x, level, repeated), shared, atol=1e-5)
+        own = replace(cond, image=randn(4, 1, frames, 1, cond.image.shape[-1]))
+        mine = m(x, level, own)
+
+        def laid_out(_: Any, forward: Any, h: Tensor, **more: Any) -> Any:
+            assert own.image is not None
+            more["encoder_hidden_states"] = own.image[0]
+            return forward(h, **more)
+
+        transformers = [
+            part
+            for name, part in m.network.named_modules()
+            if ".attentions." in name and type(part).__name__ == "TransformerSpatioTemporalModel"
+        ]
+        with overriding(transformers, laid_out):
+            scaled = torch.cat([x / level.scale, cond.concat], 2)
+            v = m.network(scaled, torch.tensor([level.t]), cond.image[:, 0], cond.motion).sample
+    assert torch.allclose(mine, level.x0_from_v(x, v), atol=1e-5)
+    assert not torch.allclose(mine, shared, atol=1e-3)

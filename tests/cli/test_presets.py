@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from vtg_cli.media.image import read_image
 from vtg_cli.media.video import read_video
 from vtg_cli.presets import PRESETS
 from vtg_cli.sampling.settings import Sampling
+from vtg_cli.training import pair as pairs
 
 TESTS = Path(__file__).resolve().parents[1]
 PARITY = TESTS / "data" / "parity"
@@ -101,11 +103,11 @@ def test_nothing_is_said_of_text_that_is_neither_given_nor_taken(
 
 
 @pytest.mark.parametrize(
-    ("name", "init", "until", "curve"),
+    ("name", "init", "until", "curve", "lora"),
     [
-        ("morph", "slerp", 0.2, "linear"),
-        ("blend", "slerp", 0.4, "ease-in-out"),
-        ("transition", "random", None, "linear"),
+        ("morph", "slerp", 0.2, "linear", "fit"),
+        ("blend", "slerp", 0.4, "ease-in-out", "fit"),
+        ("transition", "random", None, "linear", "off"),
     ],
 )
 def test_what_a_preset_is_with_a_model_that_reads(
@@ -113,6 +115,7 @@ def test_what_a_preset_is_with_a_model_that_reads(
     init: str,
     until: float | None,
     curve: str,
+    lora: str,
     reading: str,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -121,6 +124,7 @@ def test_what_a_preset_is_with_a_model_that_reads(
     sampling = job["sampling"]
     assert isinstance(sampling, dict)
     assert (sampling["init"], sampling["init_until"], job["text_curve"]) == (init, until, curve)
+    assert job["lora"] == lora and planned(capfd, *asked(name, *told, "--fast"))["lora"] == "off"
     assert (job["prompts"], job["negative_prompt"]) == (["a cat", "a car"], NEGATIVE_PROMPT)
     # all of it can be said otherwise
     more = ["--ease", "ease-in", "--text-curve", "hold", "--strength", "0.5"]
@@ -136,7 +140,7 @@ def test_what_a_preset_is_with_a_model_that_reads(
 
 
 def test_a_model_that_reads_is_told(reading: str, capfd: pytest.CaptureFixture[str]) -> None:
-    quick = ["--model", reading, *SMALL, "--steps", "2", "--guidance", "3", "-q"]
+    quick = ["--model", reading, *SMALL, "--steps", "2", "--guidance", "3", "-q", "--lora", "off"]
     clips = []
     for captions in (["a cat", "cat a"], ["a cat", "a cat"], ["a cat"]):
         said = [word for caption in captions for word in ("--caption", caption)]
@@ -225,3 +229,112 @@ def test_presets_hold_names_of_options() -> None:
         for name, value in {**preset.always, **preset.reading}.items():
             home: object = job.sampling if hasattr(Sampling(), name) else job
             assert getattr(home, name) != value
+
+
+@pytest.fixture
+def quick_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(pairs, "DEFAULTS", pairs.PairSettings(rank=2, steps=2, rate=5e-2))
+    return tmp_path / "cache" / "vtg" / "lora"
+
+
+def test_a_morph_through_three_keyframes_with_a_caption_each(
+    reading: str, capfd: pytest.CaptureFixture[str], quick_fits: Path
+) -> None:
+    """Inverted noise, a fit of every keyframe with its own caption, all the way to the file."""
+    said = [word for caption in ("a cat", "cat", "b") for word in ("--caption", caption)]
+    command = asked("morph", "--model", reading, *SMALL, "--steps", "2", *said, count=3)
+    assert main([*command, "-o", "clip.mkv", "--dry-run"]) == 0
+    out = capfd.readouterr().out
+    # 2 segments of 2 steps, 2 directions and 2 terms; 2 x 2 single frames for each inversion
+    assert "trf from slerp, 2 steps, seed 0: 24 evaluations of the network, 8 of them of" in out
+    assert "lora      fit: 3 keyframes, 200 training steps each" in out
+    assert "text      a cat; cat; b (linear)" in out
+    assert main([*command, "-o", "clip.mkv", "-q"]) == 0
+    clip = read_video("clip.mkv")[0]
+    assert clip.shape == (7, 16, 32, 3)
+    kept = {file.name for file in quick_fits.iterdir()}
+    assert len(kept) == 3
+    # another caption of one keyframe is another fit of that one alone
+    command[-1] = "ca"
+    assert main([*command, "-o", "other.mkv", "-q"]) == 0
+    assert len({file.name for file in quick_fits.iterdir()} - kept) == 1
+    assert np.array_equal(read_video("other.mkv")[0][:4], clip[:4])
+    assert not np.array_equal(read_video("other.mkv")[0][4:6], clip[4:6])
+
+
+def test_fast_is_ten_steps_and_no_fit(reading: str, capfd: pytest.CaptureFixture[str]) -> None:
+    def line(*command: str) -> str:
+        assert main([*asked(*command), "-o", "clip.mkv", "--dry-run"]) == 0
+        out = capfd.readouterr().out
+        assert "lora" not in out
+        (found,) = [line for line in out.splitlines() if line.startswith("sampling")]
+        return found
+
+    told = ["--model", reading, "--fast"]
+    for name in ("interpolate", *NAMES):
+        assert ", 10 steps (fast), seed 0: " in line(name, *told)
+    assert ", 3 steps (fast), seed 0: " in line("morph", *told, "--steps", "3")
+    assert main([*asked("morph", *told, "--lora", "fit"), "-o", "clip.mkv"]) == 2
+    assert "--fast and --lora fit exclude each other" in capfd.readouterr().err
+    # what is quicker by itself stays as it is, and that is said
+    assert main([*asked("morph", "--model", "tiny", "--fast"), "-o", "c.mkv", "--dry-run"]) == 0
+    out, err = capfd.readouterr()
+    assert ", 2 steps (fast)" in out
+    assert err.endswith("vtg: note: --fast changes no step: tiny takes 2 by itself\n")
+
+
+def test_words_without_a_vocabulary_are_refused_while_planning(
+    reading: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "mute"
+    shutil.copytree(reading, folder, ignore=shutil.ignore_patterns("tokenizer"))
+    command = asked("morph", "--model", str(folder), "--caption", "a cat", "--dry-run")
+    assert main([*command, "-o", "clip.mkv"]) == 5
+    err = capfd.readouterr().err
+    assert err.startswith("vtg: a prompt needs CLIP's vocabulary, vocab.json and merges.txt")
+    assert f"in {folder}/tokenizer" in err.splitlines()[1]
+    # no words, no vocabulary
+    assert main([*asked("morph", "--model", str(folder), "--dry-run"), "-o", "clip.mkv"]) == 0
+    (folder / "text_tower.safetensors").unlink()
+    capfd.readouterr()
+    assert main([*command, "-o", "clip.mkv"]) == 5
+    assert "text_tower.safetensors" in capfd.readouterr().err.splitlines()[0]
+
+
+def test_vtgs_parts_on_stable_video_diffusion(
+    capfd: pytest.CaptureFixture[str], quick_fits: Path
+) -> None:
+    """Noise, fit and what is seen turn from one keyframe into the other, without a word."""
+    svd = ["--model", str(PARITY / "tiny_svd"), "--width", "24", "--height", "16", "-q"]
+    parts = {
+        "--init": "slerp",
+        "--lora": "fit",
+        "--image-curve": "linear",
+        "--fusion": "1,0.5,0",
+        "--motion-fps": "12",
+    }
+    clips = []
+    for left_out in ("nothing", "--lora", "--image-curve"):
+        rest = [word for each in parts.items() if each[0] != left_out for word in each]
+        command = asked("interpolate", *svd, "--steps", "2", *rest, "--renoise", "0")
+        assert main([*command, "-o", "clip.mkv", "--overwrite"]) == 0
+        clips.append(read_video("clip.mkv")[0])
+    assert clips[0].shape == (6, 16, 24, 3)
+    for other in clips[1:]:  # every part does something
+        assert not np.array_equal(clips[0], other)
+    assert len([*quick_fits.iterdir()]) == 2
+
+
+def test_options_without_a_use_are_refused(reading: str, capfd: pytest.CaptureFixture[str]) -> None:
+    svd = str(PARITY / "tiny_svd")
+    for model, option in (
+        (reading, ["--image-curve", "linear"]),
+        ("tiny", ["--image-curve", "linear"]),
+        ("tiny", ["--motion-fps", "8"]),
+        ("tiny", ["--rotate", "first"]),
+        (svd, ["--rotate", "first"]),
+    ):
+        command = asked("interpolate", "--model", model, *option)
+        assert main([*command, "-o", "clip.mkv"]) == 2
+        assert f"{option[0]} means nothing to " in capfd.readouterr().err

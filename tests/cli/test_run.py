@@ -170,3 +170,19 @@ def test_a_dry_run_of_a_report_tells_its_plan(capfd: pytest.CaptureFixture[str])
     assert vtg("run", "clip.json", "-o", "again.mkv", "--dry-run") == 0
     assert "again.mkv: 7 frames at 24 a second" in capfd.readouterr().out
     assert not Path("again.mkv").exists()
+
+
+def test_a_report_older_than_a_field_makes_its_clip_and_says_so(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert vtg(*MADE) == 0
+    report = json.loads(Path("clip.json").read_text())
+    del report["job"]["endpoints"], report["job"]["sampling"]["init"]
+    Path("clip.json").write_text(json.dumps(report))
+    capfd.readouterr()
+    assert main(["run", "clip.json", "-o", "again.mkv"]) == 0
+    assert capfd.readouterr().err == (
+        "vtg: clip.json says nothing of sampling.init, endpoints, which came later: "
+        "done as before them\n"
+    )
+    assert np.array_equal(read_video("again.mkv")[0], read_video("clip.mkv")[0])

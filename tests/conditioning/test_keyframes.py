@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -50,3 +52,15 @@ def test_what_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         Keyframes(pixels, positions, length)
+
+
+def test_what_frames_are_shown_goes_with_them() -> None:
+    shown = torch.arange(4.0)[:, None, None]
+    keys = replace(Keyframes.ends(torch.zeros(3, 2, 2), torch.ones(3, 2, 2), 4), image=shown)
+    turned = keys.reversed().image
+    assert turned is not None and turned.flatten().tolist() == [3, 2, 1, 0]
+    alone = keys.alone(3).image
+    assert alone is not None and alone.flatten().tolist() == [3]
+    assert keys.only(0).image is shown
+    with pytest.raises(ValueError, match="image tokens for 4 frames of 3"):
+        replace(keys, length=3, positions=(0, 2))

@@ -32,11 +32,13 @@ if TYPE_CHECKING:
 class Kind:
     """Where the code of a kind of model folder is, "module:function" each.
 
-    load: as the `load` below; facts: folder -> Spec, without torch.
+    load: as the `load` below; facts: folder -> Spec, without torch; words: as `check_words` below
+    for a kind that reads captions, without torch; empty where it reads none.
     """
 
     load: str
     facts: str
+    words: str = ""
 
 
 KINDS = {
@@ -49,6 +51,7 @@ KINDS = {
     "DynamiCrafter": Kind(
         "vtg_cli.backbones.dynamicrafter.weights:load",
         "vtg_cli.backbones.dynamicrafter.spec:spec_of",
+        "vtg_cli.backbones.dynamicrafter.vocabulary:check",
     ),
 }
 """By the class a folder's model_index.json names."""
@@ -63,7 +66,10 @@ class Spec:
     text: whether it reads captions, as a Reader;
     both_ends: whether one condition holds the keyframes of both ends, not the first alone;
     longest: frames it draws at once, from 3 on; None: `frames` and no other number;
-    defaults: what a method does where the person did not say; unused: options it has no use for.
+    clean_end: whether its path ends on data, not on the least noise; motion_fps: what it is told of
+    its rate where nothing is said, None: nothing;
+    defaults: what a method does where the person did not say; unused: options it has no use for;
+    doubts: option -> what is known to speak against it, a sentence.
     """
 
     name: str
@@ -75,8 +81,11 @@ class Spec:
     text: bool = False
     both_ends: bool = False
     longest: int | None = None
+    clean_end: bool = True
+    motion_fps: int | None = None
     defaults: Mapping[str, MethodDefaults] = field(default_factory=lambda: DEFAULTS)
     unused: frozenset[str] = frozenset()
+    doubts: Mapping[str, str] = field(default_factory=dict)
 
     def drawn(self, frames: int) -> int:
         """How many frames it draws where `frames` are wanted."""
@@ -152,8 +161,8 @@ class Backbone(Protocol):
         """The same kinds, knowing nothing of what is dropped."""
 
     def modules(self, kind: str) -> Sequence[nn.Module]:
-        """In network order. kind: "temporal_attention", "spatial_attention", "cross_attention" or
-        "block".
+        """In network order. kind: "temporal_attention", of a temporal block the
+        "first_temporal_attention", "spatial_attention", "cross_attention" or "block".
         """
 
 
@@ -200,6 +209,13 @@ def load(
     return backbone
 
 
+def check_words(folder: FilePath, captions: Sequence[str]) -> None:
+    """WeightsError where the model in a folder reads, and lacks what reading these takes."""
+    place = kind_of(folder).words
+    if place:
+        _function(place)(folder, captions)
+
+
 def spec_of(folder: FilePath) -> Spec:
     """Facts of the model in a folder, from its JSON files alone."""
     spec: Spec = _function(kind_of(folder).facts)(folder)
@@ -219,6 +235,8 @@ def unet_facts(folder: FilePath) -> Spec:
         channels=unet["out_channels"],
         factor=factor,
         area=height * width * factor**2,
+        motion_fps=7,
+        unused=frozenset({"--rotate"}),
     )
 
 

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 from vtg_cli.hooks import overriding
+from vtg_cli.tensor import FRAMES
 
 CACHED = 2**19
 """Elements of the widened activations of one run; of 2^17 .. 2^20, 2^19 was fastest in bf16, 2^18
@@ -43,7 +44,9 @@ class Shortcuts:
         def where(pattern: str) -> list[nn.Module]:
             return [m for name, m in named.items() if re.search(pattern, name)]
 
-        self.cross_attention = where(CROSS_ATTENTION)
+        self.spatial_cross_attention = where(r"\.transformer_blocks\.\d+\.attn2$")
+        self.temporal_cross_attention = where(r"\.temporal_transformer_blocks\.\d+\.attn2$")
+        self.transformers = where(r"\.attentions\.\d+$")
         self.cross_norm = where(r"\.(temporal_)?transformer_blocks\.\d+\.norm2$")
         self.feed_forward = where(r"\.(temporal_)?transformer_blocks\.\d+\.(ff|ff_in)$")
         self.temporal_conv = [
@@ -52,10 +55,17 @@ class Shortcuts:
         self.on_cpu = next(network.parameters()).device.type == "cpu"
 
     @contextmanager
-    def taking(self, batch: int) -> Iterator[None]:
-        """batch: samples in the network call; the rows of every attention are batch-major."""
+    def taking(self, batch: int, tokens: Tensor | None = None) -> Iterator[None]:
+        """batch: samples in the network call; the rows of every attention are batch-major. tokens:
+        [B, F, 1, D] shown in place of the one that a sample's frames share; to attention along
+        time, the first of them, as the network has it.
+        """
         with ExitStack() as stack:
-            stack.enter_context(overriding(self.cross_attention, _one_token(batch)))
+            if tokens is not None:
+                stack.enter_context(overriding(self.transformers, _shown(tokens)))
+            spatial = _one_token(batch if tokens is None else batch * tokens.shape[FRAMES])
+            stack.enter_context(overriding(self.spatial_cross_attention, spatial))
+            stack.enter_context(overriding(self.temporal_cross_attention, _one_token(batch)))
             stack.enter_context(overriding(self.cross_norm, lambda m, forward, h: h))
             if self.on_cpu:
                 stack.enter_context(overriding(self.temporal_conv, _flat_conv))
@@ -76,6 +86,21 @@ def _one_token(batch: int) -> Callable[..., Tensor]:
         return out.repeat_interleave(rows, 0)  # [rows of h, 1, D], broadcast when added to h
 
     return vector
+
+
+def _shown(tokens: Tensor) -> Callable[..., Any]:
+    """The override of spatio-temporal transformers that gives every frame its own token."""
+
+    def shown(
+        module: Any,
+        forward: Callable[..., Any],
+        h: Tensor,
+        encoder_hidden_states: Tensor,
+        **more: Any,
+    ) -> Any:
+        return forward(h, encoder_hidden_states=tokens.flatten(0, 1), **more)
+
+    return shown
 
 
 def _flat_conv(module: Any, forward: Callable[..., Tensor], x: Tensor) -> Tensor:

@@ -31,6 +31,7 @@ from vtg_cli.device import choose_device, choose_dtype
 from vtg_cli.errors import WeightsError
 from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.path import Path, edm_path, karras_sigmas
+from vtg_cli.tensor import FRAMES
 
 KINDS = {
     "temporal_attention": r"\.temporal_transformer_blocks\.\d+\.attn1$",
@@ -69,13 +70,15 @@ class SVD:
         }
         self._shortcuts = Shortcuts(network)
         temporal = self._modules["temporal_attention"]
+        self._modules["first_temporal_attention"] = temporal  # its blocks have one
         self.reverse = layer_deltas(network, temporal, reverse or {})
 
     def __call__(self, x: Tensor, level: Level, cond: Cond) -> Tensor:
         assert cond.image is not None and cond.concat is not None and cond.motion is not None
         scaled = torch.cat([x / level.scale, cond.concat], 2).to(self.dtype)
         t = torch.tensor([level.t], device=self.device)
-        with self._shortcuts.taking(len(x)):
+        each = cond.image.to(self.dtype) if cond.image.shape[FRAMES] > 1 else None
+        with self._shortcuts.taking(len(x), each):
             v = self.network(
                 scaled, t, cond.image[:, 0].to(self.dtype), cond.motion, return_dict=False
             )[0]

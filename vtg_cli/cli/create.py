@@ -37,6 +37,8 @@ def interpolate(
     negative_prompt: o.NegativePrompt = None,
     text_curve: o.TextCurve = "linear",
     model: o.Model = "auto",
+    lora: o.Lora = "off",
+    fast: o.Fast = False,
     method: o.MethodName = None,
     reverse: o.Reverse = None,
     reverse_base: o.ReverseBase = None,
@@ -44,12 +46,15 @@ def interpolate(
     solver: o.SolverName = "euler",
     guidance: o.Guidance = None,
     fusion: o.FusionName = "mean",
+    rotate: o.RotateWhich = "all",
     init: o.InitFrom = None,
     init_until: o.InitUntil = None,
     strength: o.Strength = None,
     temperature: o.Temperature = None,
     renoise: o.Renoise = None,
     renoise_until: o.RenoiseUntil = None,
+    image_curve: o.ImageCurve = "off",
+    motion_fps: o.MotionFps = None,
     motion_bucket: o.MotionBucket = 127,
     noise_aug: o.NoiseAug = 0.02,
     seed: o.Seed = 0,
@@ -295,11 +300,26 @@ def _summary(made: Plan, place: Path | None) -> Iterator[str]:
     if made.model.spec is None:
         yield f"model     {made.model.name}"
     else:
-        yield f"model     {made.model.name} on {made.model.device} in {job.dtype}"
+        precision = f" in {job.dtype}" if job.dtype != "auto" else ""
+        yield f"model     {made.model.name} on {made.model.device}{precision}"
         yield (
             f"sampling  {job.sampling.method} from {job.sampling.init}, {job.sampling.steps} "
-            f"steps, seed {job.sampling.seed}: {made.evaluations} evaluations of the network"
+            f"steps{' (fast)' * job.fast}, seed {job.sampling.seed}: {_cost(made)}"
         )
+        if job.lora != "off":
+            yield f"lora      {_lora(made)}"
         if job.prompts:
             yield f"text      {'; '.join(job.prompts)} ({job.text_curve})"
     yield f"report    {place or 'none'}"
+
+
+def _cost(made: Plan) -> str:
+    single = f", {made.inversions} of them of single frames" if made.inversions else ""
+    return f"{made.evaluations} evaluations of the network{single}"
+
+
+def _lora(made: Plan) -> str:
+    if made.job.lora != "fit":
+        return f"of {made.job.lora}"
+    each = made.fit_steps // len(made.stills)
+    return f"fit: {len(made.stills)} keyframes, {each} training steps each; those kept take none"

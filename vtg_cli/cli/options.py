@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vtg_cli.literals import Detail, Dtype, Endpoints, Fit, Fusion, Init, Method, Solver, Stream
+from vtg_cli.literals import Detail, Dtype, Endpoints, Fit, Init, Method, Rotate, Solver, Stream
 
 TIMING, TEXT, MODEL, PICTURE = "Timing", "Text (models that take it)", "Model", "Picture"
 SAMPLING = "Sampling (diffusion models only)"
@@ -49,6 +49,16 @@ def curve_names(incomplete: str) -> list[str]:
 def text_curve_names(incomplete: str) -> list[str]:
     """Completion of --text-curve."""
     return [name for name in ("hold", *curve_names("")) if name.startswith(incomplete)]
+
+
+def fusion_names(incomplete: str) -> list[str]:
+    """Completion of --fusion."""
+    return [name for name in ("mean", "linear") if name.startswith(incomplete)]
+
+
+def lora_names(incomplete: str) -> list[str]:
+    """Completion of --lora; a folder is completed by the shell."""
+    return [name for name in ("off", "fit") if name.startswith(incomplete)]
 
 
 def _option(panel: str, *flags: str, help: str, **more: Any) -> Any:
@@ -190,6 +200,28 @@ Model = Annotated[
         "downloaded from here.",
     ),
 ]
+Lora = Annotated[
+    str,
+    _option(
+        MODEL,
+        "--lora",
+        metavar="off|fit|FOLDER",
+        autocompletion=lora_names,
+        help="Whether a diffusion model learns each keyframe before it draws, which keeps what is "
+        "in between true to both. fit: it does, 200 training steps a keyframe, kept for the next "
+        "time in ~/.cache/vtg/lora. FOLDER: what an earlier fit kept, and nothing is fitted. "
+        "Training needs more memory than drawing.",
+    ),
+]
+Fast = Annotated[
+    bool,
+    _option(
+        MODEL,
+        "--fast",
+        help="A quicker, rougher clip of a diffusion model: 10 steps or the model's own if those "
+        "are fewer, and no --lora fit. Numbers given beside it stay.",
+    ),
+]
 Reverse = Annotated[
     str | None,
     _option(
@@ -244,11 +276,24 @@ Guidance = Annotated[
     ),
 ]
 FusionName = Annotated[
-    Fusion,
+    str,
     _option(
         SAMPLING,
         "--fusion",
-        help="How the motions from both keyframes are mixed: mean, evenly; linear, by nearness.",
+        metavar="WEIGHT",
+        autocompletion=fusion_names,
+        help="How the motions from both keyframes are mixed: mean, evenly; linear, by nearness; or "
+        "how much the first keyframe's counts, 0 to 1: one number, or several spread evenly over "
+        "the frames, such as 1,0.8,0.",
+    ),
+]
+RotateWhich = Annotated[
+    Rotate,
+    _option(
+        SAMPLING,
+        "--rotate",
+        help="What method gi turns where a model has two attentions along time in a block: all of "
+        "them, or the first of each block.",
     ),
 ]
 InitFrom = Annotated[
@@ -309,6 +354,28 @@ RenoiseUntil = Annotated[
         "--renoise-until",
         metavar="SHARE",
         help="The share of the steps that count as early. Default: 0.5 for gi, 0.6 for trf.",
+    ),
+]
+ImageCurve = Annotated[
+    str,
+    _option(
+        SAMPLING,
+        "--image-curve",
+        metavar="CURVE",
+        help="For models that look at a picture and read no text: how what they see turns from the "
+        "first keyframe into the last one over the frames: linear, hold (a tenth of the other "
+        "always shows) or a curve as of --ease. off: each direction sees its own keyframe.",
+    ),
+]
+MotionFps = Annotated[
+    int | None,
+    _option(
+        SAMPLING,
+        "--motion-fps",
+        metavar="N",
+        help="Frames a second the model believes it draws, 1 to 60: the fewer, the more moves from "
+        "one frame to the next. For DynamiCrafter its fs. It does not change how fast the clip "
+        "plays. Default: the model's own.",
     ),
 ]
 MotionBucket = Annotated[

@@ -12,7 +12,7 @@ from torch import Tensor
 class Keyframes:
     """pixels: [K, 3, H, W] float in [-1, 1]; positions: K increasing indices in [0, length);
     length: frames in all; text: what is said of the clip, embeddings [1, L, D] or, for every frame
-    its own, [F, L, D].
+    its own, [F, L, D]; image: what each frame is shown in place of a keyframe, tokens [F, M, D].
 
     ValueError where these do not fit together.
     """
@@ -21,6 +21,7 @@ class Keyframes:
     positions: tuple[int, ...]
     length: int
     text: Tensor | None = None
+    image: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 4 or self.pixels.shape[1] != 3:
@@ -33,6 +34,8 @@ class Keyframes:
             raise ValueError(f"positions {self.positions} do not lie in 0..{self.length - 1}")
         if self.text is not None and len(self.text) not in (1, self.length):
             raise ValueError(f"text for {len(self.text)} frames of {self.length}")
+        if self.image is not None and len(self.image) != self.length:
+            raise ValueError(f"image tokens for {len(self.image)} frames of {self.length}")
 
     @staticmethod
     def ends(first: Tensor, last: Tensor, length: int) -> Keyframes:
@@ -48,10 +51,12 @@ class Keyframes:
         """The keyframe there as a clip of one frame, with what is said of that frame."""
         one = self.only(position)
         text = one.text if one.text is None or len(one.text) == 1 else one.text[position][None]
-        return Keyframes(one.pixels, (0,), 1, text)
+        image = None if one.image is None else one.image[position][None]
+        return Keyframes(one.pixels, (0,), 1, text, image)
 
     def reversed(self) -> Keyframes:
         """The same task with time running backwards."""
         positions = tuple(self.length - 1 - p for p in reversed(self.positions))
         text = None if self.text is None else self.text.flip(0)
-        return Keyframes(self.pixels.flip(0), positions, self.length, text)
+        image = None if self.image is None else self.image.flip(0)
+        return Keyframes(self.pixels.flip(0), positions, self.length, text, image)

@@ -24,7 +24,9 @@ class Sampling:
                     direction's own time
     fusion:         "mean": both directions weigh 1/2, guidance constant at the ramp's mean;
                     "linear": the nearer keyframe's direction weighs more, guidance ramps over the
-                    frames
+                    frames; or the forward direction's weight in numbers, see fusion_weights
+    rotate:         which temporal self-attentions gi turns in blocks that have two: "all" or the
+                    "first"
     init:           where the walk starts. "random": pure noise; "flow": the keyframes'
                     motion-compensated in-betweens, noised; "slerp": noise on the great circle
                     between both inverted keyframes; None: flow where the strength is below 1
@@ -35,6 +37,9 @@ class Sampling:
     renoise:        detours back up the path after each early step (Generative Inbetweening, section
                     4.3)
     renoise_until:  the share of the steps that take detours, 0 to 1
+    image_curve:    how the picture a model is shown turns from the first keyframe to the last:
+                    "off", each direction sees its own throughout, or a curve of text_curve
+    motion_fps:     frames a second the model is told, 1 to 60 (DynamiCrafter's fs); None: its own
     motion_bucket:  SVD's motion amount, 0 to 255
     noise_aug:      standard deviation of the noise on the conditioning picture, 0 to 1
     seed:           of every random number drawn, 0 to 2**63 - 1
@@ -45,12 +50,15 @@ class Sampling:
     solver: str = "euler"
     guidance: tuple[float, float] | None = None
     fusion: str = "mean"
+    rotate: str = "all"
     init: str | None = None
     init_until: float | None = None
     strength: float | None = None
     temperature: float | None = None
     renoise: int | None = None
     renoise_until: float | None = None
+    image_curve: str = "off"
+    motion_fps: int | None = None
     motion_bucket: int = 127
     noise_aug: float = 0.02
     seed: int = 0
@@ -79,12 +87,30 @@ SOLVER_CALLS = {"euler": 1, "heun": 2, "dpmpp_2m": 1}
 """Network calls per down-move."""
 ONE_WAY = ("i2v", "dynamicrafter")
 """Methods of one direction of time."""
-FUSIONS = ("mean", "linear")
+FUSIONS = {"mean": (0.5, 0.5), "linear": (1.0, 0.0)}
+"""Weight of the forward direction at the first and the last frame."""
+ROTATED = ("all", "first")
 INITS = ("random", "flow", "slerp")
 FLOW_STRENGTH = 0.6
 """Of a start from in-betweens under a model whose own is pure noise."""
 INIT_UNTIL = 0.2
 """How long the noise of slerp is put back. VTG says "early steps" and no number; this is ours."""
+
+LORA_RANK, LORA_STEPS = 16, 200
+"""Of the update that a keyframe gets (VTG; DiffMorpher, section 4.1)."""
+FAST_STEPS = 10
+
+
+def fusion_weights(fusion: str) -> tuple[float, ...]:
+    """Weight of the forward direction at two or more moments spread evenly over the clip: by name,
+    from "0.4" for all frames or from several such as "1,0.8,0". ValueError for anything else.
+    """
+    if fusion in FUSIONS:
+        return FUSIONS[fusion]
+    weights = tuple(float(each) for each in fusion.split(","))
+    if not all(0 <= weight <= 1 for weight in weights):
+        raise ValueError(f"weights lie in 0..1: {fusion}")
+    return weights if len(weights) > 1 else weights * 2
 
 
 def resolved(
@@ -131,7 +157,7 @@ def walked(sampling: Sampling) -> int:
 
 def evaluations(sampling: Sampling) -> int:
     """Single-clip network evaluations of one segment under resolved settings: moves x directions x
-    guidance terms. Those of single frames that invert the keyframes for slerp are not among them.
+    guidance terms. Those of single frames are `inversions`.
     """
     assert sampling.guidance and sampling.renoise is not None
     steps = walked(sampling)
@@ -140,3 +166,12 @@ def evaluations(sampling: Sampling) -> int:
     calls = moves * SOLVER_CALLS[sampling.solver] - last
     directions = 1 if sampling.method in ONE_WAY else 2
     return calls * directions * (2 if max(sampling.guidance) > 1 else 1)
+
+
+def inversions(sampling: Sampling, clean_end: bool) -> int:
+    """Network evaluations of single frames that invert both keyframes of a segment for slerp.
+
+    clean_end: whether the model's path ends on data, from which the walk cannot set out.
+    """
+    assert sampling.steps
+    return 2 * (sampling.steps - clean_end) if sampling.init == "slerp" else 0

@@ -21,13 +21,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from filelock import FileLock, Timeout
 from torch import Generator, Tensor, nn
 
 from vtg_cli.backbones.base import Backbone
@@ -35,10 +36,12 @@ from vtg_cli.conditioning import lora
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.conditioning.lora import Factors, Pair, Weight, mix_updates
+from vtg_cli.conditioning.text import keyframe_weights
 from vtg_cli.errors import WeightsError
 from vtg_cli.hooks import overriding
 from vtg_cli.media.atomic import replacing
 from vtg_cli.sampling.level import Level
+from vtg_cli.sampling.settings import LORA_RANK, LORA_STEPS
 from vtg_cli.training.loop import Losses, OnStep, Plan, Run
 from vtg_cli.training.losses import denoising_loss
 
@@ -51,15 +54,16 @@ KEEP = 50
 VERSION = 1
 """Of the numbers a fit gives: raising it makes older files unknown."""
 OnFit = Callable[[int, int, float], None]
-"""on_step(steps done, in all, loss), over all keyframes; those kept from before count as done."""
+"""on_step(steps done, in all, loss), over all keyframes; those kept from before count as done. The
+loss is NaN while another process fits the same picture, which is waited for."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairSettings:
     """rank: of an update; rate, decay: AdamW's; frames: of the still clip; space: of the loss."""
 
-    rank: int = 16
-    steps: int = 200
+    rank: int = LORA_RANK
+    steps: int = LORA_STEPS
     rate: float = 2e-4
     decay: float = 1e-2
     frames: int = 1
@@ -108,27 +112,47 @@ def still_conds(
     return conds
 
 
-@contextmanager
-def applied(m: Backbone, pair: Pair, weights: Sequence[Weight]) -> Iterator[None]:
-    """The network with the pair's updates, one Weight each (lora.Weight; keyframe_weights gives
-    those of every frame), while open.
+Weights = Sequence[Weight] | Callable[[int, int], Sequence[Weight]]
+"""Of a pair's updates: one Weight each (lora.Weight; keyframe_weights gives those of every frame),
+or what gives them for a call of the network with so many clips of so many frames."""
+
+
+def mixing(directions: int) -> Callable[[int, int], Sequence[Weight]]:
+    """A pair's Weights for sampling: every frame has as much of each keyframe's update as it is
+    near to it. Clips of a single frame are the two keyframes themselves, each with its own.
+
+    directions: of time, outermost in the batch; the second one is reversed.
     """
+
+    def weights(clips: int, frames: int) -> Sequence[Weight]:
+        if frames == 1:
+            return [Tensor([[1.0], [0.0]]), Tensor([[0.0], [1.0]])]
+        ahead = keyframe_weights((0, frames - 1), frames)
+        return torch.stack([ahead, ahead.flip(1)][:directions], 1).unbind()
+
+    return weights
+
+
+@contextmanager
+def applied(m: Backbone, pair: Pair, weights: Weights) -> Iterator[None]:
+    """The network with the pair's updates while open."""
     device = next(m.network.parameters()).device
-    weights = [w.to(device) if isinstance(w, Tensor) else w for w in weights]
-    with overriding(pair.layers, pair.mixed(weights)):
-        if not any(isinstance(w, Tensor) and w.ndim for w in weights):
-            yield
-            return
-        crossing = _attentions(m, "cross_attention")
+    crossing = _attentions(m, "cross_attention")
 
-        def inside(_: nn.Module, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-            # opened in here to run before the overrides a backbone opens around its network: one
-            # of SVD's takes the frames of a clip for one row
-            with overriding(crossing, _every_row):
-                return forward(*args, **kwargs)
+    def inside(
+        _: nn.Module, forward: Callable[..., Any], x: Tensor, *args: Any, **kwargs: Any
+    ) -> Any:
+        given = weights(*x.shape[:2]) if callable(weights) else weights
+        given = [w.to(device) if isinstance(w, Tensor) else w for w in given]
+        apart = any(isinstance(w, Tensor) and w.ndim for w in given)
+        # opened in here to run before the overrides a backbone opens around its network: one of
+        # SVD's takes the frames of a clip for one row
+        rows = overriding(crossing, _every_row) if apart else nullcontext()
+        with overriding(pair.layers, pair.mixed(given)), rows:
+            return forward(x, *args, **kwargs)
 
-        with overriding([m.network], inside):
-            yield
+    with overriding([m.network], inside):
+        yield
 
 
 def _every_row(module: Any, forward: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
@@ -156,7 +180,7 @@ def fit_pair(
     identity: everything else the numbers depend on, in words: the model's weights and what its
     conditions hold beside picture and caption; None: nothing is kept. Otherwise a fit is a file in
     the folder `cache` (cache_folder() if None), and one that was stopped goes on where it last kept
-    its state, bit for bit. Two processes must not fit the same picture at the same time.
+    its state, bit for bit. A picture that another process is fitting is waited for.
 
     ValueError for another number of conditions or captions than of keyframes, MediaError or OSError
     if the folder cannot be written.
@@ -175,7 +199,34 @@ def fit_pair(
             caption = captions[k] if captions is not None else None
             key = _key(picture, caption, identity, settings, layers)
             file = (cache or cache_folder()) / f"{key}.safetensors"
-            updates.append(_kept(m, layers, file, fit))
+            updates.append(_kept(m, layers, file, fit, partial(step, 0, math.nan)))
+    return Pair(tuple(updates))
+
+
+def kept_pair(
+    m: Backbone,
+    keyframes: Keyframes,
+    settings: PairSettings = DEFAULTS,
+    *,
+    captions: Sequence[str] | None,
+    identity: str,
+    cache: Path,
+) -> Pair:
+    """What fit_pair has kept in the folder `cache` under the same arguments; nothing is fitted.
+    WeightsError where it lacks a keyframe.
+    """
+    layers, updates = layers_of(m), []
+    for k, picture in enumerate(keyframes.pixels):
+        caption = captions[k] if captions is not None else None
+        file = cache / f"{_key(picture, caption, identity, settings, layers)}.safetensors"
+        if not file.is_file():
+            raise WeightsError(
+                f"{cache} holds nothing that was fitted to keyframe {k + 1} with this caption, "
+                "model, size and precision",
+                "fit it with --lora fit",
+                subject="--lora",
+            )
+        updates.append(lora.load(file, m.network, layers))
     return Pair(tuple(updates))
 
 
@@ -271,17 +322,38 @@ def _kept(
     layers: dict[str, nn.Linear],
     file: Path,
     fit: Callable[[Path], dict[nn.Module, Factors]],
+    on_wait: Callable[[], None],
 ) -> dict[nn.Module, Factors]:
     """The update in the file, or the one that is fitted and then in it."""
     unfinished = file.with_suffix(".partial")
     try:
         update = lora.load(file, m.network, layers)
     except WeightsError:  # none yet, or the disk has spoilt it
-        update = fit(unfinished)
-        with replacing(file) as whole:
-            lora.save(update, m.network, whole)
+        with _alone(unfinished, on_wait):
+            try:
+                update = lora.load(file, m.network, layers)  # another process may have been faster
+            except WeightsError:
+                update = fit(unfinished)
+                with replacing(file) as whole:
+                    lora.save(update, m.network, whole)
     shutil.rmtree(unfinished, ignore_errors=True)
     return update
+
+
+@contextmanager
+def _alone(folder: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """One process at a time works in a folder; a lock ends with its process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "lock")
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=1)
+        except Timeout:
+            on_wait()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _key(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import torch
 from vtg_cli import methods
 from vtg_cli.backbones.base import Motion
 from vtg_cli.backbones.dynamicrafter.model import DynamiCrafter
-from vtg_cli.backbones.dynamicrafter.spec import INTERP, VARIANTS
+from vtg_cli.backbones.dynamicrafter.spec import INTERP, VARIANTS, spec
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.errors import WeightsError
@@ -75,8 +76,8 @@ def test_temporal_attention_is_all_of_it(m: DynamiCrafter) -> None:
     layers = [names[id(layer)] for layer in m.modules("temporal_attention")]
     assert len(layers) == len(set(layers)) == 2 * 8
     assert layers[:2] == [f"init_attn.0.transformer_blocks.0.attn{i}" for i in (1, 2)]
-    first_only = tiny(second_attention=False).modules("temporal_attention")
-    assert len(first_only) == 8
+    first = [names[id(layer)] for layer in m.modules("first_temporal_attention")]
+    assert first == layers[::2] and all(name.endswith("attn1") for name in first)
     assert len(m.modules("cross_attention")) == len(m.modules("spatial_attention")) == 7
     assert len(m.modules("block")) == 15
 
@@ -313,3 +314,45 @@ def test_noise_between_the_inverted_keyframes(
     assert np.array_equal(frames, methods.render(m, keys, replace(s, seed=1)))  # nothing is drawn
     for other in (replace(s, init_until=0.0), replace(s, init="random", init_until=None)):
         assert not np.array_equal(frames, methods.render(m, keys, other))
+
+
+def test_turning_all_attentions_comes_nearest_to_time_reversal() -> None:
+    """The reversed half of a batch, with no delta, against the forward half. Self-attention alone
+    would be the same in both; temporal convolutions and the other picture are what differs. Maps
+    are made as peaked as a trained network's, else nothing tells them apart.
+    """
+    m, apart = tiny(), {}
+    for layer in m.modules("temporal_attention"):
+        for part, gain in (("to_q", 15), ("to_k", 15), ("to_v", 6), ("to_out.0", 6)):
+            layer.get_parameter(f"{part}.weight").mul_(gain)
+    pictures = torch.tanh(randn(5, 2, 3, HEIGHT, WIDTH))
+    keys = Keyframes.ends(pictures[0], pictures[1], FRAMES)
+    conds = [m.condition(k.only(0)) for k in (keys, keys.reversed())]
+    # one token for all frames: a reversed clip's tokens are its own
+    conds = [replace(c, image=c.image.mean(1, keepdim=True)) for c in conds if c.image is not None]
+    x = randn(1, 1, FRAMES, 4, HEIGHT // 2, WIDTH // 2)
+    for kind in ("none", "first_temporal_attention", "temporal_attention"):
+        layers = [] if kind == "none" else m.modules(kind)
+        with torch.inference_mode(), overriding(layers, rotate_pairs({})):
+            x0 = m(torch.cat([x, x.flip(1)]), LEVEL, Cond.stack(conds))
+        ahead, back = (LEVEL.v_from_x0(y, z) for y, z in ((x[0], x0[0]), (x[0], x0[1].flip(0))))
+        apart[kind] = float((ahead - back).norm() / ahead.norm())
+    none, first, every = apart.values()
+    assert every < 0.6 * first < 0.6 * 0.6 * none  # 0.7, 1.9 and 7.6 % over eight seeds
+
+
+def test_fs_is_told(m: DynamiCrafter, keys: Keyframes) -> None:
+    """Where nothing is said, what the released scripts tell each variant (its run.sh)."""
+    told: list[float] = []
+
+    def look(_: Any, forward: Any, *args: Any) -> Any:
+        told.append(float(args[4][0]))
+        return forward(*args)
+
+    with overriding([m.network], look):
+        for fps in (None, 12):
+            s = Sampling(method="dynamicrafter", steps=1, guidance=(1.0, 1.0), motion_fps=fps)
+            methods.render(m, keys, s)
+    assert told == [24, 12]
+    own = {name: spec(name, facts).motion_fps for name, facts in VARIANTS.items()}
+    assert own == {"256": 3, "512": 24, "1024": 10, "512_interp": 5}

@@ -20,8 +20,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vtg_cli.backbones.dynamicrafter import keys
-from vtg_cli.backbones.dynamicrafter.prompts import CLIP_REPOSITORY, VOCABULARY
 from vtg_cli.backbones.dynamicrafter.spec import INTERP, VARIANTS, Facts
+from vtg_cli.backbones.dynamicrafter.vocabulary import CLIP_REPOSITORY, VOCABULARY
 from vtg_cli.backbones.dynamicrafter.weights import Sizes, config_of
 from vtg_cli.errors import UsageError, WeightsError
 from vtg_cli.weights import trust

@@ -56,12 +56,8 @@ class DynamiCrafter:
         folder: FilePath | None = None,
         reverse: Mapping[str, Tensor] | None = None,
         decode_chunk: int | None = None,
-        second_attention: bool = True,
     ) -> None:
-        """folder: where its tokenizer/ may be; reverse: parameter name -> delta of the U-Net;
-        second_attention: whether the second attention of a temporal block counts as temporal
-        attention, as the first does.
-        """
+        """folder: where its tokenizer/ may be; reverse: parameter name -> delta of the U-Net."""
         self.network, self.resampler, self.autoencoder = unet, resampler, autoencoder
         self.image_tower, self.text_tower, self.facts = image_tower, text_tower, facts
         self.spec = spec(folder.name if folder else facts.variant, facts)
@@ -74,9 +70,10 @@ class DynamiCrafter:
         self.device, self.dtype = weight.device, weight.dtype
         temporal = unet.parts("temporal_attention")  # a block's first and second in turn
         self._modules = {kind: unet.parts(kind) for kind in KINDS} | {
-            "temporal_attention": temporal if second_attention else temporal[::2]
+            "temporal_attention": temporal,
+            "first_temporal_attention": temporal[::2],
         }
-        self.reverse = layer_deltas(unet, self._modules["temporal_attention"], reverse or {})
+        self.reverse = layer_deltas(unet, temporal, reverse or {})
         self._grey: Tensor | None = None
         self._empty: Tensor | None = None
 

@@ -147,5 +147,7 @@ def spec(name: str, facts: Facts) -> Spec:
         text=True,
         both_ends=facts.both_ends,
         defaults=dict.fromkeys(("gi", "trf", "i2v", "dynamicrafter"), _DEFAULTS),
-        unused=frozenset({"--motion-bucket", "--noise-aug"}),
+        clean_end=False,
+        motion_fps=facts.fs,
+        unused=frozenset({"--motion-bucket", "--noise-aug", "--image-curve"}),
     )

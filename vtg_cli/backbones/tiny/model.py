@@ -50,6 +50,7 @@ class Tiny:
         blocks = [block for block in network.blocks if isinstance(block, Block)]
         self._modules: dict[str, list[nn.Module]] = {
             "temporal_attention": [block.temporal for block in blocks],
+            "first_temporal_attention": [block.temporal for block in blocks],
             "spatial_attention": [block.spatial for block in blocks],
             "cross_attention": [],
             "block": [*blocks],

@@ -10,6 +10,10 @@ from vtg_cli.sampling.settings import MethodDefaults
 
 _DEFAULTS = MethodDefaults(guidance=(1.0, 1.0), steps=2, temperature=0.0)
 
+DOUBT = (
+    "note: tiny gains nothing to speak of from --lora: it draws both keyframes as they are without"
+)
+
 SPEC = Spec(
     name="tiny",
     frames=24,
@@ -20,7 +24,13 @@ SPEC = Spec(
     both_ends=True,
     longest=33,
     defaults=dict.fromkeys(("gi", "trf", "i2v"), _DEFAULTS),
-    unused=frozenset({"--detail", "--motion-bucket", "--noise-aug", "--decode-chunk", "--dtype"}),
+    unused=frozenset(
+        {
+            *("--detail", "--motion-bucket", "--noise-aug", "--decode-chunk", "--dtype"),
+            *("--rotate", "--image-curve", "--motion-fps"),
+        }
+    ),
+    doubts={"--lora": DOUBT},
 )
 
 
