@@ -16,7 +16,14 @@ from vtg_cli.job import Interpolate, absent, from_json, to_json, validated
 from vtg_cli.literals import Init, Method, Rotate, Solver, Stream
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.media.formats import STREAMS
-from vtg_cli.sampling.settings import DEFAULTS, INITS, ROTATED, SOLVER_CALLS, Sampling
+from vtg_cli.sampling.settings import (
+    DEFAULTS,
+    INITS,
+    OWN_SOLVER,
+    ROTATED,
+    SOLVER_CALLS,
+    Sampling,
+)
 from vtg_cli.timing import CURVES
 
 DATA = Path(__file__).parent / "data"
@@ -227,9 +234,12 @@ def test_a_value_that_cannot_be_is_refused_by_its_option(
 @pytest.mark.parametrize(
     ("change", "option"),
     [
-        ({"method": "tvg"}, "--method"),
+        ({"method": "magic"}, "--method"),
         ({"solver": "euller"}, "--solver"),
-        ({"solver": "heun", "method": "dynamicrafter"}, "--solver"),
+        *[({"solver": "heun", "method": name}, "--solver") for name in OWN_SOLVER],
+        ({"method": "di", "init": "random"}, "--init"),
+        ({"method": "di", "init": "slerp", "init_until": 0.5}, "--init-until"),
+        ({"method": "di", "strength": 0.5}, "--strength"),
         ({"fusion": "max"}, "--fusion"),
         ({"fusion": ""}, "--fusion"),
         ({"fusion": "1,"}, "--fusion"),

@@ -34,6 +34,7 @@ LEVELS = {
     "vtg_cli.sampling": 2,
     "vtg_cli.backbones": 3,
     "vtg_cli.methods": 4,
+    "vtg_cli.captions": 4,
     "vtg_cli.choice": 4,
     "vtg_cli.stills": 4,
     "vtg_cli.presets": 4,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,22 +15,29 @@ from torch import Tensor
 
 from vtg_cli import methods
 from vtg_cli.backbones import base
+from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.device import seeded_noise
 from vtg_cli.errors import Interrupted
 from vtg_cli.hooks import overriding
+from vtg_cli.sampling import attention
+from vtg_cli.sampling.level import Level
+from vtg_cli.sampling.path import ascending
 from vtg_cli.sampling.settings import (
+    OWN_SOLVER,
     MethodDefaults,
     Sampling,
     evaluations,
     inversions,
     resolved,
 )
+from vtg_cli.sampling.solvers import ancestral
 from vtg_cli.tensor import to_pixels, to_uint8
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER
 
 sys.path.insert(0, str(Path(__file__).parent / "backbones" / "dynamicrafter"))
 import tiny_models
+from tiny_models import FACTS, tiny
 
 FOLDER = Path(__file__).parent / "data" / "parity" / "tiny_svd"
 QUICK = Sampling(steps=2, renoise=1, renoise_until=0.5)
@@ -110,27 +117,54 @@ def test_a_model_that_names_no_defaults_of_a_method_has_those_of_i2v() -> None:
     assert (s.steps, s.guidance) == (8, (1.0, 1.0))
 
 
+@pytest.fixture(scope="module")
+def models(m: base.Backbone, embedded: base.Backbone) -> dict[str, base.Backbone]:
+    """One of every kind; of DynamiCrafter's models one that is told the first keyframe alone, and
+    one that is told both.
+    """
+    crafters = {kind: tiny(replace(FACTS, both_ends=kind == "both")) for kind in ("first", "both")}
+    return {"svd": m, "embedded": embedded, **crafters}
+
+
 @pytest.mark.parametrize(
     ("method", "solver"),
     [
         *product(["gi", "trf", "i2v"], ["euler", "heun", "dpmpp_2m"]),
-        ("dynamicrafter", "euler"),  # it has its own, and others are refused
+        *product(["di"], ["euler", "heun", "dpmpp_2m"]),
+        *product(OWN_SOLVER, ["euler"]),  # others are refused
     ],
 )
 @pytest.mark.parametrize("guidance", [(1.0, 3.0), (1.0, 1.0)])
+@pytest.mark.parametrize("until", [0.5, 1.0])
+@pytest.mark.parametrize("which", ["svd", "embedded", "first", "both"])
 def test_planned_evaluations_are_those_that_happen(
-    m: base.Backbone, keys: Keyframes, method: str, solver: str, guidance: tuple[float, float]
+    models: dict[str, base.Backbone],
+    which: str,
+    method: str,
+    solver: str,
+    guidance: tuple[float, float],
+    until: float,
 ) -> None:
-    s = resolved(replace(QUICK, method=method, solver=solver, guidance=guidance), has_reverse=False)
-    clips: list[int] = []
+    m, frames = models[which], 4
+    pictures = torch.rand(2, 3, 16, 24, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    keys = Keyframes.ends(pictures[0], pictures[1], frames)
+    s = replace(QUICK, method=method, solver=solver, guidance=guidance, renoise_until=until)
+    s = resolved(s, has_reverse=False)
+    drawn: list[int] = []
+    outputs = 5 if which == "embedded" else 4
 
     def count(_: Any, forward: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
-        clips.append(len(x))
-        return (torch.zeros_like(x[:, :, :4]),)
+        drawn.append(x.shape[0] * x.shape[1])
+        answer = x.new_zeros(*x.shape[:2], outputs, *x.shape[3:])
+        return (answer,) if which == "svd" else answer
 
     with overriding([m.network], count), torch.inference_mode():
         methods.METHODS[method](m, keys, s, seeded_noise(0), None)
-    assert sum(clips) == evaluations(s)
+    assert s.steps is not None
+    climbs = len(ascending(m.path(s.steps))) - 1 if s.init == "slerp" else 0
+    inverting = 2 * climbs  # single frames, which are not counted
+    facts = {"begins_empty": m.spec.begins_empty, "ends_clean": m.spec.ends_clean}
+    assert sum(drawn) - inverting == evaluations(s, **facts) * frames
 
 
 @pytest.mark.parametrize("which", ["m", "embedded", "crafter"])
@@ -152,7 +186,7 @@ def test_inversion_is_counted_told_and_stopped(
     with overriding([m.network], look):
         methods.render(m, keys, s, progress=lambda *each: told.append(each))
     single = [clips for clips, frames in looked if frames == 1]
-    assert sum(single) == inversions(s, m.spec.clean_end) == 2 * len(single)
+    assert sum(single) == m.spec.inversions(s) == 2 * len(single)
     assert sum(clips for clips, frames in looked if frames == 4) == evaluations(s)
     shares = [share for share, _ in told]
     assert shares == sorted(shares) and shares[-1] == pytest.approx(1)
@@ -349,3 +383,208 @@ def test_slerp_starts_on_the_shell_between_both_inverted_ends(
     with torch.inference_mode():
         frames = methods.render(m, keys, Sampling(init="slerp", steps=3))
     assert frames.shape == (6, 16, 24, 3) and frames.std() > 1
+
+
+def analytic(spread: float = 0.3) -> Any:
+    """In place of a network's prediction: what is best where clean latents are normal around one
+    number per condition, read off the condition itself.
+    """
+
+    def best(x: Tensor, level: Level, cond: Cond) -> Tensor:
+        assert cond.concat is not None
+        centre = cond.concat[:, :, :1].mean((2, 3, 4), keepdim=True)
+        gain = level.signal * spread**2 / (level.signal**2 * spread**2 + level.sigma**2)
+        return centre + gain * (x - level.signal * centre)
+
+    return best
+
+
+class Analytic:
+    """A backbone whose denoiser is `analytic`."""
+
+    def __init__(self, m: base.Backbone) -> None:
+        self._m, self._best = m, analytic()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._m, name)
+
+    def __call__(self, x: Tensor, level: Level, cond: Cond) -> Tensor:
+        return self._best(x, level, cond)  # type: ignore[no-any-return]
+
+
+def di_settings(steps: int) -> Sampling:
+    return resolved(Sampling(method="di", steps=steps), has_reverse=False)
+
+
+@pytest.mark.parametrize("which", ["svd", "embedded", "first", "both"])
+def test_the_ends_of_di_are_the_keyframes_own_reconstructions(
+    models: dict[str, base.Backbone], keys: Keyframes, which: str
+) -> None:
+    """Each is the walk, as a still, from its own inverted noise under its own condition."""
+    m, s = models[which], di_settings(3)
+    assert (s.init, s.init_until, s.guidance) == ("slerp", 0.0, (1.0, 1.0))
+    with torch.inference_mode():
+        clip = methods.di(m, keys, s, seeded_noise(0))
+        noise = methods.between_inverted(m, keys, s)
+        path = m.path(3)
+        for end in (0, keys.length - 1):
+            still = m.condition(keys.alone(end))
+            start = path[0].scale * noise[:, end : end + 1]
+            own = methods.sample(methods.bind(m, still), start, path, noise=torch.zeros_like)
+            # a batch of six stills in place of one: sums in another order, through random weights
+            assert float((clip[:, end] - own[:, 0]).abs().max()) < 1e-3 * float(own.abs().max())
+
+
+def test_di_of_a_gaussian_model_is_that_model_between_both_keyframes(
+    models: dict[str, base.Backbone], keys: Keyframes
+) -> None:
+    """Its best answer is linear in the centre it is told: to interpolate the answers is to
+    interpolate the centres.
+    """
+    m, s = cast(base.Backbone, Analytic(models["svd"])), di_settings(8)
+    with torch.inference_mode():
+        z = methods.di(m, keys, s, seeded_noise(0))
+        noise, path = methods.between_inverted(m, keys, s), m.path(8)
+        told = [m.condition(keys.alone(end)).concat for end in (0, keys.length - 1)]
+    first, last = (t[:, :, :1].mean() for t in told if t is not None)
+    centre = torch.lerp(first, last, torch.linspace(0, 1, keys.length))[None, :, None, None, None]
+    x = path[0].scale * noise
+    for a, b in pairwise(path):
+        gain = a.signal * 0.3**2 / (a.signal**2 * 0.3**2 + a.sigma**2)
+        x0 = centre + gain * (x - a.signal * centre)
+        x = b.signal * x0 + b.sigma * (x - a.signal * x0) / a.sigma
+    assert float((z - x).abs().max()) < 1e-5 * float(x.abs().max()) + 1e-5  # float32
+
+
+@pytest.mark.parametrize("which", ["svd", "embedded", "first", "both"])
+def test_di_of_equal_keyframes_stands_still(
+    models: dict[str, base.Backbone], keys: Keyframes, which: str
+) -> None:
+    same = Keyframes.ends(keys.pixels[0], keys.pixels[0], keys.length)
+    with torch.inference_mode():
+        z = methods.di(models[which], same, di_settings(2), seeded_noise(0))
+    # the great circle falls back to a straight line between equal ends: rounding alone is left
+    assert float((z - z[:, :1]).abs().max()) < 1e-3 * float(z.abs().max())
+
+
+def crafted(method: str, **options: Any) -> Sampling:
+    s = replace(QUICK, method=method, renoise=0, guidance=(3.0, 3.0), **options)
+    return resolved(s, has_reverse=False)
+
+
+@pytest.mark.parametrize("which", ["svd", "embedded", "first", "both"])
+def test_attention_with_itself_alone_is_the_plain_method(
+    models: dict[str, base.Backbone],
+    keys: Keyframes,
+    which: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    m = models[which]
+
+    def drawn(method: str) -> Tensor:
+        with torch.inference_mode():
+            return methods.METHODS[method](m, keys, crafted(method), seeded_noise(0), None)
+
+    plain, between = drawn("dynamicrafter"), drawn("attention")
+    assert float((plain - between).abs().max()) > 1e-4
+    assert not any("forward" in layer.__dict__ for layer in m.modules("spatial_attention"))
+    # the override in place, but every frame looks at itself: what is left is one sum's order
+    monkeypatch.setattr(attention, "_ends", lambda x, frames: (x, x))
+    assert torch.allclose(drawn("attention"), plain, rtol=0, atol=2e-3 * float(plain.abs().max()))
+
+
+@pytest.mark.parametrize("which", ["svd", "embedded", "first", "both"])
+@pytest.mark.parametrize("guidance", [(1.0, 1.0), (3.0, 3.0)])
+def test_tvg_without_coupling_is_two_plain_trajectories(
+    models: dict[str, base.Backbone],
+    keys: Keyframes,
+    which: str,
+    guidance: tuple[float, float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    m, s = models[which], replace(crafted("tvg"), guidance=guidance)
+    seen: list[tuple[Tensor, Tensor]] = []
+    monkeypatch.setattr(methods, "select_frames", lambda a, b: seen.append((a, b)) or a)
+    with torch.inference_mode():
+        methods.tvg(m, keys, s, seeded_noise(0))
+        monkeypatch.setattr(methods, "couple_pairs", lambda frames, along=False: by_itself)
+        methods.tvg(m, keys, s, seeded_noise(0))
+        (coupled_ahead, _), (ahead, back) = seen
+        assert float((coupled_ahead - ahead).abs().max()) > 1e-5
+        for told, found, row in (
+            (keys, ahead, 0),
+            (keys.reversed(), back.flip(1), 1),
+        ):
+            alone = one_direction(m, told, s, row)
+            off = float((found - alone).abs().max())
+            assert off < 2e-3 * float(alone.abs().max())  # a batch of one in place of two
+
+
+def by_itself(module: Any, forward: Any, *args: Any, **kwargs: Any) -> Any:
+    return forward(*args, **kwargs)
+
+
+def one_direction(m: base.Backbone, keys: Keyframes, s: Sampling, row: int) -> Tensor:
+    """A trajectory of its own from the draws tvg gives row 0 or 1 of its pair."""
+    noise = seeded_noise(0)
+    shared = noise(keys.pixels[:1])
+    told = keys if m.spec.both_ends else keys.only(0)
+    motion = base.Motion(bucket=s.motion_bucket, noise_aug=s.noise_aug, fs=16)
+    cond = m.condition(told, motion=motion, noise=shared)
+    if cond.image is not None:
+        over = Keyframes((keys.pixels[:1] + keys.pixels[1:]) / 2, (0,), keys.length)
+        cond = replace(cond, image=m.condition(over).image)
+    assert s.guidance is not None and s.steps is not None
+    scale, path = s.guidance[0], m.path(s.steps)
+    plain = scale == 1
+    predict = methods.bind(m, cond) if plain else methods.cfg(m, cond, m.null(cond), scale, 0.7)
+    shape = (2, keys.length, m.spec.channels, *m.latent_size(16, 24))
+
+    def of_pair(x: Tensor) -> Tensor:
+        return noise(x.expand(2, *x.shape[1:]))[row : row + 1]
+
+    start = path[0].scale * noise(torch.empty(shape))[row : row + 1]
+    return methods.sample(predict, start, path, ancestral(1.0), noise=of_pair)
+
+
+def test_the_frames_of_tvg_are_those_of_its_directions(
+    models: dict[str, base.Backbone], keys: Keyframes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[Tensor, Tensor]] = []
+    select = methods.select_frames
+
+    def spy(ahead: Tensor, back: Tensor) -> Tensor:
+        seen.append((ahead, back))
+        return select(ahead, back)
+
+    monkeypatch.setattr(methods, "select_frames", spy)
+    with torch.inference_mode():
+        z = methods.tvg(models["both"], keys, crafted("tvg"), seeded_noise(0))
+    ((ahead, back),) = seen
+    assert torch.equal(z[:, 0], ahead[:, 0]) and torch.equal(z[:, -1], back[:, -1])
+    for i in range(1, keys.length - 1):
+        assert torch.equal(z[:, i], ahead[:, i]) or torch.equal(z[:, i], back[:, i])
+
+
+@pytest.mark.parametrize("method", ["attention", "tvg"])
+@pytest.mark.parametrize("which", ["svd", "embedded", "both"])
+def test_inverted_noise_is_found_outside_a_methods_overrides(
+    models: dict[str, base.Backbone],
+    keys: Keyframes,
+    which: str,
+    method: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    m, s = models[which], crafted(method, init="slerp", init_until=0.5)
+    found: list[Tensor] = []
+    between = methods.between_inverted
+
+    def spy(*args: Any) -> Tensor:
+        found.append(between(*args))
+        return found[-1]
+
+    with torch.inference_mode():
+        expected = between(m, keys, s)
+        monkeypatch.setattr(methods, "between_inverted", spy)
+        methods.METHODS[method](m, keys, s, seeded_noise(0), None)
+    assert torch.equal(found[0], expected)

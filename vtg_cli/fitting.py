@@ -15,7 +15,7 @@ from vtg_cli.conditioning.lora import Pair
 from vtg_cli.errors import Interrupted, MediaError
 from vtg_cli.job import Interpolate
 from vtg_cli.methods import Captions
-from vtg_cli.sampling.settings import ONE_WAY, evaluations, inversions
+from vtg_cli.sampling.settings import ONE_WAY
 from vtg_cli.training import pair as pairs
 from vtg_cli.weights import store
 
@@ -98,6 +98,6 @@ def _fitted(
 def _share(m: Backbone, keys: Keyframes, job: Interpolate, steps: int) -> float:
     """Of a segment's time that fitting both keyframes takes, counted in frames looked at."""
     fitting = STEP_COST * steps * len(keys.pixels)
-    looked = evaluations(job.sampling) * keys.length
-    looked += inversions(job.sampling, m.spec.clean_end)
+    looked = m.spec.evaluations(job.sampling) * keys.length
+    looked += m.spec.inversions(job.sampling)
     return fitting / (fitting + looked)

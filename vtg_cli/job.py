@@ -22,7 +22,12 @@ from vtg_cli import timing
 from vtg_cli.errors import UsageError
 from vtg_cli.literals import Detail, Dtype, Endpoints, Fit, Init, Method, Rotate, Solver
 from vtg_cli.media.encoding import Encoding
-from vtg_cli.sampling.settings import Sampling, fusion_weights
+from vtg_cli.sampling.settings import (
+    BETWEEN_INVERTED,
+    OWN_SOLVER,
+    Sampling,
+    fusion_weights,
+)
 
 MAX_SIDE = 16384  # pixels
 MAX_FRAMES = 100_000  # of a segment
@@ -176,12 +181,14 @@ def _check_sampling(s: Sampling) -> None:
     if s.method is not None:
         _one_of("--method", s.method, get_args(Method))
     _one_of("--solver", s.solver, get_args(Solver))
-    if s.method == "dynamicrafter" and s.solver != "euler":
+    if s.method in OWN_SOLVER and s.solver != "euler":
         raise UsageError(
-            "--solver means nothing to --method dynamicrafter",
+            f"--solver means nothing to --method {s.method}",
             "leave it out; the method draws fresh noise at every step",
             subject="--solver",
         )
+    if s.method in BETWEEN_INVERTED:
+        _check_inverted(s)
     try:
         fusion_weights(s.fusion)
     except ValueError:
@@ -218,6 +225,21 @@ def _check_sampling(s: Sampling) -> None:
     _within("--seed", s.seed, 0, MAX_SEED)
     for scale in s.guidance or ():
         _within("--guidance", scale, 0, 100)
+
+
+def _check_inverted(s: Sampling) -> None:
+    """Of a method that starts between the inverted keyframes and nowhere else."""
+    for option, odd in (
+        ("--init", s.init not in (None, "slerp")),
+        ("--init-until", bool(s.init_until)),
+        ("--strength", s.strength not in (None, 1)),
+    ):
+        if odd:
+            raise UsageError(
+                f"{option} means nothing to --method {s.method}",
+                "leave it out; the method starts between both inverted keyframes",
+                subject=option,
+            )
 
 
 def _check_colour(name: str) -> None:

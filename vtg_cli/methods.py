@@ -9,6 +9,13 @@ latents [1, F, C, h, w].
                    attention rotated
     dynamicrafter  its own sampling (Xing et al. 2024): one direction, guidance rescaled, fresh
                    noise at every step
+    tei            text embedding interpolation (a baseline of AID): dynamicrafter, told captions
+                   on the straight line
+    attention      attention interpolation (AID, He et al. 2024): dynamicrafter, every frame looking
+                   at both ends
+    di             denoising interpolation: stills between the inverted keyframes, denoised under
+                   both conditions
+    tvg            TVG (Zhang et al. 2024): both directions side by side, coupled in every block
 
 All noise comes from one source in a fixed order: the conditioning picture's, the initial latents,
 the detours or what a step draws.
@@ -17,23 +24,29 @@ the detours or what a step draws.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vtg_cli.backbones.base import STANDARD_MOTION, Backbone, Motion, Reader
+from vtg_cli.backbones.base import STANDARD_MOTION, Backbone, Motion
+from vtg_cli.captions import Captions as Captions
+from vtg_cli.captions import captioned as captioned
+from vtg_cli.captions import pictured
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.conditioning.noise import slerped
-from vtg_cli.conditioning.text import per_frame_text, text_curve
+from vtg_cli.conditioning.text import held_text, per_frame_text, straight_text
 from vtg_cli.device import Noise, seeded_noise
 from vtg_cli.errors import Interrupted
 from vtg_cli.hooks import overriding
+from vtg_cli.sampling.attention import beta_shares, between_captions, between_ends
+from vtg_cli.sampling.coupling import couple_pairs, select_frames
 from vtg_cli.sampling.fusion import bidirectional, rotate_pairs
 from vtg_cli.sampling.guidance import bind, cfg
 from vtg_cli.sampling.inversion import inverted
@@ -42,14 +55,12 @@ from vtg_cli.sampling.loop import OnStep, sample
 from vtg_cli.sampling.path import Path, resample
 from vtg_cli.sampling.settings import (
     Sampling,
-    evaluations,
     fusion_weights,
-    inversions,
     resolved,
     walked,
 )
 from vtg_cli.sampling.solvers import SOLVERS, Predictor, Solver, ancestral, injecting
-from vtg_cli.tensor import framewise, to_uint8
+from vtg_cli.tensor import FRAMES, framewise, to_uint8
 
 Method = Callable[[Backbone, Keyframes, Sampling, Noise, OnStep | None], Tensor]
 
@@ -101,12 +112,96 @@ def dynamicrafter(
     cond = m.condition(told, motion=_motion(s), noise=noise(told.pixels[:1]))
     ramp = torch.linspace(*_guidance(s), keys.length)
     predict = _guided(m, cond, s, framewise(ramp).to(_device(m)), RESCALE)
-    # fresh noise would undo the inverted one within a few steps
-    eta = 0.0 if s.init == "slerp" else 1.0
-    return _walk(m, keys, s, predict, noise, on_step, ancestral(eta))
+    return _walk(m, keys, s, predict, noise, on_step, ancestral(_eta(s)))
 
 
-METHODS: dict[str, Method] = {"gi": gi, "trf": trf, "i2v": i2v, "dynamicrafter": dynamicrafter}
+def tei(
+    m: Backbone, keys: Keyframes, s: Sampling, noise: Noise, on_step: OnStep | None = None
+) -> Tensor:
+    """Text embedding interpolation: `dynamicrafter`, with the captions of the frames between on the
+    straight line (TELLING), where others go along the circle.
+    """
+    return dynamicrafter(m, keys, s, noise, on_step)
+
+
+def attention(
+    m: Backbone, keys: Keyframes, s: Sampling, noise: Noise, on_step: OnStep | None = None
+) -> Tensor:
+    """`dynamicrafter` under AID's outer attention interpolation, fused: every frame looks at the
+    first frame, at the last and at itself, and at their captions.
+    """
+    assert s.steps is not None
+    shares = beta_shares(keys.length, s.steps, s.steps)
+    reading = m.modules("cross_attention") if m.spec.text else ()
+    with (
+        overriding(m.modules("spatial_attention"), between_ends(shares)),
+        overriding(reading, between_captions(shares)),
+    ):
+        return dynamicrafter(m, keys, s, noise, on_step)
+
+
+def di(
+    m: Backbone, keys: Keyframes, s: Sampling, noise: Noise, on_step: OnStep | None = None
+) -> Tensor:
+    """Denoising interpolation: stills, no video. Every frame walks from its place between both
+    inverted keyframes, denoised under either keyframe's condition, the answers interpolated.
+    """
+    scale = torch.linspace(*_guidance(s), keys.length).view(-1, 1, 1, 1, 1).to(_device(m))
+    ends = [
+        _guided(m, _each(m.condition(end, motion=_motion(s)), keys.length), s, scale)
+        for end in _alone(keys)
+    ]
+    share = torch.linspace(0, 1, keys.length).view(-1, 1, 1, 1, 1).to(_device(m))
+
+    def predict(x: Tensor, level: Level) -> Tensor:
+        stills = x.transpose(0, FRAMES)  # [F, 1, C, h, w]
+        first, last = (end(stills, level) for end in ends)
+        return torch.lerp(first, last, share).transpose(0, FRAMES)
+
+    return _walk(m, keys, s, predict, noise, on_step)
+
+
+def tvg(
+    m: Backbone, keys: Keyframes, s: Sampling, noise: Noise, on_step: OnStep | None = None
+) -> Tensor:
+    """Both directions as trajectories of their own, coupled in every block of the network; of each
+    frame the better one stays. Their image tokens are those of both keyframes laid over each other.
+    """
+    told, motion = (_told(m, keys), _told(m, keys.reversed())), replace(_motion(s), fs=TVG_FS)
+    shared = noise(keys.pixels[:1])
+    pair = Cond.stack([m.condition(k, motion=motion, noise=shared) for k in told])
+    over = replace(keys.only(0), pixels=keys.pixels.mean(0, keepdim=True))
+    if pair.image is not None and (both := m.condition(over, motion=motion).image) is not None:
+        pair = replace(pair, image=both.expand_as(pair.image))
+    ramp = torch.linspace(*_guidance(s), keys.length)
+    predict = _guided(m, pair, s, framewise(ramp).to(_device(m)), RESCALE, sequential=True)
+    along = m.modules("block_along_time")
+    blocks = [block for block in m.modules("block") if block not in along]
+    with (
+        overriding(blocks, couple_pairs(keys.length)),
+        overriding(along, couple_pairs(keys.length, along=True)),
+    ):
+        z = _walk(m, keys, s, predict, noise, on_step, ancestral(_eta(s)), directions=2)
+    ahead, back = torch.split(z, 1)
+    return select_frames(ahead, back.flip(FRAMES))
+
+
+METHODS: dict[str, Method] = {
+    "gi": gi,
+    "trf": trf,
+    "i2v": i2v,
+    "dynamicrafter": dynamicrafter,
+    "tei": tei,
+    "attention": attention,
+    "di": di,
+    "tvg": tvg,
+}
+TELLING = {"tei": straight_text, "tvg": held_text}
+"""What frames between two captions are told, where it is not per_frame_text."""
+TVG_FS = 16
+"""The number DynamiCrafter is told under tvg (Motion.fs)."""
+OVERRIDDEN = ("temporal_attention", "spatial_attention", "cross_attention", "block")
+"""Kinds of modules that methods override."""
 RESCALE = 0.7
 """Of DynamiCrafter's guidance, as its released scripts sample (but for the 256 model)."""
 
@@ -114,6 +209,21 @@ RESCALE = 0.7
 def _told(m: Backbone, keys: Keyframes) -> Keyframes:
     """What one direction is conditioned on."""
     return keys if m.spec.both_ends else keys.only(0)
+
+
+def _eta(s: Sampling) -> float:
+    """DynamiCrafter's; fresh noise would undo the inverted one within a few steps."""
+    return 0.0 if s.init == "slerp" else 1.0
+
+
+def _alone(keys: Keyframes) -> list[Keyframes]:
+    """The keyframes of both ends, each as a clip of one frame."""
+    return [keys.alone(keys.positions[0]), keys.alone(keys.positions[-1])]
+
+
+def _each(cond: Cond, clips: int) -> Cond:
+    """One clip's condition for many."""
+    return cond.map(lambda v: v.expand(clips, *v.shape[1:]))
 
 
 def _walk(
@@ -124,21 +234,28 @@ def _walk(
     noise: Noise,
     on_step: OnStep | None,
     solver: Solver | None = None,
+    *,
+    directions: int = 1,
 ) -> Tensor:
+    """[directions, F, C, h, w]; the second direction is in its own time."""
     path = _path(m, s)
     size = m.latent_size(*keys.pixels.shape[-2:])
-    shape = (1, keys.length, m.spec.channels, *size)
+    shape = (directions, keys.length, m.spec.channels, *size)
+
+    def in_each(x: Tensor) -> Tensor:
+        return torch.cat([x, x.flip(FRAMES)][:directions])
+
     assert s.temperature is not None
     if s.init == "slerp":
         ahead, on_step = _in_turn(
-            on_step, inversions(s, m.spec.clean_end), evaluations(s) * keys.length
+            on_step, m.spec.inversions(s), m.spec.evaluations(s) * keys.length
         )
-        drawn = between_inverted(m, keys, s, ahead)
+        drawn = in_each(between_inverted(m, keys, s, ahead))
     else:
         drawn = noise(torch.empty(shape, device=_device(m)))
     eps = s.temperature * drawn
     whole = s.init != "flow"
-    start = path[0].scale * eps if whole else path[0].noise(m.guess(keys).to(eps), eps)
+    start = path[0].scale * eps if whole else path[0].noise(in_each(m.guess(keys)).to(eps), eps)
     solver = solver or SOLVERS[s.solver]
     if s.init == "slerp":
         own = m.path(s.steps or 1)  # without detours
@@ -168,11 +285,13 @@ def between_inverted(
     Inverted noise is brought to the length unit noise has, which few steps miss; on the way between
     the ends that length stays.
     """
-    ends = [keys.alone(keys.positions[0]), keys.alone(keys.positions[-1])]
+    ends = _alone(keys)
     cond = Cond.stack([m.condition(end, motion=_motion(s)) for end in ends])
     z = m.encode(torch.stack([end.pixels for end in ends]).to(_device(m)))
     assert s.steps is not None
-    with overriding(m.modules("temporal_attention"), _as_built):  # two clips, not two directions
+    with ExitStack() as stack:  # two clips of one frame, not two directions of many
+        for kind in OVERRIDDEN:
+            stack.enter_context(overriding(m.modules(kind), _as_built))
         ahead, back = torch.split(inverted(bind(m, cond), z, m.path(s.steps), on_step), 1)
     return slerped(_unit(ahead), _unit(back), keys.length)
 
@@ -195,11 +314,19 @@ def _path(m: Backbone, s: Sampling) -> Path:
     return resample(m.path(s.steps)[-steps - 1 :], s.renoise or 0, detoured)
 
 
-def _guided(m: Backbone, cond: Cond, s: Sampling, scale: Tensor, rescale: float = 0.0) -> Predictor:
-    """Guidance, left out where no frame asks for any."""
+def _guided(
+    m: Backbone,
+    cond: Cond,
+    s: Sampling,
+    scale: Tensor,
+    rescale: float = 0.0,
+    sequential: bool | None = None,
+) -> Predictor:
+    """Guidance, left out where no frame asks for any. sequential: None: where it costs nothing."""
     if max(_guidance(s)) <= 1:
         return bind(m, cond)
-    return cfg(m, cond, m.null(cond), scale, rescale, sequential=term_by_term(m))
+    one_by_one = term_by_term(m) if sequential is None else sequential
+    return cfg(m, cond, m.null(cond), scale, rescale, sequential=one_by_one)
 
 
 def term_by_term(m: Backbone) -> bool:
@@ -242,73 +369,6 @@ def _device(m: Backbone) -> torch.device:
     return next(m.network.parameters()).device
 
 
-@dataclass(frozen=True)
-class Captions:
-    """What a model is told in words: of the first and the last keyframe, and what to keep away
-    from; curve: how the one turns into the other (conditioning.text.text_curve).
-    """
-
-    first: str
-    last: str
-    negative: str = ""
-    curve: str = "linear"
-
-
-class _Told:
-    """A backbone that tells its network what keyframes say in words and show in tokens, and in the
-    null condition the negative caption [1, L, D] in place of none. Else it is the one it was made
-    of.
-    """
-
-    def __init__(self, m: Backbone, negative: Tensor | None = None) -> None:
-        self._m, self._negative = m, negative
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._m, name)
-
-    def __call__(self, x: Tensor, level: Level, cond: Cond) -> Tensor:
-        return self._m(x, level, cond)
-
-    def condition(
-        self,
-        keyframes: Keyframes,
-        text: Tensor | None = None,
-        motion: Motion = STANDARD_MOTION,
-        noise: Tensor | None = None,
-    ) -> Cond:
-        if text is None and keyframes.text is not None:
-            text = keyframes.text[None]
-        cond = self._m.condition(keyframes, text, motion, noise)
-        return cond if keyframes.image is None else replace(cond, image=keyframes.image[None])
-
-    def null(self, cond: Cond, drop: Collection[str] = ("text", "image")) -> Cond:
-        null = self._m.null(cond, drop)
-        if "text" not in drop or cond.text is None or self._negative is None:
-            return null
-        return replace(null, text=self._negative[:, None].expand_as(cond.text))
-
-
-def captioned(m: Backbone, keys: Keyframes, captions: Captions) -> tuple[Backbone, Keyframes]:
-    """A backbone that reads (Spec.text) and its task, with captions."""
-    said = [captions.first, captions.last, captions.negative]
-    first, last, negative = torch.split(cast(Reader, m).text_embedding(said), 1)
-    text = first
-    if captions.first != captions.last:
-        text = per_frame_text(first, last, text_curve(captions.curve, keys.length))[0]
-    return cast(Backbone, _Told(m, negative)), replace(keys, text=text)
-
-
-def pictured(m: Backbone, keys: Keyframes, curve: str) -> tuple[Backbone, Keyframes]:
-    """A backbone that shows every frame one picture's tokens, and its task with those of both ends,
-    between which they turn (per_frame_text) as captions do: VTG's per-frame condition for models
-    that read nothing.
-    """
-    ends = [m.condition(keys.alone(keys.positions[k])).image for k in (0, -1)]
-    first, last = (end[:, 0] for end in ends if end is not None)
-    shown = per_frame_text(first, last, text_curve(curve, keys.length))[0]
-    return cast(Backbone, _Told(m)), replace(keys, image=shown)
-
-
 @torch.inference_mode()
 def render(
     m: Backbone,
@@ -332,7 +392,7 @@ def render(
         if progress is not None:
             progress(done, phase)
 
-    inverting = inversions(s, m.spec.clean_end)
+    inverting = m.spec.inversions(s)
 
     def on_step(done: int, moves: int, x: Tensor) -> None:
         report(share_sampling * done / moves, "inverting" if done <= inverting else "sampling")
@@ -342,7 +402,7 @@ def render(
 
     report(0.0, "sampling")
     if captions is not None:
-        m, keys = captioned(m, keys, captions)
+        m, keys = captioned(m, keys, captions, TELLING.get(s.method, per_frame_text))
     if s.image_curve != "off":
         m, keys = pictured(m, keys, s.image_curve)
     z = METHODS[s.method](m, keys, s, seeded_noise(s.seed), on_step)

@@ -21,11 +21,10 @@ from vtg_cli.literals import Dtype
 from vtg_cli.media import encoding, image
 from vtg_cli.media.formats import Format
 from vtg_cli.sampling.settings import (
+    BETWEEN_CAPTIONS,
     FAST_STEPS,
     LORA_STEPS,
     Sampling,
-    evaluations,
-    inversions,
     resolved,
 )
 from vtg_cli.stills import Frame, Still
@@ -138,6 +137,7 @@ def plan(job: Interpolate, pictures: Sequence[Frame] | None = None) -> Plan:
         claimed(job.output, job.encoding, job.keyframes if pictures is None else ())
     model = choose(job.model, job.device)
     refuse_unused(model, _given(job))
+    _refuse_without_captions(job, model)
     schedule = timing.schedule(
         len(job.keyframes),
         frames=job.frames,
@@ -181,9 +181,10 @@ def plan(job: Interpolate, pictures: Sequence[Frame] | None = None) -> Plan:
         dtype=_dtype(job.dtype, model),
         encoding=replace(job.encoding, alpha=alpha),
     )
-    parts, single = len(schedule.segments), 0
+    parts, calls, single = len(schedule.segments), 0, 0
     if model.spec is not None:
-        single = parts * inversions(sampling, model.spec.clean_end)
+        single = parts * model.spec.inversions(sampling)
+        calls = parts * model.spec.evaluations(sampling)
     return Plan(
         job=decided,
         schedule=schedule,
@@ -191,7 +192,7 @@ def plan(job: Interpolate, pictures: Sequence[Frame] | None = None) -> Plan:
         model=model,
         drawn=drawn,
         reverse=reverse,
-        evaluations=single + parts * evaluations(sampling) if model.spec else 0,
+        evaluations=single + calls,
         inversions=single,
         fit_steps=LORA_STEPS * len(read) if job.lora == "fit" else 0,
         notes=tuple(notes),
@@ -221,6 +222,21 @@ def refuse_unused(model: Choice, options: Collection[str]) -> None:
                 + (f"; flow was chosen: {model.reason}" if model.reason else ""),
                 subject=flag,
             )
+
+
+def _refuse_without_captions(job: Interpolate, model: Choice) -> None:
+    """UsageError for a method that goes between captions where there are none to go between."""
+    method = job.sampling.method
+    if method not in BETWEEN_CAPTIONS or (reads(model) and len({*job.prompts}) > 1):
+        return
+    lacking, hint = f"{model.name} takes none", "name a model that takes text with --model"
+    if reads(model):
+        lacking, hint = "there are no two of them", "give one --prompt for each keyframe"
+    raise UsageError(
+        f"--method {method} goes between captions, and {lacking}",
+        f"{hint}, or another method",
+        subject="--method",
+    )
 
 
 def reads(model: Choice) -> bool:

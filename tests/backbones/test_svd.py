@@ -116,6 +116,7 @@ def test_kinds_of_modules_are_counted(m: base.Backbone) -> None:
     # one transformer in the down block, one in the middle, two in the up block
     assert counts == {"temporal_attention": 4, "spatial_attention": 4, "block": 8}
     assert len(m.modules("cross_attention")) == 8
+    assert m.modules("block_along_time") == []
 
 
 def test_low_precision_loads_and_the_codec_stays_in_float32() -> None:

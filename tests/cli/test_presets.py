@@ -338,3 +338,41 @@ def test_options_without_a_use_are_refused(reading: str, capfd: pytest.CaptureFi
         command = asked("interpolate", "--model", model, *option)
         assert main([*command, "-o", "clip.mkv"]) == 2
         assert f"{option[0]} means nothing to " in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["tei", "attention", "di", "tvg"])
+def test_the_baselines_draw_between_two_captions(
+    method: str, reading: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = ["--prompt", "a cat", "--prompt", "cat cat", "--method", method, "--steps", "2"]
+    assert (
+        main(["interpolate", "a.png", "b.png", "--model", reading, *SMALL, *told, "-o", "out.mp4"])
+        == 0
+    )
+    assert Path("out.mp4").stat().st_size > 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("told", "line"),
+    [
+        ([], "vtg: --method tei goes between captions, and there are no two of them"),
+        (["--prompt", "a"], "vtg: --method tei goes between captions, and there are no two of"),
+    ],
+)
+def test_tei_wants_two_captions(
+    told: list[str], line: str, reading: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["a.png", "b.png", "--model", reading, "--method", "tei", "-o", "out.mp4", *told]
+    assert main(["interpolate", *arguments]) == 2
+    said = capsys.readouterr().err
+    assert line in " ".join(said.split())
+    assert "give one --prompt for each keyframe" in said
+    assert not Path("out.mp4").exists()
+
+
+def test_tei_wants_a_model_that_reads(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["a.png", "b.png", "--model", "tiny", "--method", "tei", "-o", "out.mp4"]
+    assert main(["interpolate", *arguments]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "--method tei goes between captions, and tiny takes none" in said
+    assert not Path("out.mp4").exists()

@@ -7,7 +7,14 @@ import math
 import pytest
 import torch
 
-from vtg_cli.conditioning.text import between, keyframe_weights, per_frame_text, text_curve
+from vtg_cli.conditioning.text import (
+    between,
+    held_text,
+    keyframe_weights,
+    per_frame_text,
+    straight_text,
+    text_curve,
+)
 from vtg_cli.errors import UsageError
 from vtg_cli.timing import easing
 
@@ -133,3 +140,21 @@ def test_what_does_not_fit_together_is_refused() -> None:
         between(captions, (2, 0), 3)
     with pytest.raises(ValueError, match=r"0\.\.2"):
         between(captions, (0, 3), 3)
+
+
+def test_the_straight_line_between_two_captions() -> None:
+    first, last, shares = embedding(0), embedding(1), text_curve("ease-in", 6)
+    told = straight_text(first, last, shares)
+    assert told.shape == (1, 6, L, D)
+    for n, w in enumerate(shares.tolist()):
+        # w times a number, added to another, in float32
+        assert torch.allclose(told[0, n], (1 - w) * first[0] + w * last[0], rtol=0, atol=1e-6)
+    assert torch.equal(told[0, 0], first[0]) and torch.equal(told[0, -1], last[0])
+
+
+def test_held_text_never_tells_a_caption_alone() -> None:
+    first, last = embedding(0), embedding(1)
+    told = held_text(first, last, text_curve("linear", 16))
+    expected = per_frame_text(first, last, text_curve("hold", 16))
+    # the same shares by two ways of counting, in float32
+    assert torch.allclose(told, expected, rtol=0, atol=1e-5)

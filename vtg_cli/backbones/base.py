@@ -16,7 +16,13 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vtg_cli.errors import WeightsError
-from vtg_cli.sampling.settings import DEFAULTS, MethodDefaults
+from vtg_cli.sampling.settings import (
+    DEFAULTS,
+    MethodDefaults,
+    Sampling,
+    evaluations,
+    inversions,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -65,9 +71,9 @@ class Spec:
     factor: what sizes in pixels must be a multiple of; area: pixels it was trained on, None: any;
     text: whether it reads captions, as a Reader;
     both_ends: whether one condition holds the keyframes of both ends, not the first alone;
+    begins_empty, ends_clean: whether its path begins without any signal, and ends on data;
     longest: frames it draws at once, from 3 on; None: `frames` and no other number;
-    clean_end: whether its path ends on data, not on the least noise; motion_fps: what it is told of
-    its rate where nothing is said, None: nothing;
+    motion_fps: what it is told of its rate where nothing is said, None: nothing;
     defaults: what a method does where the person did not say; unused: options it has no use for;
     doubts: option -> what is known to speak against it, a sentence.
     """
@@ -80,8 +86,9 @@ class Spec:
     area: int | None
     text: bool = False
     both_ends: bool = False
+    begins_empty: bool = False
+    ends_clean: bool = True
     longest: int | None = None
-    clean_end: bool = True
     motion_fps: int | None = None
     defaults: Mapping[str, MethodDefaults] = field(default_factory=lambda: DEFAULTS)
     unused: frozenset[str] = frozenset()
@@ -92,6 +99,14 @@ class Spec:
         if self.longest is None:
             return self.frames
         return min(max(frames, 3), self.longest)
+
+    def evaluations(self, sampling: Sampling) -> int:
+        """sampling.settings.evaluations on this model's path."""
+        return evaluations(sampling, begins_empty=self.begins_empty, ends_clean=self.ends_clean)
+
+    def inversions(self, sampling: Sampling) -> int:
+        """sampling.settings.inversions on this model's path."""
+        return inversions(sampling, self.ends_clean)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +177,9 @@ class Backbone(Protocol):
 
     def modules(self, kind: str) -> Sequence[nn.Module]:
         """In network order. kind: "temporal_attention", of a temporal block the
-        "first_temporal_attention", "spatial_attention", "cross_attention" or "block".
+        "first_temporal_attention", "spatial_attention", "cross_attention", "block" (transformer
+        blocks; their input is [(B F), N, D] or [B, F, h, w, D]) or "block_along_time" (those of
+        them whose input is [(B N), F, D]).
         """
 
 

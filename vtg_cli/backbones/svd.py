@@ -67,7 +67,7 @@ class SVD:
         self._modules = {
             kind: [m for name, m in network.named_modules() if re.search(pattern, name)]
             for kind, pattern in KINDS.items()
-        }
+        } | {"block_along_time": []}
         self._shortcuts = Shortcuts(network)
         temporal = self._modules["temporal_attention"]
         self._modules["first_temporal_attention"] = temporal  # its blocks have one

@@ -251,7 +251,9 @@ MethodName = Annotated[
         help="How a diffusion model is led to both keyframes. gi: generative inbetweening, the "
         "best, needs reverse-motion weights. trf: time-reversal fusion, needs none. i2v: plain "
         "image to video from the first keyframe. dynamicrafter: that model's own sampling, in one "
-        "direction. Default: gi if it can be, else trf.",
+        "direction. To compare with: tei, captions on the straight line; attention, every frame "
+        "looks at both ends; di, stills between the inverted keyframes; tvg, both directions side "
+        "by side. Default: gi if it can be, else trf.",
     ),
 ]
 

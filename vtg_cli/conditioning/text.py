@@ -96,6 +96,17 @@ def per_frame_text(first: Tensor, last: Tensor, curve: Tensor) -> Tensor:
     return told[None]
 
 
+def straight_text(first: Tensor, last: Tensor, curve: Tensor) -> Tensor:
+    """As per_frame_text, on the straight line (AID's "text embedding interpolation")."""
+    return torch.lerp(first, last.to(first), curve.to(first)[:, None, None])[None]
+
+
+def held_text(first: Tensor, last: Tensor, curve: Tensor) -> Tensor:
+    """As per_frame_text, with the shares between the ends of HOLD in place of 0 and 1 (TVG)."""
+    low, high = HOLD
+    return per_frame_text(first, last, low + (high - low) * curve)
+
+
 def _stretches(positions: Sequence[int], frames: int, curve: Curve) -> tuple[Tensor, Tensor]:
     """For every frame the number of the keyframe before it and the share of the one after, [F]."""
     if not positions or list(positions) != sorted(set(positions)):

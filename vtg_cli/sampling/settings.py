@@ -16,10 +16,9 @@ class Sampling:
 
     `None` means "the method's own default", which `resolved` fills in.
 
-    method:         "gi", "trf", "i2v" or "dynamicrafter"; None: gi where a reverse-motion delta is
-                    at hand, else trf
+    method:         a name in DEFAULTS; None: gi where a reverse-motion delta is at hand, else trf
     steps:          moves down the noise path, 1 or more
-    solver:         "euler", "heun" or "dpmpp_2m"; dynamicrafter has its own
+    solver:         "euler", "heun" or "dpmpp_2m"; methods in OWN_SOLVER have theirs
     guidance:       classifier-free guidance scale at the first and the last frame of each
                     direction's own time
     fusion:         "mean": both directions weigh 1/2, guidance constant at the ramp's mean;
@@ -82,11 +81,22 @@ DEFAULTS = {
     "trf": MethodDefaults(renoise=1, renoise_until=0.6),
     "i2v": MethodDefaults(),
     "dynamicrafter": MethodDefaults(guidance=(7.5, 7.5), steps=50),
+    "tei": MethodDefaults(guidance=(7.5, 7.5), steps=50),
+    "attention": MethodDefaults(guidance=(7.5, 7.5), steps=50),
+    # without guidance, inverted noise leads back to its keyframe
+    "di": MethodDefaults(guidance=(1.0, 1.0), steps=50),
+    "tvg": MethodDefaults(guidance=(7.5, 7.5), steps=10),
 }
 SOLVER_CALLS = {"euler": 1, "heun": 2, "dpmpp_2m": 1}
 """Network calls per down-move."""
-ONE_WAY = ("i2v", "dynamicrafter")
-"""Methods of one direction of time."""
+ONE_WAY = ("i2v", "dynamicrafter", "tei", "attention")
+"""Methods of one direction of time. The others take both, or each keyframe's condition in turn."""
+OWN_SOLVER = ("dynamicrafter", "tei", "attention", "tvg")
+"""Methods that draw fresh noise at every step, as DynamiCrafter does."""
+BETWEEN_INVERTED = ("di",)
+"""Methods that are nothing else than a walk from the noise of slerp, which is not put back."""
+BETWEEN_CAPTIONS = ("tei",)
+"""Methods that are nothing without two captions."""
 FUSIONS = {"mean": (0.5, 0.5), "linear": (1.0, 0.0)}
 """Weight of the forward direction at the first and the last frame."""
 ROTATED = ("all", "first")
@@ -126,7 +136,9 @@ def resolved(
     """
     method = sampling.method or ("gi" if has_reverse else "trf")
     defaults = defaults_of.get(method, defaults_of["i2v"])
+    inverted = method in BETWEEN_INVERTED
     init = sampling.init or ("flow" if (sampling.strength or defaults.strength) < 1 else "random")
+    init = "slerp" if inverted else init
     strength = 1.0
     if init == "flow":
         own = defaults.strength if defaults.strength < 1 else FLOW_STRENGTH
@@ -137,7 +149,7 @@ def resolved(
         steps=sampling.steps or defaults.steps,
         guidance=sampling.guidance or defaults.guidance,
         init=init,
-        init_until=INIT_UNTIL
+        init_until=(0.0 if inverted else INIT_UNTIL)
         if init == "slerp" and sampling.init_until is None
         else sampling.init_until,
         strength=strength,
@@ -155,23 +167,34 @@ def walked(sampling: Sampling) -> int:
     return max(1, ceil(sampling.steps * sampling.strength - 1e-9))
 
 
-def evaluations(sampling: Sampling) -> int:
+def evaluations(sampling: Sampling, *, begins_empty: bool = False, ends_clean: bool = True) -> int:
     """Single-clip network evaluations of one segment under resolved settings: moves x directions x
-    guidance terms. Those of single frames are `inversions`.
+    guidance terms. Those of single frames are `inversions`; the frames of a clip that are denoised
+    one by one (di) count as the clip.
+
+    begins_empty, ends_clean: whether the model's path begins without signal and ends on data
+    (base.Spec); moves from the one and onto the other are first order under every solver.
     """
     assert sampling.guidance and sampling.renoise is not None
     steps = walked(sampling)
-    moves = steps + sampling.renoise * int(steps * (sampling.renoise_until or 0))
-    last = SOLVER_CALLS[sampling.solver] - 1  # the move onto sigma = 0 is first order
-    calls = moves * SOLVER_CALLS[sampling.solver] - last
+    detoured = int(steps * (sampling.renoise_until or 0))
+    moves = steps + sampling.renoise * detoured
+    first = 1 + sampling.renoise * (detoured > 0)
+    last = 1 + sampling.renoise * (detoured == steps)
+    from_empty = begins_empty and steps == sampling.steps
+    short = first * from_empty + last * ends_clean
+    if steps == 1 and from_empty and ends_clean:
+        short = first  # which are the last
+    extra = SOLVER_CALLS[sampling.solver] - 1
+    calls = moves + extra * (moves - short)
     directions = 1 if sampling.method in ONE_WAY else 2
     return calls * directions * (2 if max(sampling.guidance) > 1 else 1)
 
 
-def inversions(sampling: Sampling, clean_end: bool) -> int:
+def inversions(sampling: Sampling, ends_clean: bool) -> int:
     """Network evaluations of single frames that invert both keyframes of a segment for slerp.
 
-    clean_end: whether the model's path ends on data, from which the walk cannot set out.
+    ends_clean: whether the model's path ends on data, from which the walk cannot set out.
     """
     assert sampling.steps
-    return 2 * (sampling.steps - clean_end) if sampling.init == "slerp" else 0
+    return 2 * (sampling.steps - ends_clean) if sampling.init == "slerp" else 0

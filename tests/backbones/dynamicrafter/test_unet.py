@@ -193,6 +193,8 @@ def test_parts_of_the_released_networks() -> None:
         kind: len(net.parts(kind))
         for kind in ("temporal_attention", "spatial_attention", "cross_attention", "block")
     }
+    along = net.parts("block_along_time")
+    assert len(along) == 17 and all(block in net.parts("block") for block in along)
     assert counts == {
         "temporal_attention": 34,
         "spatial_attention": 16,

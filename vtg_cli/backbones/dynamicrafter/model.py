@@ -38,7 +38,7 @@ from vtg_cli.tensor import FRAMES
 
 DECODE_CHUNK = 4
 """Frames the autoencoder works on together where nothing is said; it sees each by itself."""
-KINDS = ("spatial_attention", "cross_attention", "block")
+KINDS = ("spatial_attention", "cross_attention", "block", "block_along_time")
 
 
 class DynamiCrafter:

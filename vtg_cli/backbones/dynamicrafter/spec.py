@@ -18,7 +18,7 @@ from typing import Any
 
 from vtg_cli.backbones.base import Spec
 from vtg_cli.errors import WeightsError
-from vtg_cli.sampling.settings import MethodDefaults
+from vtg_cli.sampling.settings import DEFAULTS, MethodDefaults
 from vtg_cli.weights.layout import CONFIG
 
 FORMAT = "vtg-dynamicrafter-1"
@@ -146,8 +146,9 @@ def spec(name: str, facts: Facts) -> Spec:
         area=facts.height * facts.width,
         text=True,
         both_ends=facts.both_ends,
-        defaults=dict.fromkeys(("gi", "trf", "i2v", "dynamicrafter"), _DEFAULTS),
-        clean_end=False,
+        begins_empty=facts.zero_snr,
+        ends_clean=False,
         motion_fps=facts.fs,
+        defaults={**DEFAULTS, **dict.fromkeys(("gi", "trf", "i2v"), _DEFAULTS)},
         unused=frozenset({"--motion-bucket", "--noise-aug", "--image-curve"}),
     )

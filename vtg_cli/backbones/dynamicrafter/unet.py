@@ -436,7 +436,7 @@ class UNet(nn.Module):
 
     def parts(self, kind: str) -> Sequence[nn.Module]:
         """In network order. kind: "temporal_attention" (both attentions of temporal blocks),
-        "spatial_attention", "cross_attention" or "block".
+        "spatial_attention", "cross_attention", "block" or "block_along_time", temporal ones alone.
         """
         return [part for name, part in self._named_parts() if name == kind]
 
@@ -452,6 +452,8 @@ class UNet(nn.Module):
                     yield "temporal_attention" if temporal else "spatial_attention", block.attn1
                     yield "temporal_attention" if temporal else "cross_attention", block.attn2
                     yield "block", block
+                    if temporal:
+                        yield "block_along_time", block
 
 
 def sinusoids(values: Tensor, width: int) -> Tensor:

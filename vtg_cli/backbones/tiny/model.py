@@ -54,6 +54,7 @@ class Tiny:
             "spatial_attention": [block.spatial for block in blocks],
             "cross_attention": [],
             "block": [*blocks],
+            "block_along_time": [],
         }
         self.reverse = layer_deltas(network, self._modules["temporal_attention"], reverse or {})
         self._motion: _Motion | None = None
