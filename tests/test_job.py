@@ -72,6 +72,8 @@ FULL = Interpolate(
     decode_chunk=4,
     device="cuda:1",
     dtype="bf16",
+    on_bad="retry",
+    candidates=3,
     encoding=Encoding(crf=20, alpha=False, overwrite=True, sidecar=False, metadata=False),
 )
 

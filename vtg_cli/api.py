@@ -14,7 +14,18 @@ from numpy.typing import NDArray
 from vtg_cli import tasks
 from vtg_cli.errors import UsageError
 from vtg_cli.job import Interpolate
-from vtg_cli.literals import Detail, Dtype, Endpoints, Fit, Init, Method, Rotate, Solver, Stream
+from vtg_cli.literals import (
+    Detail,
+    Dtype,
+    Endpoints,
+    Fit,
+    Init,
+    Method,
+    OnBad,
+    Rotate,
+    Solver,
+    Stream,
+)
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.media.image import read_image
 from vtg_cli.plan import claimed
@@ -74,6 +85,8 @@ class Options(TypedDict, total=False):
     endpoints: Endpoints
     detail: Detail
     decode_chunk: int | None
+    on_bad: OnBad
+    candidates: int | None
     device: str
     dtype: Dtype
     format: Stream | None

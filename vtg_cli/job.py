@@ -20,7 +20,17 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from vtg_cli import timing
 from vtg_cli.errors import UsageError
-from vtg_cli.literals import Detail, Dtype, Endpoints, Fit, Init, Method, Rotate, Solver
+from vtg_cli.literals import (
+    Detail,
+    Dtype,
+    Endpoints,
+    Fit,
+    Init,
+    Method,
+    OnBad,
+    Rotate,
+    Solver,
+)
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.sampling.settings import (
     BETWEEN_INVERTED,
@@ -32,6 +42,7 @@ from vtg_cli.sampling.settings import (
 MAX_SIDE = 16384  # pixels
 MAX_FRAMES = 100_000  # of a segment
 MAX_SEED = 2**63 - 1
+MAX_CANDIDATES = 100
 NEGATIVE_PROMPT = (
     "Distorted, discontinuous, Ugly, blurry, low resolution, motionless, static, disfigured, "
     "disconnected limbs, Ugly faces, incomplete arms"
@@ -70,6 +81,9 @@ class Interpolate:
     detail:    "keyframes" brings a clip a model drew smaller to the keyframes' own size, with their
                texture; "model" leaves it at the model's
     decode_chunk: frames the model decodes at once; None: its own choice
+    on_bad:    what happens to a segment that is no in-between (metrics/segment.py): "warn" says so,
+               "retry" draws it again under other seeds, "fallback" with flow, "fail" ends the job
+    candidates: how often a segment is drawn under "retry", the first time included; None: 4 times
     """
 
     keyframes: tuple[str, ...]
@@ -97,6 +111,8 @@ class Interpolate:
     decode_chunk: int | None = None
     device: str = "auto"
     dtype: Dtype = "auto"
+    on_bad: OnBad = "warn"
+    candidates: int | None = None
     encoding: Encoding = field(default_factory=Encoding)
 
 
@@ -119,6 +135,7 @@ def validated(job: Job) -> Job:
     _one_of("--endpoints", job.endpoints, get_args(Endpoints))
     _one_of("--detail", job.detail, get_args(Detail))
     _one_of("--dtype", job.dtype, get_args(Dtype))
+    _check_retakes(job)
     _within("--width", job.width, 1, MAX_SIDE)
     _within("--height", job.height, 1, MAX_SIDE)
     _within("--decode-chunk", job.decode_chunk, 1, 10_000)
@@ -151,6 +168,17 @@ def validated(job: Job) -> Job:
             subject="--overwrite",
         )
     return job
+
+
+def _check_retakes(job: Interpolate) -> None:
+    _one_of("--on-bad", job.on_bad, get_args(OnBad))
+    _within("--candidates", job.candidates, 2, MAX_CANDIDATES)
+    if job.candidates is not None and job.on_bad != "retry":
+        raise UsageError(
+            f"--candidates means nothing to --on-bad {job.on_bad}",
+            "give --on-bad retry beside it",
+            subject="--candidates",
+        )
 
 
 def _check_text(job: Interpolate) -> None:

@@ -12,4 +12,5 @@ Method = Literal["gi", "trf", "i2v", "dynamicrafter", "tei", "attention", "di", 
 Solver = Literal["euler", "heun", "dpmpp_2m"]
 Rotate = Literal["all", "first"]
 Init = Literal["random", "flow", "slerp"]
+OnBad = Literal["warn", "retry", "fallback", "fail"]
 Stream = Literal["y4m", "rawvideo", "nut"]

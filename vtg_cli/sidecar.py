@@ -23,6 +23,7 @@ from vtg_cli.job import Interpolate, absent, from_json, to_json
 from vtg_cli.media import encoding
 from vtg_cli.media.atomic import replacing
 from vtg_cli.plan import Plan
+from vtg_cli.retakes import plain
 from vtg_cli.timing import exact
 
 if TYPE_CHECKING:
@@ -74,10 +75,13 @@ def outline(plan: Plan, folder: Path | None = None) -> dict[str, Any]:
 
 def document(plan: Plan, report: Report, folder: Path | None = None) -> dict[str, Any]:
     """The whole report of a finished run."""
-    segments = zip(plan.schedule.segments, report.anchors, strict=False)
+    found = zip(plan.schedule.segments, report.anchors, report.outcomes, strict=False)
     return {
         **outline(plan, folder),
-        "segments": [{"frames": n, **_finite(asdict(anchor))} for n, anchor in segments],
+        "segments": [
+            {"frames": n, **_finite(asdict(anchor)), "quality": plain(outcome)}
+            for n, anchor, outcome in found
+        ],
         "seconds": {phase: round(spent, 3) for phase, spent in report.seconds.items()},
         "weights": weights_of(plan),
         "versions": versions(plan),

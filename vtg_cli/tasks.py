@@ -18,13 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vtg_cli import __version__, sidecar, timing
+from vtg_cli.choice import FLOW
 from vtg_cli.errors import Interrupted, MemoryLadderError, UsageError
 from vtg_cli.job import Interpolate
 from vtg_cli.plan import Plan, claimed, plan
+from vtg_cli.retakes import Take, Variant, place, settled, variants
+from vtg_cli.sampling.settings import Sampling
 from vtg_cli.stills import Frame, flattened
 
 if TYPE_CHECKING:
     from vtg_cli.media.anchor import AnchorReport
+    from vtg_cli.retakes import Outcome
 
 Frames = NDArray[np.uint8]
 """[N, H, W, C]"""
@@ -41,15 +45,19 @@ DRAWING = 0.95
 Renderer = Callable[[Frame, Frame, Sequence[float], Progress, Cancel], Frames]
 """(first, last, times in [0, 1], progress of this segment, cancel) -> one frame for every time"""
 
+Seeded = Callable[[Sampling], Renderer]
+"""What draws a segment, under other choices of sampling than the plan's too"""
+
 
 @dataclass
 class Report:
     """What a run found out; complete when the last frame has been taken.
 
-    anchors: of each segment; seconds: spent in each phase.
+    anchors, outcomes: of each segment; seconds: spent in each phase.
     """
 
     anchors: list[AnchorReport] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -159,34 +167,58 @@ def render(
 def _frames(
     made: Plan, report: Report, progress: Progress, cancel: Cancel, renderer: Renderer | None
 ) -> Iterator[Frame]:
-    from vtg_cli.media.anchor import anchor
-
     progress(0.0, f"loading {made.model.name}")
     with report.timed("loading"), _memory(made):
         same = renderer or (flow if made.model.spec is None else None)
-        draws = [same] * len(made.schedule.segments) if same else diffusion(made)
-    ease = timing.easing(made.job.ease)
+        draws = [_always(same)] * len(made.schedule.segments) if same else diffusion(made)
+    possible = variants(made.job, "the caller" if renderer else made.model.name)
     segments = made.segments
-    for i, ((first, last, n), draw) in enumerate(zip(segments, draws, strict=True)):
+    for i, ((_, _, n), draw) in enumerate(zip(segments, draws, strict=True)):
         begin, end = i / len(segments), (i + 1) / len(segments)
         drawn = begin + DRAWING * (end - begin)
         which = f" {i + 1} of {len(segments)}" if len(segments) > 1 else ""
         drawing, writing = _part(progress, begin, drawn, which), _part(progress, drawn, end, which)
-
-        times = timing.segment_times(n, ease)
-        with report.timed("drawing"), _memory(made):
-            frames = draw(first.pixels, last.pixels, times, drawing, cancel)
-        with report.timed("anchoring"), _memory(made):
-            frames, found = anchor(frames, first.pixels, last.pixels, made.job.endpoints)
-        report.anchors.append(found)
+        take = partial(_take, made, i, draw, report, drawing, cancel)
+        best, outcome = settled(take, possible, made.job, place(i + 1, len(segments)))
+        report.anchors.append(best.anchors)
+        report.outcomes.append(outcome)
+        frames = best.frames
         ends_here = i == len(segments) - 1 and not made.job.loop
         for k, frame in enumerate(frames if ends_here else frames[:-1]):  # the next opens with it
             if cancel():
                 raise Interrupted("interrupted")
             yield frame
             writing((k + 1) / n, "writing")
-        del frames, frame  # before the next segment is drawn
+        del best, frames, frame  # before the next segment is drawn
     progress(1.0, "finishing")
+
+
+def _take(
+    made: Plan,
+    index: int,
+    draw: Seeded,
+    report: Report,
+    progress: Progress,
+    cancel: Cancel,
+    variant: Variant,
+) -> Take:
+    from vtg_cli.media.anchor import anchor
+    from vtg_cli.metrics.segment import judge
+
+    sampling = replace(made.job.sampling, seed=variant.seed, temperature=variant.temperature)
+    renderer = flow if variant.by == FLOW else draw(sampling)
+    first, last, n = made.segments[index]
+    times = timing.segment_times(n, timing.easing(made.job.ease))
+    with report.timed("drawing"), _memory(made):
+        frames = renderer(first.pixels, last.pixels, times, progress, cancel)
+    with report.timed("anchoring"), _memory(made):
+        frames, found = anchor(frames, first.pixels, last.pixels, made.job.endpoints)
+    with report.timed("judging"):
+        return Take(frames, found, judge(frames, times))
+
+
+def _always(renderer: Renderer) -> Seeded:
+    return lambda sampling: renderer
 
 
 def _part(progress: Progress, begin: float, end: float, which: str) -> Progress:
@@ -208,9 +240,9 @@ def flow(
     return in_between(first, last, times, on_frame=on_frame)
 
 
-def diffusion(made: Plan) -> list[Renderer]:
-    """The plan's diffusion model, loaded, as a Renderer of each segment: it draws clips of a length
-    it can at even times, which are retimed where others are asked for."""
+def diffusion(made: Plan) -> list[Seeded]:
+    """The plan's diffusion model, loaded, for each segment: it draws clips of a length it can at
+    even times, which are retimed where others are asked for."""
     from vtg_cli import methods
     from vtg_cli.backbones import base
     from vtg_cli.backbones.flow import retime
@@ -236,6 +268,7 @@ def diffusion(made: Plan) -> list[Renderer]:
 
     def draw(
         captions: methods.Captions | None,
+        sampling: Sampling,
         first: Frame,
         last: Frame,
         times: Sequence[float],
@@ -257,7 +290,7 @@ def diffusion(made: Plan) -> list[Renderer]:
                 )
         with adapted:
             frames = methods.render(
-                backbone, ends, job.sampling, captions=captions, progress=progress, cancel=cancel
+                backbone, ends, sampling, captions=captions, progress=progress, cancel=cancel
             )
         frames = frames if list(times) == even else retime(frames, times)
         return frames if made.drawn == made.shape[:2] else _detailed(frames, first, last, cancel)
@@ -265,7 +298,7 @@ def diffusion(made: Plan) -> list[Renderer]:
     said = bool(job.prompts or job.negative_prompt)
     curve, negative = job.text_curve, job.negative_prompt or ""
     return [
-        partial(draw, methods.Captions(*pair, negative, curve) if said else None)
+        partial(partial, draw, methods.Captions(*pair, negative, curve) if said else None)
         for pair in made.captions
     ]
 

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from vtg_cli import __version__
 from vtg_cli.cli import create, models
 from vtg_cli.cli.console import fail, result, say
+from vtg_cli.cli.inspect import inspect
 from vtg_cli.errors import Interrupted, MediaError, MemoryLadderError, UsageError, VtgError
 from vtg_cli.presets import PRESETS
 
@@ -33,6 +34,7 @@ app.command()(create.interpolate)
 for preset in PRESETS:
     app.command(preset.name)(create.preset_command(preset))
 app.command()(create.run)
+app.command()(inspect)
 app.add_typer(models.app, name="models", no_args_is_help=False)
 
 

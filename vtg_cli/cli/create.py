@@ -65,6 +65,8 @@ def interpolate(
     alpha: o.Alpha = None,
     endpoints: o.EndpointsHow = "exact",
     detail: o.DetailFrom = "model",
+    on_bad: o.OnBadResult = "warn",
+    candidates: o.Candidates = None,
     format: o.StreamFormat = None,
     crf: o.Crf = None,
     overwrite: o.Overwrite = False,
@@ -268,6 +270,7 @@ def _check_sheet(sheet: str, job: Interpolate) -> None:
 
 def _carry_out(made: Plan, sheet: str | None, *, as_json: bool, dry_run: bool, quiet: bool) -> None:
     from vtg_cli import sidecar, tasks
+    from vtg_cli.retakes import summary as findings
 
     output = made.job.output
     assert output is not None
@@ -281,7 +284,11 @@ def _carry_out(made: Plan, sheet: str | None, *, as_json: bool, dry_run: bool, q
         result(json.dumps(sidecar.outline(made), indent=2) if as_json else summary)
         return
     with progress(quiet=quiet) as show:
-        report = tasks.render(made, progress=show).save(sheet=sheet)
+        rendering = tasks.render(made, progress=show)
+        report = rendering.save(sheet=sheet)
+    said = findings(rendering.report.outcomes, len(made.segments), made.job.on_bad)
+    if said and not quiet:
+        say(said)
     if output != "-":
         result(json.dumps(report, indent=2) if as_json else output)
 

@@ -11,11 +11,22 @@ from typing import Annotated, Any
 
 import typer
 
-from vtg_cli.literals import Detail, Dtype, Endpoints, Fit, Init, Method, Rotate, Solver, Stream
+from vtg_cli.literals import (
+    Detail,
+    Dtype,
+    Endpoints,
+    Fit,
+    Init,
+    Method,
+    OnBad,
+    Rotate,
+    Solver,
+    Stream,
+)
 
 TIMING, TEXT, MODEL, PICTURE = "Timing", "Text (models that take it)", "Model", "Picture"
 SAMPLING = "Sampling (diffusion models only)"
-OUTPUT, MACHINE = "Output", "Machine"
+QUALITY, OUTPUT, MACHINE = "Quality", "Output", "Machine"
 
 
 def model_names(incomplete: str) -> Iterator[tuple[str, str]]:
@@ -477,6 +488,29 @@ EndpointsHow = Annotated[
     ),
 ]
 
+# ----------------------------------------------------------------------------------------- quality
+OnBadResult = Annotated[
+    OnBad,
+    _option(
+        QUALITY,
+        "--on-bad",
+        help="What to do with a segment that is no in-between but a slideshow, a hard cut, a plain "
+        "cross-fade, frozen or flickering. warn: say so. retry: draw it again, other seeds, and "
+        "keep the best; where nothing is left to chance, at temperature 1. fallback: let flow draw "
+        "it, if that is better. fail: make nothing, exit code 6.",
+    ),
+]
+Candidates = Annotated[
+    int | None,
+    _option(
+        QUALITY,
+        "--candidates",
+        metavar="N",
+        help="How often --on-bad retry draws a segment at most, the first time included; it stops "
+        "at the first good one. Default: 4.",
+    ),
+]
+
 # ------------------------------------------------------------------------------------------ output
 Output = Annotated[
     str,
@@ -546,6 +580,7 @@ Json = Annotated[
     bool,
     _option(OUTPUT, "--json", help="Print the whole report on stdout instead of the file's name."),
 ]
+JsonOnly = Annotated[bool, _option(OUTPUT, "--json", help="Print JSON.")]
 DryRun = Annotated[
     bool,
     _option(OUTPUT, "--dry-run", help="Print what would be made, and make nothing."),

@@ -1,0 +1,93 @@
+"""vtg inspect: what keyframes have in common, told before anything is drawn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from vtg_cli.cli import options as o
+from vtg_cli.cli.console import result
+from vtg_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from vtg_cli.metrics.pair import Pair, Suggestion
+
+KINDS = {
+    "same": "the same picture",
+    "recoloured": "nothing moves, light and colour change",
+    "changed": "things turn into others",
+    "near": "things move a little",
+    "far": "things move far",
+    "unrelated": "nothing in common",
+}
+
+
+def inspect(
+    keyframes: o.KeyframeFiles,
+    as_json: o.JsonOnly = False,
+    debug: o.Debug = False,
+) -> None:
+    """Tell what pictures have in common and what to draw between them with.
+
+    vtg inspect first.png last.png
+
+    Of each two that follow each other: how alike they are, how far things move, how much of the
+    difference that explains, and the model, method and number of frames that suit them.
+    """
+    from vtg_cli.media.image import fit, read_image
+    from vtg_cli.metrics import pair as pairs
+    from vtg_cli.weights.store import available
+
+    if len(keyframes) < 2:
+        raise UsageError(
+            "there is nothing to compare with one picture",
+            "vtg inspect first.png last.png",
+            subject="keyframes",
+        )
+    here = available()
+    told = []
+    for first, last in pairwise(keyframes):
+        a, b = read_image(first), read_image(last)
+        height, width = a.shape[:2]
+        found = pairs.inspect(a, fit(b, height, width, "crop"))
+        advice = pairs.suggestion(found, here)
+        if as_json:
+            told.append(_plain(first, last, found, advice))
+        else:
+            result("\n".join(_lines(first, last, found, advice)))
+    if as_json:
+        result(json.dumps({"pairs": told}, indent=2))
+
+
+def _plain(first: str, last: str, found: Pair, advice: Suggestion) -> dict[str, Any]:
+    numbers = {
+        name: round(value, 3) if isinstance(value, float) else value
+        for name, value in asdict(found).items()
+    }
+    numbers["shift"] = [round(value, 3) for value in found.shift]
+    return {
+        "first": first,
+        "last": last,
+        "kind": found.kind,
+        **numbers,
+        "suggested": asdict(advice),
+    }
+
+
+def _lines(first: str, last: str, found: Pair, advice: Suggestion) -> Iterator[str]:
+    x, y = found.shift
+    options = [f"--model {advice.model}", f"--frames {advice.frames}"]
+    options += [f"--method {advice.method}"] if advice.method else []
+    yield f"{first} to {last}: {KINDS[found.kind]}"
+    yield f"  similarity  SSIM {found.ssim:.2f} as they stand; {found.shared:.0%} is found again"
+    yield (
+        f"  motion      {found.motion:.1f} px in the median ({x:+.1f} across, {y:+.1f} down), "
+        f"95 % up to {found.farthest:.1f} px of {found.side}"
+    )
+    yield f"  explained   {found.moved:.0%} of the difference is motion"
+    yield f"  colour gap  {found.colour_gap:.1f} in CIE Lab (2.3 can just be seen)"
+    yield f"  suggested   {' '.join(options)}"
+    yield f"              {advice.reason}"
