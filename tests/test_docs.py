@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -65,6 +66,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "examples").mkdir()
     for picture in (ROOT / "examples").glob("*.jpg"):
         Image.open(picture).resize((192, 108)).save(folder / "examples" / picture.name)
+    for timeline in (ROOT / "examples").glob("*.toml"):
+        shutil.copy(timeline, folder / "examples")
     command = folder / ".bin" / "vtg"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m vtg_cli "$@"\n')
@@ -146,7 +149,7 @@ def test_examples_are_what_the_script_paints() -> None:
     painted = script("make_examples").lake(0.0)
     assert psnr(painted, np.asarray(Image.open(ROOT / "examples" / "lake_a.jpg"))) > 38
     sizes = {p.name: p.stat().st_size for p in (ROOT / "examples").iterdir()}
-    assert set(sizes) == {"lake_a.jpg", "lake_b.jpg", "city.jpg"}
+    assert set(sizes) == {"lake_a.jpg", "lake_b.jpg", "city.jpg", "timeline.toml"}
     assert max(sizes.values()) < 300_000
 
 

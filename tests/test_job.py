@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from vtg_cli.conditioning.text import text_curve
 from vtg_cli.errors import UsageError
-from vtg_cli.job import Interpolate, absent, from_json, to_json, validated
+from vtg_cli.job import Interpolate, Timeline, absent, from_json, to_json, validated
 from vtg_cli.literals import Init, Method, Rotate, Solver, Stream
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.media.formats import STREAMS
@@ -36,6 +37,7 @@ FULL = Interpolate(
     fps=Fraction(24000, 1001),
     loop=True,
     ease="cubic-bezier(0.1,-0.5,0.9,1.5)",
+    carry=True,
     model="svd-xt",
     reverse="delta.safetensors",
     reverse_base="svd",
@@ -91,7 +93,66 @@ def test_the_full_job_differs_from_the_plain_one_in_every_field() -> None:
     """So that the round trip above has seen each field with a value of its own."""
     for job, other in ((FULL, PLAIN), (FULL.sampling, PLAIN.sampling)):
         same = [f.name for f in fields(job) if getattr(job, f.name) == getattr(other, f.name)]
-        assert same == []
+        assert [name for name in same if name != "at"] == []  # which excludes others
+
+
+def test_times_of_keyframes_come_back_exactly() -> None:
+    job = replace(PLAIN, at=(Fraction(0), Fraction(1001, 24000)))
+    assert to_json(job)["at"] == ["0", "1001/24000"]
+    assert through_json(job) == job
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"frames": (5,)}, "--frames and keyframes with a time of their own exclude each other"),
+        ({"duration": Fraction(2)}, "--duration and keyframes with a time"),
+        ({"loop": True}, "--loop and keyframes with a time"),
+        ({"at": (Fraction(0),) * 3}, "3 times for 2 keyframes"),
+        ({"at": (Fraction(1), Fraction(2))}, "the first keyframe is at 1 s, and a clip begins"),
+        ({"at": (Fraction(0), Fraction(0))}, "keyframe 2 is at 0 s, and the one before it at 0 s"),
+    ],
+)
+def test_times_that_cannot_be(change: dict[str, Any], said: str) -> None:
+    timed = replace(PLAIN, at=(Fraction(0), Fraction(1)))
+    with pytest.raises(UsageError, match=re.escape(said)):
+        validated(replace(timed, **change))
+
+
+SEGMENT = Interpolate(keyframes=("a.png", "b.png"), frames=(5,), fps=Fraction(24))
+NEXT = Interpolate(keyframes=("b.png", "c.png"), frames=(9,), fps=Fraction(24), model="tiny")
+TIMELINE = Timeline(segments=(SEGMENT, NEXT), output="o.mp4", encoding=Encoding(crf=3))
+
+
+def test_a_timeline_comes_back_from_json_as_it_was() -> None:
+    document = json.loads(json.dumps(to_json(TIMELINE)))
+    assert document["kind"] == "timeline"
+    assert from_json(document) == TIMELINE
+    assert TIMELINE.keyframes == ("a.png", "b.png", "c.png")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"keyframes": ("x.png", "c.png")}, "segment 2: it has to begin with the keyframe the one"),
+        ({"keyframes": ("b.png", "c.png", "d.png")}, "segment 2: it has two keyframes and one"),
+        ({"frames": None}, "segment 2: it has two keyframes and one number of frames"),
+        ({"fps": None}, "segment 2: it has a frame rate, and no output of its own"),
+        ({"output": "x.mp4"}, "segment 2: it has a frame rate, and no output of its own"),
+        ({"fps": Fraction(25)}, "segment 2: its fps is another than that of segment 1"),
+        ({"width": 8}, "segment 2: its width is another than that of segment 1"),
+        ({"ease": "fast"}, "segment 2: --ease fast is not a curve"),
+    ],
+)
+def test_segments_that_do_not_fit_together(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        validated(replace(TIMELINE, segments=(SEGMENT, replace(NEXT, **change))))
+    assert caught.value.message.startswith(said)
+
+
+def test_a_timeline_without_segments_is_refused() -> None:
+    with pytest.raises(UsageError, match="one segment or more"):
+        validated(Timeline(segments=()))
 
 
 def test_fractions_travel_as_text_and_the_kind_comes_first() -> None:

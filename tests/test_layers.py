@@ -20,6 +20,8 @@ LEVELS = {
     "vtg_cli": 0,  # only __version__ may be taken from it inside the package
     "vtg_cli.errors": 0,
     "vtg_cli.literals": 0,
+    "vtg_cli.records": 0,
+    "vtg_cli.shorthand": 0,
     "vtg_cli.timing": 0,
     "vtg_cli.tensor": 0,
     "vtg_cli.device": 0,
@@ -43,7 +45,9 @@ LEVELS = {
     "vtg_cli.plan": 5,
     "vtg_cli.retakes": 5,
     "vtg_cli.sidecar": 5,
+    "vtg_cli.renderers": 5,
     "vtg_cli.tasks": 5,
+    "vtg_cli.timeline": 5,
     "vtg_cli.training": 5,
     "vtg_cli.fitting": 5,
     "vtg_cli.cli": 6,

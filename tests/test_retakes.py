@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vtg_cli import interpolate, tasks
+from vtg_cli import interpolate, renderers, tasks
 from vtg_cli.backbones.flow import in_between
 from vtg_cli.cli import main
 from vtg_cli.errors import QualityError, UsageError
@@ -19,9 +19,9 @@ from vtg_cli.media.anchor import AnchorReport
 from vtg_cli.media.sheet import save_png
 from vtg_cli.metrics.segment import Label, Verdict
 from vtg_cli.plan import plan
+from vtg_cli.renderers import Cancel, Frames, Progress, Renderer
 from vtg_cli.retakes import Outcome, Take, Variant, settled, summary, variants
 from vtg_cli.sampling.settings import Sampling
-from vtg_cli.tasks import Cancel, Frames, Progress, Renderer
 
 Pixels = NDArray[np.uint8]
 KEYS = ("a.png", "b.png", "c.png")
@@ -146,7 +146,7 @@ def test_warn_keeps_what_was_drawn_and_reports_it() -> None:
 
 
 def test_retry_takes_the_first_good_one_of_each_segment() -> None:
-    flow = tasks.flow
+    flow = renderers.flow
     clip, outcomes = drawn(job(3, on_bad="retry"), in_turn(slideshow, flickering, flow, flow))
     assert np.array_equal(clip, good(3))
     assert [outcome.kept for outcome in outcomes] == [2, 0]
@@ -173,7 +173,9 @@ def test_fallback_is_flow_where_that_is_better() -> None:
 
 
 def test_fail_ends_before_any_frame_of_the_segment() -> None:
-    rendering = tasks.render(plan(job(3, on_bad="fail")), renderer=in_turn(tasks.flow, slideshow))
+    rendering = tasks.render(
+        plan(job(3, on_bad="fail")), renderer=in_turn(renderers.flow, slideshow)
+    )
     frames = iter(rendering)
     assert np.array_equal(np.stack([next(frames) for _ in range(8)]), good(3)[:8])
     with pytest.raises(QualityError) as failure:
@@ -236,7 +238,7 @@ def test_one_line_on_stderr_and_a_clip(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(tasks, "flow", slideshow)
+    monkeypatch.setattr(renderers, "flow", slideshow)
     assert vtg("--model", "flow", *more) == 0
     assert capfd.readouterr() == (
         "clip.mkv\n",
@@ -252,7 +254,7 @@ def test_one_line_on_stderr_and_a_clip(
 def test_fail_is_exit_code_6_and_nothing_is_left(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(tasks, "flow", slideshow)
+    monkeypatch.setattr(renderers, "flow", slideshow)
     assert vtg("--model", "flow", "--on-bad", "fail") == 6
     assert capfd.readouterr() == (
         "",
@@ -266,7 +268,7 @@ def test_fail_is_exit_code_6_and_nothing_is_left(
 def test_fallback_in_place_of_a_diffusion_model(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(tasks, "diffusion", lambda made: [lambda sampling: slideshow])
+    monkeypatch.setattr(renderers, "diffusion", lambda made, load: [lambda sampling: slideshow])
     assert vtg("--model", "tiny", "--on-bad", "fallback") == 0
     assert capfd.readouterr().err == (
         "vtg: the clip is drawn by flow: the first take is a slideshow of its keyframes\n"
@@ -280,7 +282,7 @@ def test_fallback_in_place_of_a_diffusion_model(
 def test_quiet_says_nothing_of_it(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(tasks, "flow", slideshow)
+    monkeypatch.setattr(renderers, "flow", slideshow)
     assert vtg("--model", "flow", "-q") == 0
     assert capfd.readouterr() == ("clip.mkv\n", "")
 

@@ -29,8 +29,9 @@ from vtg_cli.media.encoding import Encoding
 from vtg_cli.media.image import fit, read_image
 from vtg_cli.media.video import read_video
 from vtg_cli.plan import plan
+from vtg_cli.renderers import Cancel, Frames, Progress, Renderer
 from vtg_cli.sampling.settings import Sampling
-from vtg_cli.tasks import Cancel, Frames, Progress, Renderer, Rendering
+from vtg_cli.tasks import Rendering
 from vtg_cli.tensor import to_pixels
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER
 

@@ -12,12 +12,16 @@ from scipy.optimize import brentq
 from vtg_cli.errors import UsageError
 from vtg_cli.timing import (
     CURVES,
+    Easing,
     Schedule,
+    carried,
+    cubic,
     easing,
     exact,
     parse_duration,
     parse_fps,
     parse_frames,
+    placed,
     schedule,
     segment_times,
 )
@@ -253,3 +257,67 @@ def test_segment_times_run_from_0_to_1(n: int) -> None:
 @pytest.mark.parametrize("value", [F(24), F(3, 2), F(24000, 1001), F(1, 3), F(23976, 1000)])
 def test_numbers_are_written_so_that_they_read_back(value: F) -> None:
     assert F(exact(value)) == value
+
+
+NTSC = F(24000, 1001)
+
+
+def test_keyframes_stand_on_the_frame_nearest_to_their_time() -> None:
+    at = [F(0), F("1.5"), F(3)]
+    assert placed(at, F(24)) == (37, 37)
+    assert placed(at, NTSC) == (37, 37)  # 35.96 and 71.93 frames
+    half = [F(0), F(1, 48), F(3, 48), F(1)]  # frames 0.5 and 1.5
+    assert placed([half[0], *half[2:]], F(24)) == (3, 23)  # the even one, 2
+
+
+def test_rounding_never_adds_up() -> None:
+    """An hour of keyframes 0.7 s apart at 23.976: each is within half a frame of its own time."""
+    at = [F(7, 10) * k for k in range(5143)]
+    places = Schedule(placed(at, NTSC), NTSC).positions
+    assert len(places) == len(at)
+    assert max(abs(place - time * NTSC) for place, time in zip(places, at, strict=True)) <= (
+        F(1, 2)
+    )
+    assert places[-1] == 86299  # 3599.4 s * 24000 / 1001 = 86299.3
+
+
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        ([0, F(1, 100)], "keyframes 1 and 2, at 0 s and 0.01 s, fall on one frame at 24"),
+        ([0, 2, 1], "keyframe 3 is at 1 s, and the one before it at 2 s"),
+        ([1, 2], "the first keyframe is at 1 s, and a clip begins at 0"),
+    ],
+)
+def test_keyframes_that_cannot_be_placed(at: list[F], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        placed([F(t) for t in at], F(24))
+
+
+def slope(ease: Easing, x: float) -> float:
+    near = 1e-5
+    return (ease(min(x + near, 1)) - ease(max(x - near, 0))) / (min(x + near, 1) - max(x - near, 0))
+
+
+def test_a_carried_easing_keeps_the_mean_pace_where_motion_goes_on() -> None:
+    eased = easing("ease-in-out")
+    through = carried(eased, False, True)
+    assert slope(eased, 1) == pytest.approx(0, abs=1e-3)
+    assert slope(through, 1) == pytest.approx(1, abs=1e-3)
+    assert slope(through, 0) == pytest.approx(0, abs=1e-3)
+    assert carried(eased, False, False) is eased
+    steps = [through(i / 100) for i in range(101)]
+    assert steps == sorted(steps) and (steps[0], steps[-1]) == (0, 1)
+
+
+def test_carried_at_both_ends_is_even() -> None:
+    even = carried(easing("ease"), True, True)
+    assert [even(x) for x in (0.0, 0.25, 0.5, 1.0)] == [0.0, 0.25, 0.5, 1.0]
+
+
+@pytest.mark.parametrize("ends", [(0, 0), (3, 3), (0, 3), (2, 0.5)])
+def test_a_cubic_has_its_slopes_and_never_turns_back(ends: tuple[float, float]) -> None:
+    pace = cubic(*ends)
+    assert (slope(pace, 0), slope(pace, 1)) == pytest.approx(ends, abs=1e-3)
+    steps = [pace(i / 200) for i in range(201)]
+    assert steps == sorted(steps) and (steps[0], steps[-1]) == (0, 1)

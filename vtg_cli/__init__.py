@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from vtg_cli.api import Options, interpolate
     from vtg_cli.conditioning.keyframes import Keyframes
     from vtg_cli.errors import VtgError
-    from vtg_cli.job import Interpolate
+    from vtg_cli.job import Interpolate, Timeline
     from vtg_cli.sampling.settings import Sampling
     from vtg_cli.tasks import Rendering
 
@@ -24,6 +24,7 @@ __all__ = [
     "Options",
     "Rendering",
     "Sampling",
+    "Timeline",
     "VtgError",
     "__version__",
     "interpolate",
@@ -35,6 +36,7 @@ _HOMES = {
     "Options": "vtg_cli.api",
     "Rendering": "vtg_cli.tasks",
     "Sampling": "vtg_cli.sampling.settings",
+    "Timeline": "vtg_cli.job",
     "VtgError": "vtg_cli.errors",
     "interpolate": "vtg_cli.api",
 }

@@ -29,9 +29,10 @@ from vtg_cli.literals import (
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.media.image import read_image
 from vtg_cli.plan import claimed
+from vtg_cli.renderers import Cancel, Progress
 from vtg_cli.sampling.settings import Sampling
 from vtg_cli.stills import Frame
-from vtg_cli.tasks import Cancel, Progress, Rendering
+from vtg_cli.tasks import Rendering
 from vtg_cli.timing import parse_duration, parse_fps, parse_frames
 
 if TYPE_CHECKING:
@@ -50,9 +51,11 @@ class Options(TypedDict, total=False):
     output: str | os.PathLike[str] | None
     frames: int | Sequence[int] | str | None
     duration: Fraction | float | str | None
+    at: Sequence[Fraction | float] | None
     fps: Fraction | float | str | None
     loop: bool
     ease: str
+    carry: bool
     model: str
     reverse: str | None
     reverse_base: str | None
@@ -138,6 +141,8 @@ def job_of(keyframes: Sequence[str], options: Options) -> Interpolate:
     for name, parse in (("duration", parse_duration), ("fps", parse_fps)):
         if given.get(name) is not None:
             given[name] = parse(str(given[name]))
+    if (at := given.get("at")) is not None:
+        given["at"] = tuple(Fraction(str(seconds)) for seconds in at)
     if isinstance(guidance := given.get("guidance"), str):
         given["guidance"] = parse_guidance(guidance)
     if (prompts := given.get("prompts")) is not None:

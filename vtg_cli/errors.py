@@ -15,6 +15,8 @@ both on stderr, one line each, and ends with `exit_code`; nothing below it print
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -58,3 +60,13 @@ class MediaError(VtgError):
 
 class Interrupted(VtgError):
     exit_code = 130
+
+
+@contextmanager
+def naming(what: str) -> Iterator[None]:
+    """Says of what an error within it speaks: "what: message"."""
+    try:
+        yield
+    except VtgError as error:
+        error.message = f"{what}: {error.message}"
+        raise

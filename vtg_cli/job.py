@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fractions import Fraction
-from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args
 
 from vtg_cli import timing
-from vtg_cli.errors import UsageError
+from vtg_cli.errors import UsageError, naming
 from vtg_cli.literals import (
     Detail,
     Dtype,
@@ -32,6 +31,7 @@ from vtg_cli.literals import (
     Solver,
 )
 from vtg_cli.media.encoding import Encoding
+from vtg_cli.records import built, missing, plain
 from vtg_cli.sampling.settings import (
     BETWEEN_INVERTED,
     OWN_SOLVER,
@@ -49,11 +49,7 @@ NEGATIVE_PROMPT = (
 )
 """VTG's, which is the stock text of I2VGen-XL."""
 
-_PLAIN = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
-_FRACTION = re.compile(r"\d+(/0*[1-9]\d*)?", re.ASCII)
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?|xpu(:\d+)?", re.ASCII)
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +60,9 @@ class Interpolate:
     output:    a file, a "%04d.png" pattern, "-" for stdout; None: nothing is written
     frames:    of each segment, both its keyframes included; one number or one per segment
     duration:  seconds of the whole clip; fps: frames a second; see timing.schedule
+    at:        seconds at which each keyframe stands, the first at 0, in place of these two
     ease:      a CSS easing curve within every segment
+    carry:     motion goes on through the keyframes within the clip: no pause, no corner
     model:     "auto", "tiny", "flow", a catalogue name, a folder or a hub id
     reverse:   reverse-motion weights: a delta file, a tuned U-Net folder, a name or hub id
     reverse_base: what the tuned U-Net was made from, a folder or a name; None: the catalogue's
@@ -90,9 +88,11 @@ class Interpolate:
     output: str | None = None
     frames: tuple[int, ...] | None = None
     duration: Fraction | None = None
+    at: tuple[Fraction, ...] | None = None
     fps: Fraction | None = None
     loop: bool = False
     ease: str = "linear"
+    carry: bool = False
     model: str = "auto"
     reverse: str | None = None
     reverse_base: str | None = None
@@ -116,12 +116,64 @@ class Interpolate:
     encoding: Encoding = field(default_factory=Encoding)
 
 
-Job = Interpolate
-KINDS: dict[str, type[Job]] = {"interpolate": Interpolate}
+@dataclass(frozen=True, kw_only=True)
+class Timeline:
+    """Segments with settings of their own, end to end.
+
+    segments: one job for each: two keyframes, of which the first is the one before's last, and one
+              number of frames; all of one rate and one size. Where they go and how they are
+              encoded is left to the timeline.
+    """
+
+    segments: tuple[Interpolate, ...]
+    output: str | None = None
+    encoding: Encoding = field(default_factory=Encoding)
+
+    @property
+    def keyframes(self) -> tuple[str, ...]:
+        """Each once, in order."""
+        return (self.segments[0].keyframes[0], *(each.keyframes[1] for each in self.segments))
+
+    @property
+    def background(self) -> str:
+        return self.segments[0].background
 
 
-def validated(job: Job) -> Job:
+Job = Interpolate | Timeline
+KINDS: dict[str, type[Job]] = {"interpolate": Interpolate, "timeline": Timeline}
+
+J = TypeVar("J", bound=Interpolate | Timeline)
+
+
+def validated(job: J) -> J:
     """The job itself; UsageError naming the first option whose value cannot be."""
+    if isinstance(job, Timeline):
+        _check_segments(job)
+    else:
+        _check(job)
+    return job
+
+
+def _check_segments(job: Timeline) -> None:
+    shared = ("fps", "width", "height", "fit", "background")
+    for i, each in enumerate(job.segments):
+        with naming(f"segment {i + 1}"):
+            validated(each)
+            if len(each.keyframes) != 2 or len(each.frames or ()) != 1 or each.loop:
+                raise UsageError("it has two keyframes and one number of frames")
+            if each.fps is None or each.output is not None or each.encoding != Encoding():
+                raise UsageError("it has a frame rate, and no output of its own")
+            if i and each.keyframes[0] != job.segments[i - 1].keyframes[1]:
+                raise UsageError("it has to begin with the keyframe the one before ends with")
+            for name in shared:
+                if getattr(each, name) != getattr(job.segments[0], name):
+                    raise UsageError(f"its {name} is another than that of segment 1")
+    if not job.segments:
+        raise UsageError("a timeline has one segment or more", subject="segments")
+    _check_overwriting(job.encoding)
+
+
+def _check(job: Interpolate) -> None:
     if len(job.keyframes) < 2:
         raise UsageError(
             f"{'a loop' if job.loop else 'in-betweening'} needs two keyframes or more, "
@@ -159,15 +211,33 @@ def validated(job: Job) -> Job:
         raise UsageError(
             "--fast and --lora fit exclude each other", "leave one of them out", subject="--fast"
         )
+    if job.at is not None:
+        _check_at(job, job.at)
     _check_colour(job.background)
     _check_sampling(job.sampling)
-    if job.encoding.overwrite and job.encoding.skip_existing:
+    _check_overwriting(job.encoding)
+
+
+def _check_at(job: Interpolate, at: tuple[Fraction, ...]) -> None:
+    if job.frames is not None or job.duration is not None or job.loop:
+        other = "--frames" if job.frames else "--duration" if job.duration else "--loop"
+        raise UsageError(
+            f"{other} and keyframes with a time of their own exclude each other",
+            "leave one of them out",
+            subject=other,
+        )
+    if len(at) != len(job.keyframes):
+        raise UsageError(f"{len(at)} times for {len(job.keyframes)} keyframes", subject="at")
+    timing.check_rising(at)
+
+
+def _check_overwriting(encoding: Encoding) -> None:
+    if encoding.overwrite and encoding.skip_existing:
         raise UsageError(
             "--overwrite and --skip-existing exclude each other",
             "give one of them",
             subject="--overwrite",
         )
-    return job
 
 
 def _check_retakes(job: Interpolate) -> None:
@@ -306,15 +376,7 @@ def _one_of(option: str, value: str, choices: tuple[str, ...]) -> None:
 def to_json(job: Job) -> dict[str, Any]:
     """The job as plain JSON values, its kind first."""
     kind = next(name for name, made in KINDS.items() if isinstance(job, made))
-    return {"kind": kind, **_plain(job)}
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Fraction) else value
+    return {"kind": kind, **plain(job)}
 
 
 def from_json(document: object) -> Job:
@@ -330,75 +392,9 @@ def from_json(document: object) -> Job:
             f"job.kind {kind!r} is not known", f"known: {', '.join(KINDS)}", subject="job.kind"
         )
     rest = {name: value for name, value in document.items() if name != "kind"}
-    return validated(_built(KINDS[kind], rest, "job"))
+    return validated(built(KINDS[kind], rest, "job"))
 
 
 def absent(document: Mapping[str, Any]) -> list[str]:
     """Dotted names of the fields that a document `from_json` has read left to their defaults."""
-    return _absent(KINDS[document["kind"]], document, "")
-
-
-def _absent(made: type[Any], document: Mapping[str, Any], where: str) -> list[str]:
-    names: list[str] = []
-    for each, hint in get_type_hints(made).items():
-        if each not in document:
-            names.append(where + each)
-        elif isinstance(hint, type) and is_dataclass(hint):
-            names += _absent(hint, document[each], f"{where}{each}.")
-    return names
-
-
-def _built(made: type[T], document: object, where: str) -> T:
-    if not isinstance(document, Mapping):
-        raise _misfit(where, "an object", document)
-    hints = get_type_hints(made)
-    for name in document:
-        if name not in hints:
-            raise UsageError(
-                f"{where}.{name} is not a field vtg knows",
-                "a newer vtg may know it, or it is misspelt",
-                subject=f"{where}.{name}",
-            )
-    for needed in fields(made):  # type: ignore[arg-type]  # always a dataclass
-        if needed.name not in document and not _has_default(needed):
-            place = f"{where}.{needed.name}"
-            raise UsageError(f"{place} is missing", subject=place)
-    return made(
-        **{name: _read(hints[name], value, f"{where}.{name}") for name, value in document.items()}
-    )
-
-
-def _has_default(each: Field[Any]) -> bool:
-    return each.default is not MISSING or each.default_factory is not MISSING
-
-
-def _read(hint: Any, value: Any, where: str) -> Any:
-    """`value` as the type annotation `hint` wants it."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        if value is None:
-            return None
-        (hint,) = (argument for argument in arguments if argument is not type(None))
-        return _read(hint, value, where)
-    if origin is tuple:
-        length = None if arguments[-1] is ... else len(arguments)
-        if not isinstance(value, list) or length not in (None, len(value)):
-            raise _misfit(where, "a list" if length is None else f"a list of {length}", value)
-        return tuple(_read(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
-    if origin is Literal:
-        if value in arguments:
-            return value
-        raise _misfit(where, " or ".join(arguments), value)
-    if isinstance(hint, type) and is_dataclass(hint):
-        return _built(hint, value, where)
-    if hint is Fraction:
-        if isinstance(value, str) and _FRACTION.fullmatch(value):
-            return Fraction(value)
-        raise _misfit(where, 'a fraction such as "24000/1001"', value)
-    if type(value) is hint or (hint is float and type(value) is int):
-        return hint(value)
-    raise _misfit(where, _PLAIN[hint], value)
-
-
-def _misfit(where: str, wanted: str, value: object) -> UsageError:
-    return UsageError(f"{where} should be {wanted}, not {value!r}", subject=where)
+    return missing(KINDS[document["kind"]], document)

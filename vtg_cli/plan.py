@@ -87,11 +87,27 @@ class Plan:
         return height, width, channels
 
     @property
+    def parts(self) -> tuple[Plan, ...]:
+        """What is drawn in one way each: a plan is one such part, a timeline has several."""
+        return (self,)
+
+    @property
+    def models(self) -> tuple[Choice, ...]:
+        """All that draw."""
+        return (self.model,)
+
+    @property
     def segments(self) -> list[tuple[Still, Still, int]]:
         """First keyframe, last keyframe and number of frames of each segment."""
         circle = [*self.stills, *self.stills[:1]] if self.job.loop else self.stills
         pairs = zip(pairwise(circle), self.schedule.segments, strict=True)
         return [(first, last, n) for (first, last), n in pairs]
+
+    @property
+    def through(self) -> tuple[bool, ...]:
+        """Whether motion goes on at the end of each segment; of the last, into the first."""
+        within = len(self.schedule.segments) - 1
+        return (self.job.carry,) * within + (self.job.carry and self.job.loop and within > 0,)
 
     @property
     def captions(self) -> list[tuple[str, str]]:
@@ -125,10 +141,16 @@ def claimed(output: str, choices: encoding.Encoding, inputs: Collection[str] = (
     return encoding.claim(output, choices)
 
 
-def plan(job: Interpolate, pictures: Sequence[Frame] | None = None) -> Plan:
+def plan(
+    job: Interpolate,
+    pictures: Sequence[Frame] | None = None,
+    *,
+    read: Sequence[Still] | None = None,
+) -> Plan:
     """Decides and checks everything about a job.
 
     pictures: uint8 [H, W, 3 or 4] that stand in for the files `job.keyframes` names.
+    read: the keyframes where they have been read already.
 
     UsageError, MediaError or WeightsError; after it only the computation itself can fail.
     """
@@ -140,18 +162,16 @@ def plan(job: Interpolate, pictures: Sequence[Frame] | None = None) -> Plan:
     _refuse_without_captions(job, model)
     schedule = timing.schedule(
         len(job.keyframes),
-        frames=job.frames,
+        frames=timing.placed(job.at, job.fps or model.fps) if job.at else job.frames,
         duration=job.duration,
         fps=job.fps,
         loop=job.loop,
         default_frames=model.frames,
         default_fps=model.fps,
     )
-    read = (
-        stills.from_arrays(job.keyframes, pictures)
-        if pictures
-        else stills.from_files(job.keyframes)
-    )
+    if read is None:
+        arrays = pictures and stills.from_arrays(job.keyframes, pictures)
+        read = arrays or stills.from_files(job.keyframes)
     (height, width), drawn = _sizes(job, model, [still.size for still in read])
     form = encoding.format_of(job.output, job.encoding) if job.output is not None else None
     _check_memory(max(schedule.segments), height, width)
@@ -169,6 +189,7 @@ def plan(job: Interpolate, pictures: Sequence[Frame] | None = None) -> Plan:
         job,
         frames=schedule.segments,
         duration=None,
+        at=None,
         fps=schedule.fps,
         model=_lasting(model.name),
         reverse=reverse_name,

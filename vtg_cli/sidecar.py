@@ -11,19 +11,20 @@ import json
 import math
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from vtg_cli import __version__
 from vtg_cli.errors import MediaError, UsageError, WeightsError
-from vtg_cli.job import Interpolate, absent, from_json, to_json
+from vtg_cli.job import J, Job, Timeline, absent, from_json, to_json
 from vtg_cli.media import encoding
 from vtg_cli.media.atomic import replacing
 from vtg_cli.plan import Plan
 from vtg_cli.retakes import plain
+from vtg_cli.timeline.plan import TimelinePlan
 from vtg_cli.timing import exact
 
 if TYPE_CHECKING:
@@ -34,13 +35,13 @@ PICTURES = ("numpy", "pillow", "opencv-python-headless", "opencv-python")
 NETWORKS = ("torch", "diffusers", "transformers")
 
 
-def place_of(plan: Plan) -> Path | None:
+def place_of(plan: Plan | TimelinePlan) -> Path | None:
     """Where the plan's report goes; None: nowhere."""
     wanted = plan.job.encoding.sidecar and plan.job.encoding.metadata
     return encoding.sidecar_path(plan.job.output) if wanted and plan.job.output else None
 
 
-def outline(plan: Plan, folder: Path | None = None) -> dict[str, Any]:
+def outline(plan: Plan | TimelinePlan, folder: Path | None = None) -> dict[str, Any]:
     """What is known before drawing. folder: what the job's paths are made relative to, if any."""
     height, width, channels = plan.shape
     made = plan.schedule
@@ -61,19 +62,30 @@ def outline(plan: Plan, folder: Path | None = None) -> dict[str, Any]:
             "alpha": channels == 4,
             "keyframes_at": list(made.positions),
         },
-        "model": {
-            "name": plan.model.name,
-            "reason": plan.model.reason or "asked for",
-            "device": plan.model.device,
-            "evaluations": plan.evaluations,
-            "inversions": plan.inversions,
-            "fit_steps": plan.fit_steps,
-        },
+        **_models(plan),
         "notes": list(plan.notes),
     }
 
 
-def document(plan: Plan, report: Report, folder: Path | None = None) -> dict[str, Any]:
+def _models(plan: Plan | TimelinePlan) -> dict[str, Any]:
+    """What draws; of a timeline, in every segment."""
+    drawing = [
+        {
+            "name": part.model.name,
+            "reason": part.model.reason or "asked for",
+            "device": part.model.device,
+            "evaluations": part.evaluations,
+            "inversions": part.inversions,
+            "fit_steps": part.fit_steps,
+        }
+        for part in plan.parts
+    ]
+    return {"model": drawing[0]} if isinstance(plan, Plan) else {"models": drawing}
+
+
+def document(
+    plan: Plan | TimelinePlan, report: Report, folder: Path | None = None
+) -> dict[str, Any]:
     """The whole report of a finished run."""
     found = zip(plan.schedule.segments, report.anchors, report.outcomes, strict=False)
     return {
@@ -88,12 +100,12 @@ def document(plan: Plan, report: Report, folder: Path | None = None) -> dict[str
     }
 
 
-def versions(plan: Plan) -> dict[str, str]:
+def versions(plan: Plan | TimelinePlan) -> dict[str, str]:
     """Of vtg, Python, ffmpeg and the libraries that draw this plan's frames."""
     import imageio_ffmpeg
 
     found = {"vtg": __version__, "python": platform.python_version()}
-    for name in (*PICTURES, *(NETWORKS if plan.model.spec else ())):
+    for name in (*PICTURES, *(NETWORKS if any(model.spec for model in plan.models) else ())):
         try:
             found[name.removesuffix("-headless")] = metadata.version(name)
         except metadata.PackageNotFoundError:  # another build of OpenCV
@@ -101,15 +113,21 @@ def versions(plan: Plan) -> dict[str, str]:
     return {**found, "ffmpeg": imageio_ffmpeg.get_ffmpeg_version()}
 
 
-def weights_of(plan: Plan) -> dict[str, dict[str, str]]:
+def weights_of(plan: Plan | TimelinePlan) -> dict[str, dict[str, str]]:
     """Role -> file -> sha256 of all weights the frames depend on; empty for flow."""
     from vtg_cli.weights import store
 
-    folders = {"model": plan.model.source.folder} if plan.model.source else {}
-    if plan.reverse:
-        folders |= {"reverse": plan.reverse.path}
-        folders |= {"reverse_base": plan.reverse.base} if plan.reverse.base else {}
-    return {role: store.identity(folder) for role, folder in folders.items()}
+    single = isinstance(plan, Plan)
+    folders: dict[str, Path] = {}
+    for i, part in enumerate(plan.parts, start=1):
+        where = "" if single else f" of segment {i}"
+        if part.model.source:
+            folders[f"model{where}"] = part.model.source.folder
+        if part.reverse:
+            folders[f"reverse{where}"] = part.reverse.path
+            folders |= {f"reverse_base{where}": part.reverse.base} if part.reverse.base else {}
+    known = {folder: store.identity(folder) for folder in set(folders.values())}
+    return {role: known[folder] for role, folder in folders.items()}
 
 
 def write(path: Path, report: Mapping[str, Any]) -> None:
@@ -127,7 +145,7 @@ class Recorded:
     """
 
     path: Path
-    job: Interpolate
+    job: Job
     absent: tuple[str, ...]
     inputs: tuple[str, ...]
     weights: Mapping[str, Mapping[str, str]]
@@ -164,7 +182,7 @@ def read(path: Path) -> Recorded:
         raise
 
 
-def compare(recorded: Recorded, plan: Plan) -> list[str]:
+def compare(recorded: Recorded, plan: Plan | TimelinePlan) -> list[str]:
     """Refuses a plan that cannot make the recorded clip again; notes what may make it differ.
 
     MediaError where a keyframe has changed since, WeightsError where weights have.
@@ -196,7 +214,7 @@ def compare(recorded: Recorded, plan: Plan) -> list[str]:
     ]
 
 
-def _relative(job: Interpolate, folder: Path) -> Interpolate:
+def _relative(job: J, folder: Path) -> J:
     """The job with its file names as seen from `folder`."""
 
     def seen(name: str) -> str:
@@ -210,15 +228,20 @@ def _relative(job: Interpolate, folder: Path) -> Interpolate:
         )  # nothing but the root in common: they will not move together
         return str(path) if far else Path(os.path.relpath(path, folder)).as_posix()
 
-    output = None if job.output in (None, "-") else seen(str(job.output))
-    return replace(job, keyframes=tuple(map(seen, job.keyframes)), output=output or job.output)
+    return _renamed(job, seen)
 
 
-def _resolved(job: Interpolate, folder: Path) -> Interpolate:
+def _resolved(job: J, folder: Path) -> J:
     """The job with file names relative to `folder` made to hold from the current one."""
-    output = None if job.output in (None, "-") else str(folder / str(job.output))
-    keyframes = tuple(str(folder / name) for name in job.keyframes)
-    return replace(job, keyframes=keyframes, output=output or job.output)
+    return _renamed(job, lambda name: str(folder / name))
+
+
+def _renamed(job: J, name: Callable[[str], str]) -> J:
+    output = job.output if job.output in (None, "-") else name(str(job.output))
+    if isinstance(job, Timeline):
+        segments = tuple(_renamed(each, name) for each in job.segments)
+        return cast("J", replace(job, segments=segments, output=output))
+    return cast("J", replace(job, keyframes=tuple(map(name, job.keyframes)), output=output))
 
 
 def _finite(values: Mapping[str, Any]) -> dict[str, Any]:

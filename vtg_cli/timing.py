@@ -11,7 +11,7 @@ A clip of `total` frames lasts total / fps seconds. Rates and durations are frac
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate, pairwise
@@ -149,6 +149,42 @@ def schedule(
     return made
 
 
+def check_rising(at: Sequence[Fraction]) -> None:
+    """UsageError unless the times begin at 0 and grow."""
+    if at[0] != 0:
+        raise UsageError(
+            f"the first keyframe is at {exact(at[0])} s, and a clip begins at 0",
+            "give it @0 and the others the time since then",
+            subject="at",
+        )
+    for k, (before, after) in enumerate(pairwise(at), start=2):
+        if after <= before:
+            raise UsageError(
+                f"keyframe {k} is at {exact(after)} s, and the one before it at {exact(before)} s",
+                "give them in order, each later than the one before",
+                subject="at",
+            )
+
+
+def placed(at: Sequence[Fraction], fps: Fraction) -> tuple[int, ...]:
+    """Frames of each segment, both its keyframes included, where keyframes stand at these seconds.
+
+    Each is put on the frame nearest to its own time (the even one of two), so nothing adds up.
+    UsageError for times that do not grow, and for two keyframes on one frame.
+    """
+    check_rising(at)
+    places = [round(seconds * fps) for seconds in at]
+    for k, (before, after) in enumerate(pairwise(places), start=2):
+        if after == before:
+            raise UsageError(
+                f"keyframes {k - 1} and {k}, at {exact(at[k - 2])} s and {exact(at[k - 1])} s, "
+                f"fall on one frame at {exact(fps)} frames a second",
+                "put them further apart, or ask for a higher frame rate",
+                subject="at",
+            )
+    return tuple(after - before + 1 for before, after in pairwise(places))
+
+
 def _even_segments(
     keyframes: int, pieces: int, duration: Fraction, fps: Fraction, loop: bool
 ) -> tuple[int, ...]:
@@ -243,6 +279,30 @@ def _parameter(x1: float, x2: float, x: float) -> float:
 def segment_times(n: int, ease: Easing) -> list[float]:
     """Where each of a segment's n >= 2 frames stands: n floats, exactly 0.0 first and 1.0 last."""
     return [0.0, *(ease(i / (n - 1)) for i in range(1, n - 1)), 1.0]
+
+
+def carried(ease: Easing, first: bool, last: bool) -> Easing:
+    """The easing of a segment through whose first, last keyframe motion goes on.
+
+    There the pace is the segment's mean one, so that none of the two segments pauses; at the other
+    end it is the curve's own, up to three times the mean, beyond which a cubic would turn back.
+    """
+    if not first and not last:
+        return ease
+    near = 1e-4
+    opening, closing = min(ease(near) / near, 3.0), min((1 - ease(1 - near)) / near, 3.0)
+    opening, closing = 1.0 if first else opening, 1.0 if last else closing
+    return cubic(opening, closing)
+
+
+def cubic(first: float, last: float) -> Easing:
+    """The cubic with these slopes at its ends, 0 to 3 each: it never turns back."""
+
+    def pace(x: float) -> float:
+        rest = 1 - x
+        return min(max(x + x * rest * (rest * (first - 1) - x * (last - 1)), 0.0), 1.0)
+
+    return pace
 
 
 def exact(value: Fraction) -> str:

@@ -201,7 +201,7 @@ def test_running_out_of_memory_ends_with_4(
     def greedy(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("vtg_cli.tasks.flow", greedy)
+    monkeypatch.setattr("vtg_cli.renderers.flow", greedy)
     assert vtg(*pictures(), "-o", "clip.mp4", "-q") == 4
     assert capfd.readouterr().err.startswith("vtg: out of memory on cpu: flow at 64x36\n")
     assert files() == []

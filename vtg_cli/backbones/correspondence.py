@@ -55,6 +55,10 @@ class Correspondence:
         """How much of the pictures is trusted to correspond, in [0, 1]."""
         return float(self.trust_first.mean() + self.trust_last.mean()) / 2
 
+    def reversed(self) -> Correspondence:
+        """The same, of the last picture and the first."""
+        return Correspondence(self.backward, self.forward, self.trust_last, self.trust_first)
+
 
 def correspond(
     first: NDArray[np.uint8], last: NDArray[np.uint8], *, far: bool = False

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vtg_cli.backbones.correspondence import correspond
+from vtg_cli.backbones.correspondence import Correspondence, correspond
 from vtg_cli.backbones.filters import Field, gauss, grid, median, ramp, warp
 from vtg_cli.errors import UsageError
 
@@ -43,12 +43,14 @@ def in_between(
     times: Sequence[float],
     *,
     far: bool = False,
+    track: Track | None = None,
     on_frame: OnFrame | None = None,
 ) -> Picture:
     """Frames at `times` in [0, 1] between two keyframes.
 
     first, last: uint8 [H, W, C], C 1 to 4, any size; 2 and 4 channels end in straight alpha.
     far: look harder for things that moved and turned a lot (correspondence.py).
+    track: the motion as found already and how it bends (carry.py); None: found here, and straight.
     Returns uint8 [len(times), H, W, C]. Time 0 is `first` and time 1 is `last`, bit for bit;
     between identical keyframes every frame is the keyframe. in_between(b, a, 1 - t) is the same
     frame as in_between(a, b, t). The number of threads does not matter.
@@ -56,7 +58,7 @@ def in_between(
     """
     _check(first, last, times)
     frames = np.empty((len(times), *first.shape), np.uint8)
-    for i, frame in enumerate(_frames(first, last, times, far)):
+    for i, frame in enumerate(_frames(first, last, times, far, track)):
         frames[i] = frame
         if on_frame is not None:
             on_frame(i + 1, len(times))
@@ -95,7 +97,9 @@ def _check(first: Picture, last: Picture, times: Sequence[float]) -> None:
             raise UsageError(f"time {t} lies outside [0, 1]", "0 is the first keyframe, 1 the last")
 
 
-def _frames(first: Picture, last: Picture, times: Sequence[float], far: bool) -> Iterator[Picture]:
+def _frames(
+    first: Picture, last: Picture, times: Sequence[float], far: bool, track: Track | None
+) -> Iterator[Picture]:
     """One frame at a time; the motion is estimated when the first real in-between is due."""
     between: Callable[[float], Picture] | None = None
     same = np.array_equal(first, last)
@@ -108,12 +112,18 @@ def _frames(first: Picture, last: Picture, times: Sequence[float], far: bool) ->
             yield last
         else:
             if between is None:
-                between = _renderer(last, first, far) if turned else _renderer(first, last, far)
+                between = (
+                    _renderer(last, first, far, track and track.reversed())
+                    if turned
+                    else _renderer(first, last, far, track)
+                )
             yield between(1 - float(t) if turned else float(t))
 
 
-def _renderer(first: Picture, last: Picture, far: bool) -> Callable[[float], Picture]:
-    carried_to = carrier(first, last, far=far)
+def _renderer(
+    first: Picture, last: Picture, far: bool, track: Track | None
+) -> Callable[[float], Picture]:
+    carried_to = carrier(first, last, far=far, track=track)
     size = (first.shape[1], first.shape[0])
 
     def render(t: float) -> Picture:
@@ -124,6 +134,35 @@ def _renderer(first: Picture, last: Picture, far: bool) -> Callable[[float], Pic
         return _straight(ahead, first.shape[2])
 
     return render
+
+
+@dataclass(frozen=True)
+class Bend:
+    """How tracks leave the straight line between two keyframes, on the pixels [h, w] of one.
+
+    leaving, arriving: [h, w, 2] in working pixels, (x, y): velocity at this keyframe and at the
+    other one, over the whole way, less the straight track's.
+    """
+
+    leaving: Field
+    arriving: Field
+
+    def aside(self, share: float) -> Field:
+        """Beside the straight track, share of the way: the cubic of those end velocities."""
+        s, rest = np.float32(share), np.float32(1 - share)
+        return np.asarray(s * rest * (rest * self.leaving - s * self.arriving))
+
+
+@dataclass(frozen=True)
+class Track:
+    """The motion between two keyframes: straight tracks, and the bends seen from either of them."""
+
+    found: Correspondence
+    ahead: Bend
+    back: Bend
+
+    def reversed(self) -> Track:
+        return Track(self.found.reversed(), self.back, self.ahead)
 
 
 @dataclass(frozen=True)
@@ -141,17 +180,19 @@ class Carried:
     part_back: Field
 
 
-def carrier(first: Picture, last: Picture, *, far: bool = False) -> Callable[[float], Carried]:
+def carrier(
+    first: Picture, last: Picture, *, far: bool = False, track: Track | None = None
+) -> Callable[[float], Carried]:
     """The motion between two keyframes uint8 [H, W, C], estimated once; then both at any time in
-    [0, 1]. far: as in correspond.
+    [0, 1]. far: as in correspond; track: as in in_between.
     """
     height, width = first.shape[:2]
-    found = correspond(_seen(first), _seen(last), far=far)
+    found = track.found if track else correspond(seen(first), seen(last), far=far)
     a, b = _premultiplied(first), _premultiplied(last)
     h, w = found.trust_first.shape
     scale = np.array([width / w, height / h], np.float32)
-    splat_a = _splatter(found.forward, found.trust_first)
-    splat_b = _splatter(found.backward, found.trust_last)
+    splat_a = _splatter(found.forward, found.trust_first, track.ahead if track else None)
+    splat_b = _splatter(found.backward, found.trust_last, track.back if track else None)
     # amid much that corresponds, the rest is better off with a short dissolve than a double image
     haste = ramp(found.share, *BRIEF)
 
@@ -159,15 +200,19 @@ def carrier(first: Picture, last: Picture, *, far: bool = False) -> Callable[[fl
         return np.asarray(cv2.resize(x, (width, height), interpolation=cv2.INTER_LINEAR))
 
     def carried(t: float) -> Carried:
-        motion_a, presence_a = splat_a(t)
-        motion_b, presence_b = splat_b(1 - t)
+        motion_a, presence_a, aside_a = splat_a(t)
+        motion_b, presence_b, aside_b = splat_b(1 - t)
         # each keyframe follows its own motion, unless the other knows much better
         known = (presence_a / (presence_a + presence_b))[..., None]
         own_a, own_b = np.clip(4 * known - 0.6, 0, 1), np.clip(3.4 - 4 * known, 0, 1)
         along_a = own_a * motion_a - (1 - own_a) * motion_b
         along_b = own_b * motion_b - (1 - own_b) * motion_a
-        from_a = warp(a, enlarged(along_a * scale * np.float32(-t)), cv2.INTER_CUBIC)
-        from_b = warp(b, enlarged(along_b * scale * np.float32(t - 1)), cv2.INTER_CUBIC)
+        to_a, to_b = along_a * scale * np.float32(-t), along_b * scale * np.float32(t - 1)
+        if aside_a is not None and aside_b is not None:
+            to_a -= (own_a * aside_a + (1 - own_a) * aside_b) * scale
+            to_b -= (own_b * aside_b + (1 - own_b) * aside_a) * scale
+        from_a = warp(a, enlarged(to_a), cv2.INTER_CUBIC)
+        from_b = warp(b, enlarged(to_b), cv2.INTER_CUBIC)
         presence_a, presence_b = gauss(presence_a, 2), gauss(presence_b, 2)
         power = 1 + haste * (1 - ramp(np.maximum(presence_a, presence_b), UNSEEN, 3 * UNSEEN))
         part_a, part_b = ((1 - t) * presence_a) ** power, (t * presence_b) ** power
@@ -176,8 +221,12 @@ def carrier(first: Picture, last: Picture, *, far: bool = False) -> Callable[[fl
     return carried
 
 
-def _splatter(flow: Field, trust: Field) -> Callable[[float], tuple[Field, Field]]:
-    """share of the way -> the motion [h, w, 2] of what lands on each pixel, and its presence."""
+def _splatter(
+    flow: Field, trust: Field, bend: Bend | None
+) -> Callable[[float], tuple[Field, Field, Field | None]]:
+    """share of the way -> the motion [h, w, 2] of what lands on each pixel, its presence, and how
+    far aside of the straight track [h, w, 2] it is; None: there is no bend.
+    """
     h, w = trust.shape
     x, y = (np.minimum(np.arange(n) + 0.5, n - np.arange(n) - 0.5) for n in (w, h))
     inside = ramp(np.minimum(y[:, None], x), 0, BORDER * max(h, w))
@@ -185,13 +234,21 @@ def _splatter(flow: Field, trust: Field) -> Callable[[float], tuple[Field, Field
     front = np.exp(IN_FRONT * (trust - 1))
     values = np.dstack([front, front[..., None] * flow, front * presence, np.ones_like(front)])
 
-    def splat(share: float) -> tuple[Field, Field]:
-        sums = gauss(_forward(values, flow * np.float32(share)), 0.8)
-        density = sums[..., 4]
+    def splat(share: float) -> tuple[Field, Field, Field | None]:
+        moved, carried = flow * np.float32(share), values
+        if bend is not None:
+            aside = bend.aside(share)
+            moved, carried = moved + aside, np.dstack([values, front[..., None] * aside])
+        sums = gauss(_forward(carried, moved), 0.8)
+        density, known = sums[..., 4], np.float32(sums[..., 4] > HOLE[0])
         landed = sums[..., 1:4] / np.maximum(sums[..., :1], 1e-12)
-        landed = median(_without_holes(landed, np.float32(density > HOLE[0])))
+        landed = median(_without_holes(landed, known))
         full = np.clip((density - HOLE[0]) / (HOLE[1] - HOLE[0]), 0, 1)
-        return landed[..., :2], landed[..., 2] * full + np.float32(1e-3)
+        presence = landed[..., 2] * full + np.float32(1e-3)
+        if bend is None:
+            return landed[..., :2], presence, None
+        off = _without_holes(sums[..., 5:] / np.maximum(sums[..., :1], 1e-12), known)
+        return landed[..., :2], presence, gauss(np.float32(off), 1)
 
     return splat
 
@@ -232,8 +289,8 @@ def _without_holes(x: Field, known: Field) -> Field:
     return np.asarray(x * known[..., None] + rest * (1 - known[..., None]))
 
 
-def _seen(picture: Picture) -> Picture:
-    """As RGB [H, W, 3] for the search, transparency over mid-grey."""
+def seen(picture: Picture) -> Picture:
+    """A picture as RGB [H, W, 3] for the search, transparency over mid-grey."""
     colour = picture
     if picture.shape[2] in (2, 4):
         alpha = picture[..., -1:] / np.float32(255)

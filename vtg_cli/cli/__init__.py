@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from vtg_cli import __version__
-from vtg_cli.cli import create, models
+from vtg_cli.cli import create, models, timeline
 from vtg_cli.cli.console import fail, result, say
 from vtg_cli.cli.inspect import inspect
 from vtg_cli.errors import Interrupted, MediaError, MemoryLadderError, UsageError, VtgError
@@ -35,6 +35,8 @@ for preset in PRESETS:
     app.command(preset.name)(create.preset_command(preset))
 app.command()(create.run)
 app.command()(inspect)
+app.command()(timeline.render)
+app.add_typer(timeline.app, name="timeline", no_args_is_help=False)
 app.add_typer(models.app, name="models", no_args_is_help=False)
 
 

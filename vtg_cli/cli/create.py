@@ -6,10 +6,10 @@ import inspect
 import json
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
@@ -19,9 +19,10 @@ from vtg_cli.errors import MediaError, UsageError
 
 if TYPE_CHECKING:
     from vtg_cli.api import Options
-    from vtg_cli.job import Interpolate
+    from vtg_cli.job import Interpolate, Job
     from vtg_cli.plan import Plan
     from vtg_cli.presets import Preset
+    from vtg_cli.timeline.plan import TimelinePlan
 
 
 def interpolate(
@@ -33,6 +34,7 @@ def interpolate(
     fps: o.Fps = None,
     loop: o.Loop = False,
     ease: o.Ease = "linear",
+    carry: o.Carry = False,
     prompt: o.Prompt = None,
     negative_prompt: o.NegativePrompt = None,
     text_curve: o.TextCurve = "linear",
@@ -122,7 +124,7 @@ def _draw(ctx: typer.Context, preset: Preset | None = None) -> None:
     from vtg_cli.plan import plan, refuse_unused
 
     options = dict(ctx.params)
-    keyframes = [*options.pop("keyframes")]
+    keyframes = _keyframes(options)
     sheet = options.pop("sheet")
     shown = {name: options.pop(name) for name in ("as_json", "dry_run", "quiet")}
     del options["debug"]
@@ -138,11 +140,30 @@ def _draw(ctx: typer.Context, preset: Preset | None = None) -> None:
     notes: tuple[str, ...] = ()
     if preset is not None:
         job, notes = _preset(job, preset, given)
-    if not _goes_ahead(job, sheet, **shown):
+    if not goes_ahead(job, sheet, **shown):
         return
     made = plan(job)
     refuse_unused(made.model, given)
-    _carry_out(replace(made, notes=(*notes, *made.notes)), sheet, **shown)
+    carry_out(replace(made, notes=(*notes, *made.notes)), sheet, **shown)
+
+
+def _keyframes(options: dict[str, Any]) -> tuple[str, ...]:
+    """The pictures; the times they are given with become options."""
+    from vtg_cli.shorthand import split
+    from vtg_cli.timing import parse_fps
+
+    fps = options["fps"]
+    found = split(options.pop("keyframes"), None if fps is None else parse_fps(fps))
+    if found.frames is not None or found.at is not None:
+        for name in ("frames", "duration", "loop"):
+            if options[name]:
+                raise UsageError(
+                    f"--{name} and keyframes with a time of their own exclude each other",
+                    "leave one of them out",
+                    subject=f"--{name}",
+                )
+        options["frames"], options["at"] = found.frames, found.at
+    return found.names
 
 
 def _captions(
@@ -197,7 +218,7 @@ def run(
     vtg run clip.json -o again.mp4
     """
     from vtg_cli import sidecar as sidecars
-    from vtg_cli.plan import plan
+    from vtg_cli.timeline.plan import planned
 
     recorded = sidecars.read(Path(sidecar))
     old = recorded.job
@@ -213,12 +234,12 @@ def run(
         skip_existing=skip_existing,
     )
     job = replace(old, output=target, encoding=choices)
-    if not _goes_ahead(job, sheet, as_json=as_json, dry_run=dry_run, quiet=quiet):
+    if not goes_ahead(job, sheet, as_json=as_json, dry_run=dry_run, quiet=quiet):
         return
-    made = plan(job)
+    made = planned(job)
     differences = sidecars.compare(recorded, made)
     made = replace(made, notes=(*made.notes, *differences))
-    _carry_out(made, sheet, as_json=as_json, dry_run=dry_run, quiet=quiet)
+    carry_out(made, sheet, as_json=as_json, dry_run=dry_run, quiet=quiet)
 
 
 def _is_given(ctx: typer.Context, name: str) -> bool:
@@ -226,9 +247,7 @@ def _is_given(ctx: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _goes_ahead(
-    job: Interpolate, sheet: str | None, *, as_json: bool, dry_run: bool, quiet: bool
-) -> bool:
+def goes_ahead(job: Job, sheet: str | None, *, as_json: bool, dry_run: bool, quiet: bool) -> bool:
     """Whether there is something to do; UsageError for what the terminal or the files forbid."""
     from vtg_cli.plan import claimed
 
@@ -253,7 +272,7 @@ def _goes_ahead(
     return False
 
 
-def _check_sheet(sheet: str, job: Interpolate) -> None:
+def _check_sheet(sheet: str, job: Job) -> None:
     if Path(sheet).suffix.lower() != ".png" or "%" in sheet:
         raise UsageError(
             f"--sheet {sheet} is no name for one picture", "end it in .png", subject="--sheet"
@@ -268,65 +287,31 @@ def _check_sheet(sheet: str, job: Interpolate) -> None:
         raise MediaError(f"cannot write {sheet}: there is no such folder", subject="--sheet")
 
 
-def _carry_out(made: Plan, sheet: str | None, *, as_json: bool, dry_run: bool, quiet: bool) -> None:
+def carry_out(
+    made: Plan | TimelinePlan, sheet: str | None, *, as_json: bool, dry_run: bool, quiet: bool
+) -> None:
     from vtg_cli import sidecar, tasks
+    from vtg_cli.cli.summary import summary
     from vtg_cli.retakes import summary as findings
 
     output = made.job.output
     assert output is not None
     if not quiet:
-        if made.model.reason:
-            say(f"model {made.model.name}: {made.model.reason}")
+        for model in made.models:
+            if model.reason:
+                say(f"model {model.name}: {model.reason}")
         for note in made.notes:
             say(note)
     if dry_run:
-        summary = "\n".join(_summary(made, sidecar.place_of(made)))
-        result(json.dumps(sidecar.outline(made), indent=2) if as_json else summary)
+        told = "\n".join(summary(made, sidecar.place_of(made)))
+        result(json.dumps(sidecar.outline(made), indent=2) if as_json else told)
         return
     with progress(quiet=quiet) as show:
         rendering = tasks.render(made, progress=show)
         report = rendering.save(sheet=sheet)
-    said = findings(rendering.report.outcomes, len(made.segments), made.job.on_bad)
+    segments = len(made.schedule.segments)
+    said = findings(rendering.report.outcomes, segments, made.parts[0].job.on_bad)
     if said and not quiet:
         say(said)
     if output != "-":
         result(json.dumps(report, indent=2) if as_json else output)
-
-
-def _summary(made: Plan, place: Path | None) -> Iterator[str]:
-    """The plan for people, one fact a line."""
-    from vtg_cli.timing import exact
-
-    job, schedule, (height, width, channels) = made.job, made.schedule, made.shape
-    yield (
-        f"clip      {job.output}: {schedule.total} frames at {exact(schedule.fps)} a second, "
-        f"{float(schedule.duration):.4g} s, {width}x{height}{' with alpha' * (channels == 4)}"
-    )
-    places = zip(made.stills, schedule.positions, strict=True)
-    yield "keyframes " + ", ".join(f"{still.name} at frame {at}" for still, at in places)
-    if made.model.spec is None:
-        yield f"model     {made.model.name}"
-    else:
-        precision = f" in {job.dtype}" if job.dtype != "auto" else ""
-        yield f"model     {made.model.name} on {made.model.device}{precision}"
-        yield (
-            f"sampling  {job.sampling.method} from {job.sampling.init}, {job.sampling.steps} "
-            f"steps{' (fast)' * job.fast}, seed {job.sampling.seed}: {_cost(made)}"
-        )
-        if job.lora != "off":
-            yield f"lora      {_lora(made)}"
-        if job.prompts:
-            yield f"text      {'; '.join(job.prompts)} ({job.text_curve})"
-    yield f"report    {place or 'none'}"
-
-
-def _cost(made: Plan) -> str:
-    single = f", {made.inversions} of them of single frames" if made.inversions else ""
-    return f"{made.evaluations} evaluations of the network{single}"
-
-
-def _lora(made: Plan) -> str:
-    if made.job.lora != "fit":
-        return f"of {made.job.lora}"
-    each = made.fit_steps // len(made.stills)
-    return f"fit: {len(made.stills)} keyframes, {each} training steps each; those kept take none"

@@ -81,7 +81,9 @@ KeyframeFiles = Annotated[
     typer.Argument(
         metavar="PICTURE...",
         show_default=False,
-        help="The keyframes in order, two or more: png, jpg, webp, tiff, bmp, gif, avif.",
+        help="The keyframes in order, two or more: png, jpg, webp, tiff, bmp, gif, avif. Each may "
+        "say when it is shown, in place of --frames and --duration: a.png@0 b.png@1.5s c.png@3s, "
+        "or on which frame: a.png@0f b.png@36f.",
     ),
 ]
 SidecarFile = Annotated[
@@ -90,6 +92,15 @@ SidecarFile = Annotated[
         metavar="SIDECAR",
         show_default=False,
         help="The .json file that lies beside a clip vtg made.",
+    ),
+]
+
+TimelineFile = Annotated[
+    str,
+    typer.Argument(
+        metavar="TIMELINE",
+        show_default=False,
+        help="A .toml file, as 'vtg timeline init' writes it.",
     ),
 ]
 
@@ -143,6 +154,17 @@ Ease = Annotated[
         autocompletion=curve_names,
         help="Pace within each segment: linear, ease, ease-in, ease-out, ease-in-out or "
         "cubic-bezier(x1,y1,x2,y2), as in CSS.",
+    ),
+]
+
+Carry = Annotated[
+    bool,
+    _option(
+        TIMING,
+        "--carry",
+        help="With three keyframes or more: motion goes on through the ones within the clip, "
+        "without a pause or a corner, as of things that swing, roll or fly. Leave it out where "
+        "something stops or turns back at a keyframe.",
     ),
 ]
 
@@ -531,6 +553,16 @@ OtherOutput = Annotated[
         "-o",
         metavar="FILE",
         help="Where the clip goes. Default: where the sidecar says.",
+    ),
+]
+RenderOutput = Annotated[
+    str | None,
+    _option(
+        OUTPUT,
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Where the clip goes. Default: where the timeline says.",
     ),
 ]
 StreamFormat = Annotated[

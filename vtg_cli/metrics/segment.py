@@ -8,6 +8,7 @@ how they were chosen):
     hard-cut    one step is far larger than the others
     flicker     brightness or colour of whole regions goes to and fro from frame to frame
     cross-fade  every frame is a mix (1 - w) first + w last, though motion leads to the other end
+                and carried along it they would not be
 
 Everything is measured on pictures reduced to SIDE pixels, a frame at a time, in code values 0 to
 255. Paces are per share of the way, so an easing curve is neither a freeze nor a cut.
@@ -24,6 +25,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vtg_cli.backbones.flow import in_between
 from vtg_cli.metrics.pair import ALIKE, moved
 
 Label = Literal["slideshow", "frozen", "flicker", "hard-cut", "cross-fade"]
@@ -119,10 +121,13 @@ def judge(frames: Iterable[NDArray[np.uint8]], times: Sequence[float] | None = N
     failed = [label for label, value in excess.items() if value >= 1]
     notes: tuple[Note, ...] = ()
     if failed == ["cross-fade"]:
-        explained = moved(*(np.round(clip[i]).astype(np.uint8) for i in (0, -1)))
+        ends = [np.round(clip[i]).astype(np.uint8) for i in (0, -1)]
+        explained = moved(*ends)
         found = replace(found, moved=explained)
         if explained < AVOIDABLE:
             failed, notes, excess["cross-fade"] = [], ("dissolve",), 0.0
+        elif _fade(_carried(*ends)) >= THRESHOLDS["cross-fade"]:
+            failed, excess["cross-fade"] = [], 0.0
     elif "cross-fade" in failed:  # so is every mix of two pictures
         failed.remove("cross-fade")
     if "slideshow" in failed:
@@ -218,6 +223,11 @@ def _swing(clip: Reduced) -> float:
     bends = _deviation(np.diff(regions, 2, axis=0))
     usual = float(np.median(bends))  # not the mean: a single cut bends twice
     return usual / 6**0.5 if usual > RHYTHM * float(np.median(slopes)) else 0.0
+
+
+def _carried(first: NDArray[np.uint8], last: NDArray[np.uint8]) -> Reduced:
+    """Both ends and what motion puts half-way: smooth pictures that move little look mixed."""
+    return np.asarray(in_between(first, last, [0.0, 0.5, 1.0]), np.float32)
 
 
 def _deviation(x: NDArray[Any]) -> NDArray[np.float64]:

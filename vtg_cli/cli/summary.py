@@ -1,0 +1,65 @@
+"""What --dry-run tells: a plan for people, one fact a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from vtg_cli.plan import Plan
+from vtg_cli.timeline.plan import TimelinePlan
+from vtg_cli.timing import exact
+
+
+def summary(made: Plan | TimelinePlan, place: Path | None) -> Iterator[str]:
+    """The plan for people, one fact a line."""
+    job, schedule, (height, width, channels) = made.job, made.schedule, made.shape
+    yield (
+        f"clip      {job.output}: {schedule.total} frames at {exact(schedule.fps)} a second, "
+        f"{float(schedule.duration):.4g} s, {width}x{height}{' with alpha' * (channels == 4)}"
+    )
+    places = zip(made.stills, schedule.positions, strict=True)
+    yield "keyframes " + ", ".join(f"{still.name} at frame {at}" for still, at in places)
+    if isinstance(made, Plan):
+        yield from _drawing(made)
+    else:
+        yield from _table(made)
+    yield f"report    {place or 'none'}"
+
+
+def _drawing(made: Plan) -> Iterator[str]:
+    job = made.job
+    if made.model.spec is None:
+        yield f"model     {made.model.name}"
+    else:
+        precision = f" in {job.dtype}" if job.dtype != "auto" else ""
+        yield f"model     {made.model.name} on {made.model.device}{precision}"
+        yield (
+            f"sampling  {job.sampling.method} from {job.sampling.init}, {job.sampling.steps} "
+            f"steps{' (fast)' * job.fast}, seed {job.sampling.seed}: {_cost(made)}"
+        )
+        if job.lora != "off":
+            yield f"lora      {_lora(made)}"
+        if job.prompts:
+            yield f"text      {'; '.join(job.prompts)} ({job.text_curve})"
+
+
+def _cost(made: Plan) -> str:
+    single = f", {made.inversions} of them of single frames" if made.inversions else ""
+    return f"{made.evaluations} evaluations of the network{single}"
+
+
+def _lora(made: Plan) -> str:
+    if made.job.lora != "fit":
+        return f"of {made.job.lora}"
+    each = made.fit_steps // len(made.stills)
+    return f"fit: {len(made.stills)} keyframes, {each} training steps each; those kept take none"
+
+
+def _table(made: TimelinePlan) -> Iterator[str]:
+    """The segments of a timeline, each with its frames, its time and how it is drawn."""
+    fps, at = made.schedule.fps, made.schedule.positions
+    for i, part in enumerate(made.parts):
+        seconds = f"{exact(at[i] / fps)} to {exact(at[i + 1] / fps)} s"
+        through = ", carried on" * made.through[i]
+        yield f"segment {i + 1}: frames {at[i]} to {at[i + 1]}, {seconds}, {part.job.ease}{through}"
+        yield from (f"  {line}" for line in _drawing(part))

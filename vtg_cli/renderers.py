@@ -1,0 +1,194 @@
+"""What draws the segments of a plan: flow or a diffusion model, each as a Renderer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vtg_cli import timing
+from vtg_cli.errors import Interrupted, MemoryLadderError
+from vtg_cli.plan import Plan
+from vtg_cli.sampling.settings import Sampling
+from vtg_cli.stills import Frame
+
+if TYPE_CHECKING:
+    from vtg_cli import methods
+    from vtg_cli.backbones.base import Backbone
+    from vtg_cli.backbones.flow import Track
+
+Frames = NDArray[np.uint8]
+"""[N, H, W, C]"""
+
+Progress = Callable[[float, str], None]
+"""progress(share of the whole job done in [0, 1], what is being done)"""
+
+Cancel = Callable[[], bool]
+"""Asked between steps and frames; True stops the job with errors.Interrupted."""
+
+Renderer = Callable[[Frame, Frame, Sequence[float], Progress, Cancel], Frames]
+"""(first, last, times in [0, 1], progress of this segment, cancel) -> one frame for every time"""
+
+Seeded = Callable[[Sampling], Renderer]
+"""What draws a segment, under other choices of sampling than the plan's too"""
+
+Load = Callable[[Plan], "Backbone"]
+"""The plan's diffusion model, ready to draw"""
+
+
+def renderers(made: Plan, load: Load) -> list[Seeded]:
+    """What draws each segment of a plan."""
+    with guarded(made):
+        if made.model.spec is None:
+            return [always(flow)] * len(made.segments)
+        return diffusion(made, load)
+
+
+def always(renderer: Renderer) -> Seeded:
+    """A renderer that leaves nothing to sampling."""
+    return lambda sampling: renderer
+
+
+def flow(
+    first: Frame,
+    last: Frame,
+    times: Sequence[float],
+    progress: Progress,
+    cancel: Cancel,
+    track: Callable[[], Track] | None = None,
+) -> Frames:
+    """The embedded engine as a Renderer. track: as of in_between, found when it is due."""
+    from vtg_cli.backbones.flow import in_between
+
+    def on_frame(done: int, frames: int) -> None:
+        if cancel():
+            raise Interrupted("interrupted")
+        progress(done / frames, "drawing")
+
+    return in_between(first, last, times, track=track and track(), on_frame=on_frame)
+
+
+def loaded(made: Plan) -> Backbone:
+    """The plan's diffusion model, read from its files."""
+    from vtg_cli.backbones import base
+    from vtg_cli.weights import reverse
+
+    assert made.model.source is not None
+    return base.load(
+        made.model.source.folder,
+        device=made.model.device,
+        dtype=made.job.dtype,
+        reverse=reverse.load(made.reverse) if made.reverse else None,
+        decode_chunk=made.job.decode_chunk,
+    )
+
+
+def once(load: Load) -> Load:
+    """Loads every model once and keeps it."""
+    kept: dict[Hashable, Backbone] = {}
+
+    def keeping(made: Plan) -> Backbone:
+        assert made.model.source is not None
+        job = made.job
+        key = (
+            *(made.model.source.folder, made.model.device, job.dtype),
+            *(made.reverse, job.decode_chunk),
+        )
+        if key not in kept:
+            kept[key] = load(made)
+        return kept[key]
+
+    return keeping
+
+
+def diffusion(made: Plan, load: Load = loaded) -> list[Seeded]:
+    """The plan's diffusion model, loaded, for each segment: it draws clips of a length it can at
+    even times, which are retimed where others are asked for."""
+    from vtg_cli import methods
+    from vtg_cli.backbones.flow import retime
+    from vtg_cli.conditioning.keyframes import Keyframes
+    from vtg_cli.media.image import fit
+    from vtg_cli.tensor import to_pixels
+
+    assert made.model.source is not None
+    job = made.job
+    identity = ""
+    if job.lora != "off":
+        from vtg_cli import fitting
+
+        identity = fitting.identity_of(made.model.source.folder)
+    backbone = load(made)
+
+    def draw(
+        captions: methods.Captions | None,
+        sampling: Sampling,
+        first: Frame,
+        last: Frame,
+        times: Sequence[float],
+        progress: Progress,
+        cancel: Cancel,
+    ) -> Frames:
+        length = backbone.spec.drawn(len(times))
+        even = timing.segment_times(length, timing.easing("linear"))
+        small = [fit(key, *made.drawn, "stretch") for key in (first, last)]
+        ends = Keyframes.ends(to_pixels(small[0]), to_pixels(small[1]), length)
+        adapted: AbstractContextManager[None] = nullcontext()
+        if job.lora != "off":
+            with guarded(made, " while it was fitted to the keyframes", "--lora off, --fast"):
+                adapted, progress = fitting.learned(
+                    *(backbone, ends, captions, job),
+                    identity=identity,
+                    progress=progress,
+                    cancel=cancel,
+                )
+        with adapted:
+            frames = methods.render(
+                backbone, ends, sampling, captions=captions, progress=progress, cancel=cancel
+            )
+        frames = frames if list(times) == even else retime(frames, times)
+        return frames if made.drawn == made.shape[:2] else _detailed(frames, first, last, cancel)
+
+    said = bool(job.prompts or job.negative_prompt)
+    curve, negative = job.text_curve, job.negative_prompt or ""
+    return [
+        partial(partial, draw, methods.Captions(*pair, negative, curve) if said else None)
+        for pair in made.captions
+    ]
+
+
+def _detailed(frames: Frames, first: Frame, last: Frame, cancel: Cancel) -> Frames:
+    from vtg_cli.backbones.detail import detailed
+
+    def on_frame(done: int, frames: int) -> None:
+        if cancel():
+            raise Interrupted("interrupted")
+
+    return detailed(frames, first, last, on_frame=on_frame)
+
+
+@contextmanager
+def guarded(made: Plan, when: str = "", instead: str = "") -> Iterator[None]:
+    """Says out of memory in one way, whoever ran out of it. when: as the message ends; instead:
+    options that ask for less.
+    """
+    try:
+        yield
+    except Exception as error:
+        torch = sys.modules.get("torch")
+        gpu = torch is not None and isinstance(error, torch.OutOfMemoryError)
+        if not gpu and not isinstance(error, MemoryError) and "can't allocate" not in str(error):
+            raise
+        height, width, _ = made.shape
+        spec = made.model.spec
+        chunked = spec is not None and "--decode-chunk" not in spec.unused
+        less = "--decode-chunk 1, --dtype fp16" if chunked else "fewer --frames a segment"
+        raise MemoryLadderError(
+            f"out of memory on {made.model.device}: {made.model.name} at {width}x{height}{when}",
+            f"ask for less: --width and --height, {instead or less}",
+            subject=made.model.name,
+        ) from error
