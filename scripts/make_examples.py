@@ -1,7 +1,8 @@
 """Paint the example keyframes into a folder (default: examples/).
 
 `lake_a.jpg` and `lake_b.jpg` are two moments of a lake at dusk; `city.jpg` shares nothing with them
-and asks for a dissolve. All is drawn from seeded noise and polygons: the pictures are our own.
+and asks for a dissolve; example_pairs.py paints what goes to pairs/. All is drawn from seeded noise
+and polygons: the pictures are our own.
 
 `lake(t)` paints any moment t in [0, 1] between the two. The camera moves to the right (the nearer a
 layer, the faster it passes), clouds drift, the sun sinks, a balloon climbs and a boat sails behind
@@ -386,6 +387,8 @@ def finish(picture: Picture) -> NDArray[np.uint8]:
 
 
 def main() -> None:
+    from example_pairs import PAIRS  # beside this file
+
     folder = (
         Path(sys.argv[1])
         if len(sys.argv) > 1
@@ -394,6 +397,9 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in {"lake_a": lake(0.0), "lake_b": lake(1.0), "city": city()}.items():
         Image.fromarray(picture).save(folder / f"{name}.jpg", quality=92, subsampling=0)
+    (folder / "pairs").mkdir(exist_ok=True)
+    for name, paint in PAIRS.items():
+        Image.fromarray(paint()).save(folder / "pairs" / f"{name}.jpg", quality=90)
 
 
 if __name__ == "__main__":

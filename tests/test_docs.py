@@ -148,9 +148,17 @@ def test_examples_are_what_the_script_paints() -> None:
     """The coder leaves 42 dB between paint and jpg; lake(0.02) is 35 dB from lake(0)."""
     painted = script("make_examples").lake(0.0)
     assert psnr(painted, np.asarray(Image.open(ROOT / "examples" / "lake_a.jpg"))) > 38
-    sizes = {p.name: p.stat().st_size for p in (ROOT / "examples").iterdir()}
-    assert set(sizes) == {"lake_a.jpg", "lake_b.jpg", "city.jpg", "timeline.toml"}
+    sizes = {p.name: p.stat().st_size for p in (ROOT / "examples").rglob("*.*")}
+    pairs = {"fruit_a.jpg", "fruit_b.jpg", "tower_a.jpg", "tower_b.jpg"}
+    assert set(sizes) == {"lake_a.jpg", "lake_b.jpg", "city.jpg", "timeline.toml", *pairs}
     assert max(sizes.values()) < 300_000
+
+
+def test_pairs_are_what_the_script_paints() -> None:
+    painted = script("example_pairs").apple()
+    kept = Image.open(ROOT / "examples" / "pairs" / "fruit_a.jpg")
+    # the coder leaves 44 dB; the pear in its place is 20 dB away
+    assert psnr(painted, np.asarray(kept)) > 36
 
 
 def test_the_demo_is_near_the_painted_truth() -> None:

@@ -229,7 +229,8 @@ def import_model(
     checkpoint: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="DynamiCrafter's model.ckpt, or a pruned .safetensors of it."
+            metavar="FILE",
+            help="DynamiCrafter's or ToonCrafter's model.ckpt, or a pruned .safetensors of it.",
         ),
     ],
     output: Annotated[
@@ -238,7 +239,7 @@ def import_model(
     variant: Annotated[
         str | None,
         typer.Option(
-            metavar="256|512|1024|512_interp",
+            metavar="256|512|1024|512_interp|tooncrafter",
             help="Which of the released models it is. Default: as the file and its folder say.",
         ),
     ] = None,
@@ -248,6 +249,13 @@ def import_model(
             metavar="DIR",
             help="A copy of laion/CLIP-ViT-H-14-laion2B-s32B-b79K: the vocabulary that prompts "
             "need, and the CLIP weights that pruned files lack.",
+        ),
+    ] = None,
+    decoder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A DynamiCrafter checkpoint whose decoder stands in for ToonCrafter's own.",
         ),
     ] = None,
     config: Annotated[
@@ -273,6 +281,7 @@ def import_model(
         output,
         variant=variant,
         clip=clip,
+        decoder=decoder,
         config=config,
         overwrite=overwrite,
         on_phase=lambda phase: typer.echo(phase, err=True),

@@ -355,4 +355,4 @@ def test_fs_is_told(m: DynamiCrafter, keys: Keyframes) -> None:
             methods.render(m, keys, s)
     assert told == [24, 12]
     own = {name: spec(name, facts).motion_fps for name, facts in VARIANTS.items()}
-    assert own == {"256": 3, "512": 24, "1024": 10, "512_interp": 5}
+    assert own == {"256": 3, "512": 24, "1024": 10, "512_interp": 5, "tooncrafter": 10}

@@ -2,6 +2,10 @@
 
 A released model.ckpt holds everything; pruned files lack both CLIP towers, which then come from a
 folder with CLIP's own weights, under open_clip's or transformers' names.
+
+ToonCrafter's decoder works over time and looks at both keyframes' encoder features; it is no part
+of this package. Its other networks are DynamiCrafter's, its latents those of the same encoder, so
+the plain decoder of a DynamiCrafter checkpoint takes its place.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vtg_cli.backbones.dynamicrafter import keys
-from vtg_cli.backbones.dynamicrafter.spec import INTERP, VARIANTS, Facts
+from vtg_cli.backbones.dynamicrafter.spec import INTERP, TOON, VARIANTS, Facts
 from vtg_cli.backbones.dynamicrafter.vocabulary import CLIP_REPOSITORY, VOCABULARY
 from vtg_cli.backbones.dynamicrafter.weights import Sizes, config_of
 from vtg_cli.errors import UsageError, WeightsError
@@ -37,6 +41,9 @@ CLIP_FILES = (
 )
 """CLIP's weights in a copy of its repository, the first that is there."""
 _TOWERS = {"image_tower": "vision_model.", "text_tower": "text_model."}  # in transformers' files
+DECODER = ("first_stage_model.decoder.", "first_stage_model.post_quant_conv.")
+"""What names of the part that decodes begin with."""
+_DUAL = "first_stage_model.decoder.attn_refinement."
 _MARKS = {"image_tower": "visual.conv1.weight", "text_tower": "token_embedding.weight"}
 OnPhase = Callable[[str], None]
 
@@ -47,6 +54,7 @@ def convert(
     *,
     variant: str | None = None,
     clip: Path | None = None,
+    decoder: Path | None = None,
     config: Path | None = None,
     overwrite: bool = False,
     on_phase: OnPhase | None = None,
@@ -54,11 +62,12 @@ def convert(
     """Makes the folder `out`, whole or not at all, and returns it.
 
     variant: a name in spec.VARIANTS, told from the file where it can be; clip: a folder with CLIP's
-    weights or vocabulary, for what the file lacks; config: the model's configuration in the
-    reference's form as JSON, where it has other sizes than the released ones.
+    weights or vocabulary, for what the file lacks; decoder: the DynamiCrafter checkpoint that lends
+    ToonCrafter its decoder; config: the model's configuration in the reference's form as JSON,
+    where it has other sizes than the released ones.
 
     UsageError for an existing `out` and for what cannot be told; WeightsError for a file that is
-    damaged, wants to run code or is another model, or for CLIP missing.
+    damaged, wants to run code or is another model, or for CLIP or a decoder missing.
     """
     if variant is not None and variant not in VARIANTS:
         raise UsageError(
@@ -76,6 +85,8 @@ def convert(
     report(f"reading {source.name}")
     checkpoint = open_checkpoint(source)
     facts, sizes = _identified(checkpoint, variant, config)
+    if _dual(checkpoint):
+        checkpoint = _decoded_by(checkpoint, decoder)
     networks = sizes.networks()
     _fill(networks, checkpoint, clip)
     part = out.with_name(f".vtg-{secrets.token_hex(6)}")
@@ -89,6 +100,32 @@ def convert(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return out
+
+
+def _dual(checkpoint: Checkpoint) -> bool:
+    return any(name.startswith(_DUAL) for name in checkpoint.shapes)
+
+
+def _decoded_by(checkpoint: Checkpoint, lender: Path | None) -> Checkpoint:
+    """ToonCrafter with the decoder of another checkpoint."""
+    if lender is None:
+        raise WeightsError(
+            f"{checkpoint.path} decodes in a way of its own (ToonCrafter's), which vtg cannot",
+            "name a DynamiCrafter checkpoint with --decoder: its decoder reads the same latents",
+            subject=str(checkpoint.path),
+        )
+    plain = open_checkpoint(lender)
+    if _dual(plain) or not any(name.startswith(DECODER) for name in plain.shapes):
+        raise WeightsError(
+            f"{lender} holds no plain decoder",
+            "a DynamiCrafter checkpoint does",
+            subject=str(lender),
+        )
+    own = {n: shape for n, shape in checkpoint.shapes.items() if not n.startswith(DECODER)}
+    lent = {n: shape for n, shape in plain.shapes.items() if n.startswith(DECODER)}
+    return Checkpoint(
+        checkpoint.path, own | lent, lambda n: (plain if n in lent else checkpoint).read(n)
+    )
 
 
 def _identified(
@@ -105,6 +142,13 @@ def _identified(
                 subject=str(config),
             ) from None
     facts = VARIANTS[variant or _guessed(checkpoint)]
+    if _dual(checkpoint) != (facts.variant == TOON):
+        is_toon = "ToonCrafter" if _dual(checkpoint) else "no ToonCrafter"
+        raise WeightsError(
+            f"{checkpoint.path} is no {facts.variant} model: its decoder says it is {is_toon}",
+            "leave --variant out, or name the right one",
+            subject=facts.variant,
+        )
     scale = _base_scale(checkpoint)
     if scale is not None and abs(scale - facts.base_scale) > 0.01:
         raise WeightsError(
@@ -126,6 +170,8 @@ def _guessed(checkpoint: Checkpoint) -> str:
     """
     if any(name.endswith("attn2.alpha") for name in checkpoint.shapes):
         return "256"
+    if _dual(checkpoint):
+        return TOON
     called = " ".join(checkpoint.path.absolute().parts[-2:]).lower()
     scale = _base_scale(checkpoint)
     if "interp" in called and (scale is None or scale > 0.5):

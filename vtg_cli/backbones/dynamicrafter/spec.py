@@ -1,10 +1,12 @@
 """Facts of a DynamiCrafter model that need no torch, and where they stand in its folder.
 
-The four released models, from the reference's configs and scripts/run.sh (Doubiiu/DynamiCrafter):
+The released models, from the reference's configs and scripts/run.sh (Doubiiu/DynamiCrafter), and
+ToonCrafter from its own (Doubiiu/ToonCrafter, scripts/run_application.sh):
 
     256         predicts eps, no zero terminal SNR, no dynamic rescale, fs is a frame stride
     512, 1024   predict v at zero terminal SNR under dynamic rescale, fs is frames a second
     512_interp  the 512 model tuned on keyframes at both ends; its fs of 5 is a clip's usual pace
+    tooncrafter 512_interp's networks tuned on drawn films, but for the decoder (convert.py)
 """
 
 from __future__ import annotations
@@ -51,8 +53,8 @@ class Facts:
 
     @staticmethod
     def of(params: Mapping[str, Any], variant: str | None = None) -> Facts:
-        """From `model.params` of a reference config; variant: "512_interp" for a model tuned on
-        keyframes at both ends, which no config says.
+        """From `model.params` of a reference config; variant: "512_interp" or "tooncrafter" for a
+        model tuned on keyframes at both ends, which no config says.
         """
         unet = params["unet_config"]["params"]
         levels = len(params["first_stage_config"]["params"]["ddconfig"]["ch_mult"])
@@ -73,11 +75,13 @@ class Facts:
             fs=unet.get("default_fs", 4),
             scale=params["scale_factor"],
         )
-        interp = variant == INTERP
-        return replace(facts, both_ends=True, fs=VARIANTS[INTERP].fs) if interp else facts
+        known = VARIANTS.get(variant or "")
+        if known is None or not known.both_ends:
+            return facts
+        return replace(facts, both_ends=True, fs=known.fs)
 
 
-INTERP = "512_interp"
+INTERP, TOON = "512_interp", "tooncrafter"
 VARIANTS: Mapping[str, Facts] = {
     facts.variant: facts
     for facts in (
@@ -94,6 +98,7 @@ VARIANTS: Mapping[str, Facts] = {
         Facts(variant="512", height=320, width=512),
         Facts(variant="1024", height=576, width=1024, base_scale=0.3, fs=10),
         Facts(variant=INTERP, height=320, width=512, fs=5, both_ends=True),
+        Facts(variant=TOON, height=320, width=512, fs=10, both_ends=True),
     )
 }
 """The released models by name."""

@@ -97,8 +97,10 @@ RELEASED = {
     "256": UNetConfig(default_fs=3, learned_scale=True),
     "512": UNetConfig(),
     "1024": UNetConfig(default_fs=10),
+    "tooncrafter": UNetConfig(),
 }
-"""By the width in pixels a model was trained on; 512 is image to video and interpolation alike."""
+"""By the width in pixels a model was trained on; 512 is image to video and interpolation alike, and
+ToonCrafter's network is that one too."""
 
 
 @dataclass(frozen=True)
