@@ -13,7 +13,7 @@ help:
 	@echo "make demo       render the example pair to out/demo.mp4 with the embedded model"
 	@echo "make test       lint, types and tests: all that has to pass"
 	@echo "make lint|types|tests   one of the three"
-	@echo "make docs       write docs/cli.md and docs/timeline.schema.json again"
+	@echo "make docs       write docs/cli.md, docs/timeline.schema.json and the table of docs/models.md again"
 	@echo "make examples   paint examples/*.jpg again and the README's picture"
 	@echo "make bench      run the benchmarks; each ends with one JSON line"
 	@echo "make clean      remove what the other targets made, .venv included"
@@ -47,6 +47,7 @@ tests: $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/python scripts/gen_cli_docs.py
 	$(BIN)/python scripts/gen_timeline_schema.py
+	$(BIN)/python scripts/gen_models_docs.py
 
 examples: $(INSTALLED)
 	$(BIN)/python scripts/make_examples.py

@@ -124,6 +124,13 @@ def test_cli_page_is_fresh() -> None:
     assert generator.page() == (ROOT / "docs" / "cli.md").read_text(encoding="utf-8"), "make docs"
 
 
+def test_the_catalogue_s_page_is_fresh() -> None:
+    generator = script("gen_models_docs")
+    current = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    assert generator.page(current) == current, "make docs"
+    assert all(f"| `{name}` |" in current for name in generator.CATALOG)
+
+
 def test_changelog_and_package_agree() -> None:
     checker = script("check_version")
     assert checker.package_version() == vtg_cli.__version__

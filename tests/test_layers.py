@@ -25,6 +25,7 @@ LEVELS = {
     "vtg_cli.timing": 0,
     "vtg_cli.tensor": 0,
     "vtg_cli.device": 0,
+    "vtg_cli.hardware": 0,
     "vtg_cli.sampling.settings": 0,
     # 1: what is asked for, and files
     "vtg_cli.job": 1,
@@ -58,7 +59,7 @@ LEVELS = {
 ONLY_IMPORTER = {
     "diffusers": {"vtg_cli.backbones.svd", "vtg_cli.backbones.dynamicrafter.towers"},
     "transformers": {"vtg_cli.backbones.svd", "vtg_cli.backbones.dynamicrafter.towers"},
-    "huggingface_hub": {"vtg_cli.weights.hub"},
+    "huggingface_hub": {f"vtg_cli.weights.{name}" for name in ("hub", "cache", "faults")},
 }
 
 

@@ -1,6 +1,6 @@
 """Which model draws: the one asked for, or the best one that is here and that this machine can run.
 
-Nothing is ever downloaded. torch is not imported for flow, the draft engine, which starts at once.
+Nothing is ever downloaded. torch is imported only to ask it about a GPU, where one may be there.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from vtg_cli.backbones.base import Spec, spec_of
+from vtg_cli.hardware import device_name
 from vtg_cli.weights import store
-from vtg_cli.weights.catalog import CATALOG, EMBEDDED, Entry
+from vtg_cli.weights.catalog import CATALOG, EMBEDDED
+from vtg_cli.weights.entry import Entry
 from vtg_cli.weights.store import Source
 
 FLOW = "flow"
@@ -73,14 +75,12 @@ def _best(device: str) -> Choice:
 
 def _obstacle(entry: Entry, device: str) -> str:
     """Why the device cannot run a model; empty where it can."""
-    import torch
-
-    from vtg_cli.device import choose_device
-
-    chosen = choose_device(device)
-    if chosen.type == "cpu":
+    chosen = device_name(device)
+    if chosen == "cpu":
         return "there is no GPU to run it on"
-    if chosen.type == "cuda" and entry.min_vram_gb is not None:
+    if chosen.startswith("cuda") and entry.min_vram_gb is not None:
+        import torch
+
         gb = torch.cuda.get_device_properties(chosen).total_memory / 1e9
         if gb < entry.min_vram_gb:
             return f"it wants about {entry.min_vram_gb:g} GB of GPU memory and there are {gb:.0f}"
@@ -92,7 +92,5 @@ def _embedded(reason: str, device: str) -> Choice:
 
 
 def _diffusion(source: Source, reason: str, device: str) -> Choice:
-    from vtg_cli.device import choose_device
-
     spec = spec_of(source.folder)
-    return Choice(source.name, reason, source, spec, str(choose_device(device)))
+    return Choice(source.name, reason, source, spec, device_name(device))

@@ -20,6 +20,7 @@ from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.errors import UsageError, WeightsError
 from vtg_cli.hooks import overriding
 from vtg_cli.sampling.level import edm_level
+from vtg_cli.weights import layout
 
 FOLDER = Path(__file__).parents[1] / "data" / "parity" / "tiny_svd"
 
@@ -175,6 +176,33 @@ def test_missing_and_corrupt_parts_are_named(tmp_path: Path) -> None:
     (folder / "model_index.json").write_text("{not json")
     with pytest.raises(WeightsError, match=r"model_index.json cannot be read"):
         base.spec_of(folder)
+
+
+@pytest.mark.usefixtures("no_network")  # the libraries once asked the hub about shards
+@pytest.mark.parametrize("dtype", ["fp32", "fp16"])
+def test_shards_of_the_half_precision_variant(dtype: str, tmp_path: Path) -> None:
+    """Written by the libraries themselves, beside an autoencoder in one full-precision file."""
+    from diffusers import UNetSpatioTemporalConditionModel
+    from transformers import CLIPVisionModelWithProjection
+
+    folder = broken(tmp_path)
+    for part, kind, size in (
+        ("unet", UNetSpatioTemporalConditionModel, "400KB"),
+        ("image_encoder", CLIPVisionModelWithProjection, "100KB"),
+    ):
+        (weights,) = (folder / part).glob("*.safetensors")
+        weights.unlink()
+        half = kind.from_pretrained(FOLDER, subfolder=part, torch_dtype=torch.float16)
+        half.save_pretrained(folder / part, variant="fp16", max_shard_size=size)
+        assert len([*(folder / part).glob("*.fp16-0000*-of-0000*.safetensors")]) > 1
+    assert layout.lacking(layout.names_in(folder)) == ()
+    loaded = base.load(folder, device="cpu", dtype=dtype).network.state_dict()
+    whole = base.load(FOLDER, device="cpu", dtype="fp16").network.state_dict()
+    assert loaded.keys() == whole.keys()
+    assert all(torch.equal(loaded[name].half(), whole[name]) for name in whole)
+    index = folder / "unet" / "diffusion_pytorch_model.safetensors.index.fp16.json"
+    index.unlink()
+    assert layout.lacking(layout.names_in(folder)) == (index.relative_to(folder).as_posix(),)
 
 
 def test_other_kinds_of_models_are_refused(tmp_path: Path) -> None:

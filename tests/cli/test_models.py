@@ -1,28 +1,24 @@
-"""vtg models: what is printed where, against a hub on localhost and hand-made folders."""
+"""vtg models list, info, path and licence: what is printed, for a cache laid out by hand."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
-from hub_server import XT, XT_BESIDE, XT_WANTED, Hub, Repository, lay_out_cache, small_model
+from hub_server import XT, Hub, Repository, lay_out, lay_out_cache, sha256, small_model
 from typer.testing import CliRunner
 
+from vtg_cli.cli import model_facts
 from vtg_cli.cli.models import app
 from vtg_cli.errors import UsageError, VtgError, WeightsError
-from vtg_cli.weights import delta, store
+from vtg_cli.weights import cache, licence, trust
 from vtg_cli.weights.catalog import CATALOG, EMBEDDED_FOLDER
 
-ROOT = Path(__file__).resolve().parents[2]
-PARITY = ROOT / "tests" / "data" / "parity"
-TUNED, BASE = PARITY / "tiny_svd_reverse", PARITY / "tiny_svd_base14"
-REVERSE = CATALOG["svd-reverse"]
+PARITY = Path(__file__).resolve().parents[1] / "data" / "parity"
+UNET = "unet/diffusion_pytorch_model.fp16.safetensors"
 
 
 def invoke(*arguments: object) -> Result:
@@ -31,13 +27,14 @@ def invoke(*arguments: object) -> Result:
 
 def run(*arguments: object) -> Result:
     result = invoke(*arguments)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 0, (result.output, result.exception)
     return result
 
 
 def refusal(*arguments: object) -> VtgError:
     error = invoke(*arguments).exception
-    assert isinstance(error, VtgError)
+    assert isinstance(error, VtgError), error
+    assert "\n" not in error.message + error.hint
     return error
 
 
@@ -49,14 +46,18 @@ def test_the_list_is_a_table_on_stdout(hub: Hub) -> None:
     result = run("list")
     head, *lines = result.stdout.splitlines()
     assert head.split()[:3] == ["NAME", "HERE", "GB"]
-    assert [line.split()[:4] for line in lines] == [
-        ["tiny", "yes", "0.0", "24"],
-        ["svd", "partly", "4.5", "14"],
-        ["svd-xt", "yes", "4.5", "25"],
-        ["svd-xt-1.1", "no", "4.5", "25"],
-        ["svd-reverse", "no", "6.1", "14"],
-    ]
-    assert ["(gated)" in line for line in lines] == [False, False, False, True, False]
+    rows = {line.split()[0]: line for line in lines}
+    assert list(rows) == ["tiny", *CATALOG]
+    told = {name: line.split()[1:5] for name, line in rows.items()}
+    assert told["tiny"] == ["yes", "0.0", "24", "any"]
+    assert told["svd"] == ["partly", "4.5", "14", "1024x576"]
+    assert told["svd-xt"] == ["yes", "4.5", "25", "1024x576"]
+    assert told["svd-xt-1.1"] == ["no", "4.5", "25", "1024x576"]
+    assert told["dynamicrafter-512-interp"] == ["no", "10.4", "16", "512x320"]
+    assert told["dinov2-base"] == ["no", "0.3", "-", "-"]
+    assert [name for name, line in rows.items() if "(gated)" in line] == ["svd-xt-1.1"]
+    kept = [name for name, line in rows.items() if "(not run by vtg yet)" in line]
+    assert kept == ["animatelcm-svd-xt", "tooncrafter-fp16", "tooncrafter"]
     assert result.stderr == "" and hub.requests == []
 
 
@@ -68,140 +69,117 @@ def test_the_list_as_json(hub: Hub) -> None:
     xt: dict[str, Any] = rows["svd-xt"]
     assert (xt["here"], xt["path"], xt["lacking"]) == ("yes", str(snapshot), [])
     assert (xt["gb"], xt["frames"], xt["height"], xt["width"]) == (4.51, 25, 576, 1024)
-    assert xt["terms"] == CATALOG["svd-xt"].terms
+    assert xt["terms"] == CATALOG["svd-xt"].terms and xt["prompts"] is False
+    assert xt["tiers"][0] == {
+        "gb": 16,
+        "how": "all of it on the GPU, --decode-chunk 2",
+        "published": False,
+    }
     assert (rows["svd"]["here"], rows["svd"]["path"]) == ("no", None)
 
 
-def test_the_embedded_model_needs_no_pull(hub: Hub) -> None:
-    result = run("pull", "tiny")
-    assert result.stdout == f"{EMBEDDED_FOLDER}\n" and "nothing to fetch" in result.stderr
-    assert hub.requests == []
+def test_the_list_of_some(hub: Hub) -> None:
+    lay_out_cache(XT, Repository(small_model()))
+    here = [row["name"] for row in json.loads(run("list", "--here", "--json").stdout)]
+    assert here == ["tiny", "svd-xt"]
+    free = [row["name"] for row in json.loads(run("list", "--commercial", "--json").stdout)]
+    assert "dynamicrafter-512-interp" in free and not {"svd", "svd-reverse"} & set(free)
 
 
-def test_a_pull_says_what_it_fetches_and_prints_the_folder(hub: Hub) -> None:
-    repository = Repository(small_model(*XT_BESIDE))
-    hub.repositories[XT] = repository
-    result = run("pull", "svd-xt")
-    folder = store.resolve("svd-xt").folder
-    assert result.stdout == f"{folder}\n"
-    size = sum(len(repository.files[name]) for name in XT_WANTED)
-    entry = CATALOG["svd-xt"]
-    assert result.stderr.splitlines() == [
-        f"svd-xt: 9 files, {size / 1000:.1f} kB",
-        f"  from    {XT} at {repository.commit[:12]}",
-        f"  to      {folder}",
-        f"  licence {entry.licence}: {entry.terms}",
-        "  first pull: commit and hashes are recorded, later pulls must match them",
+def test_info_of_what_is_not_here(hub: Hub) -> None:
+    assert run("info", "dynamicrafter-512-interp-fp16").stdout.splitlines() == [
+        "name        dynamicrafter-512-interp-fp16",
+        "what        DynamiCrafter, keyframes at both ends, pruned to half precision",
+        "here        no",
+        "repository  Kijai/DynamiCrafter_pruned",
+        "revision    not pinned: the first pull records",
+        "size        3.1 GB",
+        "needs       openclip-vit-h, 4.0 GB",
+        "licence     Apache-2.0: Half-precision copy of an Apache-2.0 model, free for any use; "
+        "its own page states no licence.",
+        "commercial  yes",
+        "memory      12.8 GB (published): all of it on the GPU",
+        "draws       512x320, 16 frames, reads prompts",
+        "file        dynamicrafter_512_interp_fp16_pruned.safetensors  not pulled yet",
     ]
-
-
-def test_a_second_pull_asks_nobody(hub: Hub) -> None:
-    hub.repositories[XT] = Repository(small_model())
-    run("pull", "svd-xt")
-    hub.requests.clear()
-    result = run("pull", "svd-xt", "--json")
-    found = {"name": "svd-xt", "path": str(store.resolve("svd-xt").folder)}
-    assert json.loads(result.stdout) == found
-    assert result.stderr == "svd-xt is complete, every file is as recorded\n"
     assert hub.requests == []
 
 
-def test_a_pull_continues_with_the_commit_that_is_partly_here(hub: Hub) -> None:
-    repository = Repository(small_model())
-    hub.repositories[XT] = repository
-    snapshot = lay_out_cache(XT, repository)
-    unet = "unet/diffusion_pytorch_model.fp16.safetensors"
-    (snapshot / unet).resolve().unlink()
-    (snapshot / unet).unlink()
-    result = run("pull", "svd-xt")
-    assert result.stdout == f"{snapshot}\n"
-    kept = sum(len(data) for name, data in repository.files.items() if name != unet)
-    assert f", {kept / 1000:.1f} kB of it here already\n" in result.stderr
-    assert [r for r in hub.requests if r.startswith("GET /lfs")] != []
-    assert len([r for r in hub.requests if "/resolve/" in r or "/lfs/" in r]) == 2  # HEAD and GET
-
-
-def test_a_reverse_u_net_says_what_to_make_of_it(hub: Hub) -> None:
-    files = {f"{REVERSE.folder}/{name}": b"{}" for name in REVERSE.files}
-    hub.repositories[REVERSE.repo_id] = Repository(files)
-    assert (
-        "vtg models delta --tuned svd-reverse --base svd -o reverse.safetensors\n"
-        in run("pull", "svd-reverse").stderr
-    )
-
-
-def test_an_uncatalogued_pull_points_to_its_licence(hub: Hub) -> None:
-    hub.repositories["org/name"] = Repository(small_model())
-    result = run("pull", "org/name")
-    assert "  licence see https://huggingface.co/org/name\n" in result.stderr
-    assert result.stdout == f"{store.resolve('org/name').folder}\n"
-
-
-@pytest.mark.parametrize(
-    ("name", "kind", "code"), [("svdxt", UsageError, 2), ("org/gone", WeightsError, 5)]
-)
-def test_a_pull_of_nothing(hub: Hub, name: str, kind: type[VtgError], code: int) -> None:
-    error = refusal("pull", name)
-    assert type(error) is kind and error.exit_code == code and error.subject == name
-
-
-def test_a_pull_honours_the_hubs_variables(hub: Hub) -> None:
-    """In a child process, which has only the environment to go by."""
-    hub.repositories[XT] = Repository(small_model(), gated="hf_token")
-    code = "from vtg_cli.cli.models import app; app()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "pull", "svd-xt"],
-        cwd=ROOT,
-        env={**os.environ, "HF_TOKEN": "hf_token"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == f"{store.resolve('svd-xt').folder}\n"
-    assert done.stdout.startswith(os.environ["HF_HOME"])
-    assert len(done.stderr.splitlines()) == 5  # what is fetched; no bars without a terminal
-
-
-def test_a_delta(tmp_path: Path) -> None:
-    out = tmp_path / "reverse.safetensors"
-    result = run("delta", "--tuned", TUNED, "--base", BASE, "-o", out)
-    assert result.stdout == f"{out}  {out.stat().st_size / 1000:.1f} kB\n"
-    assert result.stderr == ""
-    assert len(delta.load(out)) == 8
-
-
-def test_a_delta_as_json_replaces_a_file_when_told(tmp_path: Path) -> None:
-    out = tmp_path / "reverse.safetensors"
-    arguments = ("delta", "--tuned", TUNED, "--base", BASE, "-o", out, "--dtype", "fp32")
-    run(*arguments)
-    assert type(refusal(*arguments)) is UsageError
-    facts = json.loads(run(*arguments, "--overwrite", "--json").stdout)
-    assert facts == {
-        "path": str(out),
-        "bytes": out.stat().st_size,
-        "tensors": 8,
-        "parameters": 14336,
-        "unchanged": 4,
+def test_info_of_what_was_pulled(hub: Hub) -> None:
+    files = small_model()
+    snapshot = lay_out_cache(XT, Repository(files))
+    known = {name: trust.Known(len(data), sha256(data)) for name, data in files.items()}
+    trust.write(cache.record_path(XT), trust.Record(XT, snapshot.name, known))
+    licence.accept(CATALOG["svd-xt"], "2026-01-02")
+    found = json.loads(run("info", "svd-xt", "--json").stdout)
+    assert (found["revision"], found["pinned"]) == (snapshot.name, False)
+    assert {f["name"]: f["sha256"] for f in found["files"]} == {
+        name: sha256(data) for name, data in files.items()
     }
-    assert facts["bytes"] > 4 * 14336
+    assert (found["accepted"], found["must_accept"], found["here"]) == ("2026-01-02", True, "yes")
+    text = run("info", "svd-xt").stdout
+    assert f"revision    {snapshot.name}, recorded at the first pull\n" in text
+    assert "commercial  below US$1M a year, accepted on 2026-01-02\n" in text
+    assert "draws       1024x576, 25 frames, no prompts\nreverse     svd-reverse\n" in text
+    assert f"{UNET}  {len(files[UNET]) / 1000:.1f} kB  {sha256(files[UNET])}\n" in text
 
 
-def test_a_delta_takes_names_and_svd_is_the_base(hub: Hub, tmp_path: Path) -> None:
-    out = tmp_path / "reverse.safetensors"
-    error = refusal("delta", "--tuned", TUNED, "-o", out)
-    assert error.message == "svd (4.5 GB) is not on this machine"
-    assert error.hint == "vtg models pull svd"
-    for repo_id, inside, source in (
-        (CATALOG["svd"].repo_id, "unet", BASE),
-        (REVERSE.repo_id, REVERSE.folder, TUNED),
-    ):
-        names = ("config.json", "diffusion_pytorch_model.safetensors")
-        files = {f"{inside}/{name}": (source / "unet" / name).read_bytes() for name in names}
-        lay_out_cache(repo_id, Repository(files))
-    run("delta", "--tuned", "svd-reverse", "-o", out)
-    assert set(delta.load(out)) == set(delta.from_pair(TUNED, BASE))
+def test_info_of_the_embedded_model_a_folder_and_a_hub_id(hub: Hub, tmp_path: Path) -> None:
+    assert "licence     Apache-2.0: Part of vtg.\n" in run("info", "tiny").stdout
+    found = json.loads(run("info", PARITY / "tiny_svd", "--json").stdout)
+    assert (found["frames"], found["prompts"], found["here"]) == (6, False, "yes")
+    assert "unet/config.json" in [file["name"] for file in found["files"]]
+    snapshot = lay_out_cache("org/name", Repository(small_model()))
+    assert f"here        yes, {snapshot}\n" in run("info", "org/name").stdout
+    assert type(refusal("info", "svdxt")) is UsageError
+    assert type(refusal("info", tmp_path / "gone")) is WeightsError
 
 
-def test_a_delta_needs_its_options() -> None:
-    assert invoke("delta", "--tuned", TUNED).exit_code == 2
-    assert "--output" in invoke("delta", "--tuned", TUNED).stderr
+def test_the_path_of_what_is_complete(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = lay_out_cache(XT, Repository(small_model()))
+    assert run("path", "svd-xt").stdout == f"{snapshot}\n"
+    assert run("path", "tiny").stdout == f"{EMBEDDED_FOLDER}\n"
+    folder = PARITY / "tiny_svd"
+    monkeypatch.chdir(folder.parent)
+    assert run("path", "./tiny_svd").stdout == f"{folder}\n"
+    assert json.loads(run("path", "svd-xt", "--json").stdout)["path"] == str(snapshot)
+    error = refusal("path", "svd")
+    assert error.exit_code == 5 and error.hint == "vtg models pull svd"
+    assert refusal("path", "dinov2-base").hint == "vtg models pull dinov2-base"
+    (snapshot / UNET).resolve().unlink()
+    assert "is not complete" in refusal("path", "svd-xt").message
+
+
+def test_the_licence_is_shown_and_accepted_once(hub: Hub) -> None:
+    entry = CATALOG["svd"]
+    assert run("licence", "svd").stdout.splitlines() == [
+        "svd: Stability AI Community",
+        f"{entry.terms} Commercial use: below US$1M a year.",
+        f"https://huggingface.co/{entry.repo_id}",
+        "not accepted yet: vtg models licence svd --accept",
+    ]
+    assert "accepted on 20" in run("licence", "svd", "--accept").stdout
+    found = json.loads(run("licence", "svd-xt", "--json").stdout)  # the same terms
+    assert found["accepted"] == licence.accepted(entry) and found["must_accept"]
+    assert licence.accepted(CATALOG["svd-xt-1.1"]) is None  # others
+    free = json.loads(run("licence", "dinov2-base", "--json").stdout)
+    assert (free["accepted"], free["must_accept"]) == (None, False)
+    assert "not accepted" not in run("licence", "dinov2-base").stdout
+    assert run("licence", "tiny").stdout.startswith("tiny: Apache-2.0\nPart of vtg.")
+    assert "https://huggingface.co/org/name" in run("licence", "org/name").stdout
+    assert refusal("licence", "svdxt").exit_code == 2
+
+
+def test_facts_are_the_catalogue_s(hub: Hub, tmp_path: Path) -> None:
+    """An imported model is here when its folder is, whatever became of its checkpoint."""
+    entry = CATALOG["dynamicrafter-512"]
+    assert model_facts.facts(entry)["here"] == "no"
+    lay_out_cache(entry.repo_id, Repository({"model.ckpt": b"x"}))
+    assert model_facts.facts(entry)["here"] == "partly"
+    assert "not imported yet" in refusal("path", entry.name).message
+    names = ("model_index.json", "config.json")
+    parts = ("unet", "resampler", "autoencoder", "image_tower", "text_tower")
+    made = dict.fromkeys((*names, *(f"{part}.safetensors" for part in parts)), b"{}")
+    folder = lay_out(cache.imported_folder(entry.name), made)
+    facts = model_facts.facts(entry)
+    assert (facts["here"], facts["path"]) == ("yes", str(folder))

@@ -11,7 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -59,18 +61,30 @@ class Repository:
 class Hub:
     """repositories by ORG/NAME, and what is to go wrong.
 
-    cut: file name -> bytes after which its next transfers break, one for each number.
-    swap: file name -> content sent in place of the announced one (same size).
+    cut: file name -> bytes after which its next transfers break, one for each number; negative:
+    they end as if that were all.
+    stall: the same, but the line stays open and silent; "api": to the next question.
+    drip: file name -> bytes that are sent at a time.
+    swap: file name -> content sent in place of the announced one.
+    refuse: file name, or "api" -> status and headers that answer its next GETs, one by one.
     status: every request is answered by it. requests: "METHOD path" of all that came in.
+    waits: seconds that were to pass before another attempt.
+    ranges: False for a server that knows no ranges. asked: "FILE RANGE" of all that asked for one.
     """
 
     repositories: dict[str, Repository] = field(default_factory=dict)
     cut: dict[str, list[int]] = field(default_factory=dict)
+    stall: dict[str, list[int]] = field(default_factory=dict)
+    drip: dict[str, int] = field(default_factory=dict)
     swap: dict[str, bytes] = field(default_factory=dict)
+    refuse: dict[str, list[tuple[int, dict[str, str]]]] = field(default_factory=dict)
     status: int | None = None
+    ranges: bool = True
     requests: list[str] = field(default_factory=list)
-    ranges: list[str] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
     url: str = ""
+    over: threading.Event = field(default_factory=threading.Event)
 
 
 def small_model(*more: str) -> dict[str, bytes]:
@@ -112,6 +126,9 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     The client reads its variables once, on import, so its constants are set beside them.
     """
     from huggingface_hub import constants
+    from huggingface_hub.utils import _http
+
+    from vtg_cli.weights import hub as client
 
     home = tmp_path / "hf"
     with serving() as server:
@@ -128,11 +145,37 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         monkeypatch.setattr(constants, "ENDPOINT", server.url)
         template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(_http, "time", Hurried())
+        monkeypatch.setattr(client, "pause", server.waits.append)
         yield server
 
 
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever opens a socket or looks up a host fails."""
+
+    class Blocked(socket.socket):
+        def __init__(self, *args: object, **options: object) -> None:
+            raise AssertionError(f"a socket was opened: {args} {options}")
+
+    def refuse(*args: object, **options: object) -> None:
+        raise AssertionError(f"a host was looked up: {args}")
+
+    monkeypatch.setattr(socket, "socket", Blocked)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+class Hurried:
+    """The module `time` for the client's own retries: it waits for nothing."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(time, name)
+
+    def sleep(self, seconds: float) -> None: ...
+
+
 def is_large(name: str) -> bool:
-    return name.endswith(".safetensors")
+    return name.endswith((".safetensors", ".ckpt", ".bin"))
 
 
 def sha256(content: bytes) -> str:
@@ -165,6 +208,8 @@ def serving() -> Iterator[Hub]:
             hub.requests.append(f"{self.command} {path}")
             if hub.status is not None:
                 return self._send(hub.status, {}, b"{}", body)
+            if body and (refusal := self._refusal(path)):
+                return self._send(refusal[0], refusal[1], b"{}", body)
             if match := re.fullmatch(r"/lfs/(\w+)", path):
                 return self._file(*self._by_hash(match[1]), {}, body)
             if match := re.fullmatch(
@@ -174,6 +219,13 @@ def serving() -> Iterator[Hub]:
             if match := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
                 return self._resolve(match[1], match[2], match[3], body)
             self._send(404, {}, b"", body)
+
+        def _refusal(self, path: str) -> tuple[int, dict[str, str]] | None:
+            called = "api" if path.startswith("/api/") else path.partition("/resolve/")[2]
+            name = called if called == "api" else called.partition("/")[2]
+            if match := re.fullmatch(r"/lfs/(\w+)", path):
+                name = self._by_hash(match[1])[0]
+            return hub.refuse[name].pop(0) if hub.refuse.get(name) else None
 
         def _repository(self, repo_id: str, revision: str | None, body: bool) -> Repository | None:
             repository = hub.repositories.get(repo_id)
@@ -194,6 +246,9 @@ def serving() -> Iterator[Hub]:
         def _listing(self, repo_id: str, kind: str, revision: str, body: bool) -> None:
             repository = self._repository(repo_id, revision, body)
             if repository is None:
+                return
+            if hub.stall.pop("api", None):
+                self.close_connection = hub.over.wait(10)
                 return
             files = []
             for name, content in repository.files.items():
@@ -237,12 +292,16 @@ def serving() -> Iterator[Hub]:
             content, status = hub.swap.get(name, content), 200
             asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
             if asked:
-                hub.ranges.append(f"{name} {asked[0]}")
+                hub.asked.append(f"{name} {asked[0]}")
+            if asked and hub.ranges:
                 start, end = int(asked[1]), len(content)
                 headers = {**headers, "Content-Range": f"bytes {start}-{end - 1}/{end}"}
                 content, status = content[start:], 206
-            stop = hub.cut[name].pop(0) if body and hub.cut.get(name) else None
-            self._send(status, headers, content, body, stop)
+            if body and hub.cut.get(name):
+                return self._send(status, headers, content, body, hub.cut[name].pop(0))
+            if body and hub.stall.get(name):
+                return self._send(status, headers, content, body, hub.stall[name].pop(0), True)
+            self._send(status, headers, content, body, drip=hub.drip.get(name) if body else None)
 
         def _send(
             self,
@@ -251,16 +310,25 @@ def serving() -> Iterator[Hub]:
             content: bytes,
             body: bool,
             stop: int | None = None,
+            silent: bool = False,
+            drip: int | None = None,
         ) -> None:
+            length = len(content)
+            if stop is not None and stop < 0:
+                stop = length = -stop
             self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(content))}.items():
+            for name, value in {**headers, "Content-Length": str(length)}.items():
                 self.send_header(name, value)
             self.end_headers()
             if body:
-                self.wfile.write(content[:stop])
+                step = drip or max(length, 1)
+                for start in range(0, len(content[:stop]), step):
+                    self.wfile.write(content[:stop][start : start + step])
+                    self.wfile.flush()
             if stop is not None:
-                self.wfile.flush()
                 self.close_connection = True
+            if silent:
+                hub.over.wait(10)
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         hub.url = f"http://127.0.0.1:{server.server_address[1]}"
@@ -269,5 +337,6 @@ def serving() -> Iterator[Hub]:
         try:
             yield hub
         finally:
+            hub.over.set()
             server.shutdown()
             thread.join()

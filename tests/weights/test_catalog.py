@@ -5,30 +5,56 @@ from __future__ import annotations
 import pytest
 from hub_server import XT_BESIDE, XT_WANTED
 
+from vtg_cli.backbones.dynamicrafter.convert import CLIP_FILES
+from vtg_cli.backbones.dynamicrafter.spec import VARIANTS
+from vtg_cli.backbones.dynamicrafter.vocabulary import CLIP_REPOSITORY, VOCABULARY
 from vtg_cli.errors import UsageError
 from vtg_cli.weights import layout
-from vtg_cli.weights.catalog import CATALOG, Entry, Place, place_of, suggestion
+from vtg_cli.weights.catalog import CATALOG, Place, place_of, suggestion
+from vtg_cli.weights.entry import Entry
 
 UNET, VAE, CLIP = 1_524_623_082, 97_742_847, 632_076_800
 """Parameters of the published networks, counted on diffusers' and transformers' classes."""
 MODELS = [entry for entry in CATALOG.values() if entry.kind == "model"]
+SVD = [entry for entry in MODELS if entry.backbone == "svd"]
+DC = [entry for entry in MODELS if entry.backbone == "dynamicrafter"]
 
 
 def test_the_names() -> None:
-    assert list(CATALOG) == ["svd", "svd-xt", "svd-xt-1.1", "svd-reverse"]
+    assert list(CATALOG) == [
+        "dynamicrafter-256",
+        "dynamicrafter-512-fp16",
+        "dynamicrafter-512",
+        "dynamicrafter-1024-fp16",
+        "dynamicrafter-1024",
+        "dynamicrafter-512-interp-fp16",
+        "dynamicrafter-512-interp",
+        "svd",
+        "svd-xt",
+        "svd-xt-1.1",
+        "svd-reverse",
+        "animatelcm-svd-xt",
+        "tooncrafter-fp16",
+        "tooncrafter",
+        "openclip-vit-h",
+        "clip-vocabulary",
+        "dinov2-base",
+    ]
     assert all(name == entry.name for name, entry in CATALOG.items())
     assert [entry.name for entry in CATALOG.values() if entry.gated] == ["svd-xt-1.1"]
-    assert {e.name: e.frames for e in MODELS} == {"svd": 14, "svd-xt": 25, "svd-xt-1.1": 25}
+    assert {e.name: e.frames for e in SVD} == {"svd": 14, "svd-xt": 25, "svd-xt-1.1": 25}
+    assert {e.frames for e in DC} == {16} and all(e.prompts for e in DC)
 
 
 def test_sizes_are_parameters_times_their_bytes() -> None:
     """Two bytes in half precision; headers and configs stay below the last digit, 0.01 GB."""
-    for entry in MODELS:
+    for entry in SVD:
         assert entry.gb == pytest.approx((UNET + VAE + CLIP) * 2 / 1e9, abs=0.006)
-    assert CATALOG["svd-reverse"].gb == pytest.approx(UNET * 4 / 1e9, abs=0.006)
+    for name in ("svd-reverse", "animatelcm-svd-xt"):
+        assert CATALOG[name].gb == pytest.approx(UNET * 4 / 1e9, abs=0.006)
 
 
-@pytest.mark.parametrize("entry", MODELS, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", SVD, ids=lambda entry: entry.name)
 def test_what_is_fetched_makes_a_model_folder_and_nothing_more(entry: Entry) -> None:
     files = entry.files
     assert layout.lacking(files) == ()
@@ -36,8 +62,23 @@ def test_what_is_fetched_makes_a_model_folder_and_nothing_more(entry: Entry) -> 
     assert set(files) == set(layout.fetch_list({*XT_WANTED, *XT_BESIDE}))
 
 
-def test_reverse_motion_is_known_for_every_model_and_its_base_is_a_model() -> None:
-    for entry in MODELS:
+@pytest.mark.parametrize("entry", DC, ids=lambda entry: entry.name)
+def test_a_dynamicrafter_is_one_file_and_the_part_of_clip_it_lacks(entry: Entry) -> None:
+    facts = VARIANTS[entry.variant or ""]
+    assert (entry.height, entry.width, entry.frames) == (facts.height, facts.width, facts.frames)
+    assert entry.name.removesuffix("-fp16") == f"dynamicrafter-{facts.variant.replace('_', '-')}"
+    (file,), (need,) = entry.files, entry.needs
+    if entry.name.endswith("-fp16"):
+        assert file == f"dynamicrafter_{facts.variant}_fp16_pruned.safetensors"
+        assert CATALOG[need].files[0] in CLIP_FILES
+    else:
+        assert file == "model.ckpt"
+    assert CATALOG[need].repo_id == CLIP_REPOSITORY
+    assert set(VOCABULARY) <= set(CATALOG[need].files)
+
+
+def test_reverse_motion_is_known_for_svd_and_its_base_is_a_model() -> None:
+    for entry in SVD:
         reverse = CATALOG[entry.reverse or ""]
         assert reverse.kind == "reverse"
         assert CATALOG[reverse.base or ""].kind == "model"
@@ -48,6 +89,14 @@ def test_every_entry_states_its_terms() -> None:
     for entry in CATALOG.values():
         assert entry.licence and entry.commercial and entry.terms.endswith(".")
         assert entry.page == f"https://huggingface.co/{entry.repo_id}"
+        stability = "Stability" in entry.licence
+        assert entry.must_accept == stability == (entry.commercial == "below US$1M a year")
+
+
+def test_every_model_states_its_memory() -> None:
+    for entry in MODELS:
+        assert entry.tiers[0].gb == entry.min_vram_gb
+        assert [tier.gb for tier in entry.tiers] == sorted(tier.gb for tier in entry.tiers)
 
 
 def test_places() -> None:
@@ -72,4 +121,4 @@ def test_a_typo_gets_the_closest_name(typo: str, meant: str) -> None:
 
 
 def test_what_resembles_nothing_gets_the_list_alone() -> None:
-    assert suggestion("zzz").startswith("known: tiny and flow (embedded), svd, svd-xt, svd-xt-1.1;")
+    assert suggestion("zzz").startswith("known: tiny and flow (embedded), svd-xt-1.1, svd-xt,")

@@ -107,3 +107,20 @@ def test_a_pickle_is_named_and_refused(tmp_path: Path) -> None:
 def test_a_list_for_a_sentence() -> None:
     assert layout.listed(["a", "b", "c"]) == "a, b, c"
     assert layout.listed(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+
+
+def test_shards_need_the_file_that_tells_what_is_where() -> None:
+    names = {
+        layout.INDEX,
+        "scheduler/scheduler_config.json",
+        *(f"{part}/config.json" for part in layout.STEMS),
+        *(f"unet/{shard}" for shard in HALF_SHARDS),
+        "vae/diffusion_pytorch_model.safetensors",
+        "image_encoder/model.fp16.safetensors",
+    }
+    index = "unet/diffusion_pytorch_model.safetensors.index.fp16.json"
+    assert layout.lacking(names) == (index,)
+    assert layout.lacking({*names, index}) == ()
+    assert set(layout.fetch_list({*names, index})) == {*names, index}
+    assert layout.index_of(SHARDS) == (f"{STEM}.safetensors.index.json",)
+    assert layout.index_of(("model.fp16.safetensors",)) == layout.index_of(()) == ()

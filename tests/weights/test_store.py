@@ -12,8 +12,7 @@ import pytest
 from hub_server import XT, Hub, Repository, lay_out, lay_out_cache, sha256, small_model
 
 from vtg_cli.errors import UsageError, VtgError, WeightsError
-from vtg_cli.weights import hub as client
-from vtg_cli.weights import store, trust
+from vtg_cli.weights import cache, store, trust
 from vtg_cli.weights.catalog import CATALOG
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,6 +75,14 @@ def test_a_hub_id(hub: Hub) -> None:
         ),
         ("svdxt", UsageError, "there is no model called 'svdxt'", "did you mean svd-xt?"),
         ("svd-reverse", UsageError, "svd-reverse is a reverse-motion", "--reverse svd-reverse"),
+        ("tooncrafter", UsageError, "this version of vtg does not run tooncrafter", "known: "),
+        ("dinov2-base", UsageError, "dinov2-base is no model but a part of others", "known: "),
+        (
+            "dynamicrafter-512-interp",
+            WeightsError,
+            "dynamicrafter-512-interp (10.4 GB) is not on this machine",
+            "vtg models pull dynamicrafter-512-interp",
+        ),
         ("org/name", WeightsError, "org/name is no folder here", "vtg models pull org/name"),
         ("./gone", WeightsError, "there is no model folder ./gone", ""),
         ("~/gone/svd-xt", WeightsError, "there is no model folder ~/gone", "did you mean svd-xt?"),
@@ -137,7 +144,7 @@ def test_the_trusted_commit_wins_over_main(hub: Hub) -> None:
     trusted = lay_out_cache(XT, Repository(small_model(), OLD), main=False)
     main = lay_out_cache(XT, Repository(small_model(), NEW))
     assert store.resolve("svd-xt").folder == main
-    trust.write(client.record_path(XT), trust.Record(XT, OLD))
+    trust.write(cache.record_path(XT), trust.Record(XT, OLD))
     assert store.resolve("svd-xt").folder == trusted
 
 
@@ -145,7 +152,7 @@ def test_a_file_of_another_size_than_recorded_is_damaged(hub: Hub) -> None:
     files = small_model()
     snapshot = lay_out_cache(XT, Repository(files, OLD))
     known = {name: trust.Known(len(data), sha256(data)) for name, data in files.items()}
-    trust.write(client.record_path(XT), trust.Record(XT, OLD, known))
+    trust.write(cache.record_path(XT), trust.Record(XT, OLD, known))
     assert store.resolve("svd-xt").folder == snapshot
     with (snapshot / UNET).resolve().open("r+b") as file:
         file.truncate(10)
@@ -175,6 +182,18 @@ def test_identity_of_a_large_file_in_the_cache_is_its_blobs_name(hub: Hub) -> No
     blob.unlink()
     blob.symlink_to(shared)
     assert store.identity(snapshot)[UNET] == sha256(files[UNET])
+
+
+def test_identity_of_an_imported_folder_is_in_its_sums_unless_a_file_is_newer(
+    tmp_path: Path,
+) -> None:
+    folder = lay_out(tmp_path / "mine", {"unet.safetensors": b"one", "README.md": b""})
+    (folder / "SHA256SUMS").write_text(f"{'ab' * 32}  unet.safetensors\n")
+    written = (folder / "SHA256SUMS").stat().st_mtime_ns
+    os.utime(folder / "unet.safetensors", ns=(written, written))
+    assert store.identity(folder) == {"unet.safetensors": "ab" * 32}
+    os.utime(folder / "unet.safetensors", ns=(written, written + 1))
+    assert store.identity(folder) == {"unet.safetensors": sha256(b"one")}
 
 
 OFFLINE = """

@@ -32,6 +32,7 @@ from vtg_cli.errors import WeightsError
 from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.path import Path, edm_path, karras_sigmas
 from vtg_cli.tensor import FRAMES
+from vtg_cli.weights import layout
 
 KINDS = {
     "temporal_attention": r"\.temporal_transformer_blocks\.\d+\.attn1$",
@@ -214,16 +215,18 @@ def _quiet_libraries() -> Iterator[None]:
 
 
 def _part(kind: Any, folder: FilePath, name: str, dtype: torch.dtype) -> Any:
-    stem = "model" if name == "image_encoder" else "diffusion_pytorch_model"
-    full = list((folder / name).glob(f"{stem}.safetensors*"))
-    half = list((folder / name).glob(f"{stem}.fp16.safetensors*"))
-    if not full and not half:
+    stem = layout.STEMS[name]
+    names = layout.names_in(folder / name)
+    full = layout.weights_among(names, stem, half=False)
+    half = layout.weights_among(names, stem)
+    if not full:
         raise WeightsError(
             f"{folder / name} has no {stem}.safetensors",
             "the folder is incomplete (old .bin files are not read); fetch the model again",
             subject=str(folder / name),
         )
-    variant = "fp16" if half and (dtype == torch.float16 or not full) else None
+    weights = half if dtype == torch.float16 else full
+    variant = "fp16" if weights[0].startswith(f"{stem}.fp16") else None
     try:
         part = kind.from_pretrained(
             folder,

@@ -34,6 +34,25 @@ def fail(error: VtgError) -> int:
     return error.exit_code
 
 
+def asks() -> bool:
+    """Whether a person is there who can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def agreed(question: str) -> bool:
+    """Asks a person; anything but a yes is a no. stdout stays for results."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def size_text(count: int) -> str:
+    """Bytes for people: 4.5 GB."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= scale:
+            return f"{count / scale:.1f} {unit}"
+    return f"{count} bytes"
+
+
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[Progress | None]:
     """A bar with the time left, drawn only where a person watches; None elsewhere."""

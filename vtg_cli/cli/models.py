@@ -1,302 +1,145 @@
-"""vtg models: what models there are, fetching one, importing a released checkpoint, making a
-reverse-motion delta of two U-Nets.
-"""
+"""vtg models: what models there are, what is here, on which terms; and the commands on them."""
 
 from __future__ import annotations
 
+import datetime
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from vtg_cli.weights.catalog import CATALOG, EMBEDDED, EMBEDDED_FOLDER, Entry, place_of
-
-if TYPE_CHECKING:
-    from vtg_cli.weights.hub import Listing
+from vtg_cli.cli import keeping, making, pulling
+from vtg_cli.cli.console import result
+from vtg_cli.cli.model_facts import embedded, facts, known_of, lines_of
+from vtg_cli.weights.catalog import CATALOG, EMBEDDED, place_of
 
 app = typer.Typer(
     name="models",
-    help="List, fetch and convert the weights of models. Nothing else downloads anything.",
+    help="List, fetch, check, convert and remove the weights of models. "
+    "Nothing else downloads anything.",
     no_args_is_help=True,
 )
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+What = Annotated[
+    str, typer.Argument(metavar="NAME|HUB_ID|DIR", help="A catalogue name, hub id or folder.")
+]
 
 
 @app.command("list")
 def list_models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    here: Annotated[bool, typer.Option("--here", help="Only what is on this machine.")] = False,
+    commercial: Annotated[
+        bool, typer.Option("--commercial", help="Only what may be used commercially by anybody.")
+    ] = False,
 ) -> None:
     """Show the models vtg knows by name, and which are on this machine. No network."""
-    rows = [_embedded(), *(_facts(entry) for entry in CATALOG.values())]
+    rows = [embedded(), *(facts(entry) for entry in CATALOG.values())]
+    rows = [row for row in rows if not (here and row["here"] == "no")]
+    rows = [row for row in rows if not commercial or row["commercial"] == "yes"]
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        result(json.dumps(rows, indent=2))
         return
     cells = [("NAME", "HERE", "GB", "FRAMES", "SIZE", "VRAM", "COMMERCIAL USE", "WHAT IT IS")]
     for row in rows:
         vram = f"~{row['min_vram_gb']:.0f} GB" if row["min_vram_gb"] else "-"
-        size = f"{row['width']}x{row['height']}" if row["width"] else "any"
+        size = f"{row['width']}x{row['height']}" if row["width"] else "-"
         gated = " (gated)" if row["gated"] else ""
+        kept = " (not run by vtg yet)" if row["kind"] == "kept" else ""
         cells.append(
             (
                 row["name"],
                 row["here"],
                 f"{row['gb']:.1f}",
-                str(row["frames"]),
-                size,
+                str(row["frames"] or "-"),
+                "any" if row["name"] == EMBEDDED else size,
                 vram,
                 row["commercial"],
-                row["summary"] + gated,
+                row["summary"] + gated + kept,
             )
         )
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for line in cells:
         padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        typer.echo("  ".join(padded).rstrip())
+        result("  ".join(padded).rstrip())
 
 
-def _embedded() -> dict[str, Any]:
-    """The row of the model that comes with vtg."""
-    from vtg_cli.backbones.base import spec_of
-    from vtg_cli.weights.layout import used_files
+@app.command()
+def info(name: What, as_json: Json = False) -> None:
+    """Show everything known about a model: files, size, licence, memory, what it draws. No network.
 
-    size = sum(file.stat().st_size for file in used_files(EMBEDDED_FOLDER))
-    known = {
-        "name": EMBEDDED,
-        "kind": "model",
-        "gb": round(size / 1e9, 4),
-        "licence": "Apache-2.0",
-        "terms": "Part of vtg.",
-        "commercial": "yes",
-        "gated": False,
-        "frames": spec_of(EMBEDDED_FOLDER).frames,
-        "summary": "embedded diffusion model, for any machine",
-        "here": "yes",
-        "path": str(EMBEDDED_FOLDER),
-        "lacking": [],
-    }
-    rest = ("repo_id", "folder", "height", "width", "min_vram_gb", "reverse", "base")
-    return known | dict.fromkeys(rest)
+    Hashes and revision are those its first pull recorded.
+    """
+    known = embedded() if name == EMBEDDED else known_of(name)
+    if as_json:
+        result(json.dumps(known, indent=2))
+        return
+    for label, text in lines_of(known):
+        result(f"{label:11} {text}".rstrip())
 
 
-def _facts(entry: Entry) -> dict[str, Any]:
+@app.command("path")
+def show_path(name: What, as_json: Json = False) -> None:
+    """Print the folder of a model that is complete on this machine. No network.
+
+    Exit code 5 and the command that fetches it where it is not.
+    """
+    folder = _folder(name)
+    result(json.dumps({"name": name, "path": str(folder)}) if as_json else str(folder))
+
+
+@app.command("licence")
+def show_licence(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name from `vtg models list`.")],
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Accept the terms, once for all of this licence.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show on which terms a model may be used, and whether you accepted them. No network."""
+    from vtg_cli.weights import licence
+
+    entry = None if name == EMBEDDED else place_of(name).entry
+    row = embedded() if name == EMBEDDED else None
+    if entry is None and row is None:
+        text = {"name": name, "page": f"https://huggingface.co/{name}"}
+        result(json.dumps(text) if as_json else f"{name} is not in the catalogue; {text['page']}")
+        return
+    if entry is not None:
+        if accept:
+            licence.accept(entry, datetime.date.today().isoformat())
+        row = facts(entry) | {"page": entry.page, "must_accept": entry.must_accept}
+        row["accepted"] = licence.accepted(entry)
+    assert row is not None
+    fields = ("name", "licence", "terms", "commercial", "page", "must_accept", "accepted")
+    known = {field: row.get(field) for field in fields}
+    if as_json:
+        result(json.dumps(known, indent=2))
+        return
+    result(f"{known['name']}: {known['licence']}")
+    result(f"{known['terms']} Commercial use: {known['commercial']}.")
+    if known["page"]:
+        result(str(known["page"]))
+    if known["accepted"]:
+        result(f"accepted on {known['accepted']}")
+    elif known["must_accept"]:
+        result(f"not accepted yet: vtg models licence {name} --accept")
+
+
+app.command()(pulling.pull)
+app.command()(keeping.verify)
+app.command("rm")(keeping.remove)
+app.command("import")(making.import_model)
+app.command()(making.delta)
+
+
+def _folder(name: str) -> Path:
+    """Of a model, of a reverse-motion U-Net or of anything else in the catalogue."""
     from vtg_cli.weights import store
 
-    copy = store.cached(place_of(entry.name))
-    here = "no" if copy is None else "partly" if copy.lacking else "yes"
-    fields = ("name", "kind", "repo_id", "folder", "gb", "licence", "terms", "commercial", "gated")
-    more = ("frames", "height", "width", "min_vram_gb", "reverse", "base", "summary")
-    return {name: getattr(entry, name) for name in (*fields, *more)} | {
-        "here": here,
-        "path": str(copy.folder) if copy else None,
-        "lacking": list(copy.lacking) if copy else [],
-    }
-
-
-@app.command()
-def pull(
-    name: Annotated[
-        str,
-        typer.Argument(metavar="NAME|HUB_ID", help="A name from `vtg models list`, or org/name."),
-    ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-) -> None:
-    """Fetch a model into the Hugging Face cache; what is there already is checked, not fetched.
-
-    Prints the folder. HF_HOME, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE are honoured.
-    """
-    from vtg_cli.weights import hub, store
-
-    folder = EMBEDDED_FOLDER if name == EMBEDDED else store.recheck(name)
-    if name == EMBEDDED:
-        typer.echo(f"{name} is part of vtg, there is nothing to fetch", err=True)
-    elif folder is not None:
-        typer.echo(f"{name} is complete, every file is as recorded", err=True)
-    else:
-        copy = store.cached(place_of(name))
-        listing = hub.look_up(name, here=copy.commit if copy else None)
-        _announce(listing)
-        folder = _pull(listing)
-        _what_next(listing)
-    typer.echo(json.dumps({"name": name, "path": str(folder)}) if as_json else str(folder))
-
-
-def _announce(listing: Listing) -> None:
-    """What is about to happen, for people."""
-    from vtg_cli.weights.hub import record_path
-
-    place, entry = listing.place, listing.place.entry
-    kept = listing.size - listing.missing
-    rest = f", {_bytes(kept)} of it here already" if kept else ""
-    lines = [
-        f"{listing.name}: {len(listing.files)} files, {_bytes(listing.size)}{rest}",
-        f"  from    {place.repo_id} at {listing.commit[:12]}",
-        f"  to      {listing.folder}",
-        f"  licence {entry.licence}: {entry.terms}"
-        if entry
-        else f"  licence see https://huggingface.co/{place.repo_id}",
-    ]
-    if not record_path(place.repo_id).exists():
-        lines.append("  first pull: commit and hashes are recorded, later pulls must match them")
-    typer.echo("\n".join(lines), err=True)
-
-
-def _pull(listing: Listing) -> Path:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    from vtg_cli.weights import hub
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        bar = bars.add_task("", total=listing.size)
-        return hub.pull(
-            listing,
-            lambda share, phase: bars.update(
-                bar, completed=round(share * listing.size), description=phase
-            ),
-        )
-
-
-def _what_next(listing: Listing) -> None:
-    entry = listing.place.entry
-    if entry is not None and entry.kind == "reverse":
-        typer.echo(
-            f"a delta file of it is all that is needed: vtg models delta --tuned {entry.name} "
-            f"--base {entry.base} -o reverse.safetensors",
-            err=True,
-        )
-
-
-@app.command()
-def delta(
-    tuned: Annotated[
-        str,
-        typer.Option(metavar="DIR|NAME", help="The tuned reverse-motion U-Net."),
-    ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The .safetensors to write.")
-    ],
-    base: Annotated[
-        str, typer.Option(metavar="DIR|NAME", help="The U-Net it was tuned from.")
-    ] = "svd",
-    dtype: Annotated[
-        str, typer.Option(metavar="fp16|fp32", help="Precision of the file.")
-    ] = "fp16",
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the file if it exists.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-) -> None:
-    """Keep what reverse-motion tuning changed in a U-Net: a file of 50 MB instead of gigabytes.
-
-    The file goes to `vtg interpolate --reverse FILE` and fits every Stable Video Diffusion model.
-    """
-    from vtg_cli.weights import delta as deltas
-    from vtg_cli.weights.reverse import unet_folder
-
-    made = deltas.write(
-        unet_folder(tuned), unet_folder(base), output, dtype=dtype, overwrite=overwrite
-    )
-    if as_json:
-        facts = {
-            "path": str(made.path),
-            "bytes": made.size,
-            "tensors": made.tensors,
-            "parameters": made.numbers,
-            "unchanged": made.unchanged,
-        }
-        typer.echo(json.dumps(facts))
-    else:
-        typer.echo(f"{made.path}  {_bytes(made.size)}")
-
-
-@app.command("import")
-def import_model(
-    checkpoint: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE",
-            help="DynamiCrafter's or ToonCrafter's model.ckpt, or a pruned .safetensors of it.",
-        ),
-    ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="The model folder to make.")
-    ],
-    variant: Annotated[
-        str | None,
-        typer.Option(
-            metavar="256|512|1024|512_interp|tooncrafter",
-            help="Which of the released models it is. Default: as the file and its folder say.",
-        ),
-    ] = None,
-    clip: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="A copy of laion/CLIP-ViT-H-14-laion2B-s32B-b79K: the vocabulary that prompts "
-            "need, and the CLIP weights that pruned files lack.",
-        ),
-    ] = None,
-    decoder: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="A DynamiCrafter checkpoint whose decoder stands in for ToonCrafter's own.",
-        ),
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="JSON",
-            help="The model's configuration, for one of other sizes than the released ones.",
-        ),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the model folder if it exists.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-) -> None:
-    """Make a model folder of a released DynamiCrafter checkpoint: safetensors, config, hashes.
-
-    Nothing in the file is executed. The folder goes to `vtg interpolate --model DIR`.
-    """
-    from vtg_cli.backbones.dynamicrafter.convert import convert
-
-    folder = convert(
-        checkpoint,
-        output,
-        variant=variant,
-        clip=clip,
-        decoder=decoder,
-        config=config,
-        overwrite=overwrite,
-        on_phase=lambda phase: typer.echo(phase, err=True),
-    )
-    if not (folder / "tokenizer").is_dir():
-        typer.echo(
-            "prompts will need CLIP's vocab.json and merges.txt: put them in "
-            f"{folder / 'tokenizer'}, or name their folder with --clip",
-            err=True,
-        )
-    typer.echo(json.dumps({"path": str(folder)}) if as_json else str(folder))
-
-
-def _bytes(count: int) -> str:
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= scale:
-            return f"{count / scale:.1f} {unit}"
-    return f"{count} bytes"
+    entry = CATALOG.get(name)
+    if entry is not None and entry.kind != "model":
+        return store.complete(name).folder
+    return store.resolve(name).folder.absolute()

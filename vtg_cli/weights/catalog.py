@@ -1,9 +1,10 @@
 """The models vtg knows by name: where they live, what is fetched, what it costs, on which terms.
 
-Plain facts, one table. Sizes are of the files fetched: half precision, diffusers folders; the 9 GB
-single files beside them are left alone. No revision is pinned here: the first pull of a repository
-records its commit and every file's sha256, and later pulls must match (weights/trust.py).
-Models stand in the order of what they can do, the most capable last.
+Plain facts, one table. Sizes are of the files fetched: half precision where it is offered,
+diffusers folders; the 9 GB single files beside them are left alone. No revision is pinned here: the
+first pull of a repository records its commit and every file's sha256, and later pulls must match
+(weights/trust.py). Models stand in the order in which `--model auto` prefers them, the last first.
+docs/models.md is written from it: scripts/gen_models_docs.py.
 """
 
 from __future__ import annotations
@@ -16,49 +17,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from vtg_cli.errors import UsageError
+from vtg_cli.weights.entry import Entry, Tier
 
 HUB_ID = re.compile(r"(\w[\w.-]*/\w[\w.-]*)((?:/\w[\w.-]*)*)", re.ASCII)
 """ORG/NAME, and then perhaps a folder or file inside the repository."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One downloadable thing.
-
-    kind: "model" for --model, "reverse" for --reverse; backbone: which code runs it.
-    folder: where in the repository the files lie, "" for its root; files: relative to that folder.
-    revision: a commit to insist on; None: whatever the first pull finds.
-    gb: 10^9 bytes fetched.
-    min_vram_gb: an estimate, not measured, for native size, half precision and frames decoded two
-    at a time; None for what does not run by itself.
-    commercial: "yes", "no" or the condition; terms: the licence in a sentence.
-    reverse: the entry with this model's reverse-motion U-Net; base: what that one was tuned from.
-    """
-
-    name: str
-    kind: str = "model"
-    backbone: str = "svd"
-    repo_id: str
-    folder: str = ""
-    files: tuple[str, ...]
-    revision: str | None = None
-    gb: float
-    licence: str
-    terms: str
-    commercial: str
-    gated: bool = False
-    frames: int
-    height: int = 576
-    width: int = 1024
-    min_vram_gb: float | None = None
-    reverse: str | None = None
-    base: str | None = None
-    summary: str
-
-    @property
-    def page(self) -> str:
-        return f"https://huggingface.co/{self.repo_id}"
-
 
 _SVD_FILES = (
     "model_index.json",
@@ -71,78 +33,227 @@ _SVD_FILES = (
     "vae/config.json",
     "vae/diffusion_pytorch_model.fp16.safetensors",
 )
+_STABILITY = "Stability AI Community"
 _STABILITY_TERMS = (
     "Free for research and for any use by those earning below US$1M a year; "
     "above that Stability AI sells an enterprise licence."
 )
 _BELOW_1M = "below US$1M a year"
+_APACHE = "Apache-2.0"
+_APACHE_TERMS = "Free for any use, with the licence and notices kept."
+_PRUNED_TERMS = (
+    "Half-precision copy of an Apache-2.0 model, free for any use; its own page states no licence."
+)
+_VOCABULARY = ("vocab.json", "merges.txt")
+_CLIP = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
+_PRUNED = "Kijai/DynamiCrafter_pruned"
+
+
+def _svd(
+    name: str, repo: str, frames: int, vram: float, summary: str, gated: bool = False
+) -> Entry:
+    return Entry(
+        name=name,
+        repo_id=f"stabilityai/{repo}",
+        files=_SVD_FILES,
+        gb=4.51,
+        licence=f"{_STABILITY} (SVD 1.1)" if gated else _STABILITY,
+        terms=_STABILITY_TERMS,
+        commercial=_BELOW_1M,
+        gated=gated,
+        frames=frames,
+        height=576,
+        width=1024,
+        min_vram_gb=vram,
+        tiers=(
+            Tier(vram, "all of it on the GPU, --decode-chunk 2"),
+            Tier(vram + 8, "all of it on the GPU, frames decoded eight at a time"),
+        ),
+        reverse="svd-reverse",
+        summary=summary,
+    )
+
+
+def _dynamicrafter(
+    variant: str, height: int, width: int, gb: float, vram: float, what: str, published: bool
+) -> tuple[Entry, ...]:
+    """The released checkpoint and, where there is one, the pruned half of it, which lacks CLIP."""
+    dashed = variant.replace("_", "-")
+    hub = "" if variant == "256" else "_" + variant.replace("interp", "Interp")
+    tiers = (Tier(vram, "all of it on the GPU", published=published),)
+    released = Entry(
+        name=f"dynamicrafter-{dashed}",
+        backbone="dynamicrafter",
+        repo_id=f"Doubiiu/DynamiCrafter{hub}",
+        files=("model.ckpt",),
+        needs=("clip-vocabulary",),
+        variant=variant,
+        gb=gb,
+        licence=_APACHE,
+        terms=_APACHE_TERMS,
+        commercial="yes",
+        frames=16,
+        height=height,
+        width=width,
+        prompts=True,
+        min_vram_gb=vram,
+        tiers=tiers,
+        summary=f"DynamiCrafter, {what}",
+    )
+    if variant == "256":
+        return (released,)
+    pruned = Entry(
+        name=f"dynamicrafter-{dashed}-fp16",
+        backbone="dynamicrafter",
+        repo_id=_PRUNED,
+        files=(f"dynamicrafter_{variant}_fp16_pruned.safetensors",),
+        needs=("openclip-vit-h",),
+        variant=variant,
+        gb=3.14,
+        licence=_APACHE,
+        terms=_PRUNED_TERMS,
+        commercial="yes",
+        frames=16,
+        height=height,
+        width=width,
+        prompts=True,
+        min_vram_gb=vram,
+        tiers=tiers,
+        summary=f"DynamiCrafter, {what}, pruned to half precision",
+    )
+    return (pruned, released)
+
+
+_ENTRIES = (
+    *_dynamicrafter("256", 256, 256, 10.4, 12, "first picture to video", False),
+    *_dynamicrafter("512", 320, 512, 10.4, 12.8, "first picture to video", True),
+    *_dynamicrafter("1024", 576, 1024, 10.4, 18.3, "first picture to video", True),
+    *_dynamicrafter("512_interp", 320, 512, 10.4, 12.8, "keyframes at both ends", True),
+    _svd("svd", "stable-video-diffusion-img2vid", 14, 12, "Stable Video Diffusion, 14 frames"),
+    _svd(
+        "svd-xt",
+        "stable-video-diffusion-img2vid-xt",
+        25,
+        16,
+        "Stable Video Diffusion XT, 25 frames: the usual choice",
+    ),
+    _svd(
+        "svd-xt-1.1",
+        "stable-video-diffusion-img2vid-xt-1-1",
+        25,
+        16,
+        "Stable Video Diffusion XT 1.1, tuned for steady motion at 1024x576",
+        gated=True,
+    ),
+    Entry(
+        name="svd-reverse",
+        kind="reverse",
+        repo_id="fffiloni/svd_keyframe_interpolation",
+        folder="svd_reverse_motion_with_attnflip/unet",
+        files=("config.json", "diffusion_pytorch_model.safetensors"),
+        gb=6.10,
+        licence=f"{_APACHE} (mirror), {_STABILITY} (what it was tuned from)",
+        terms="Tuned from Stable Video Diffusion, so Stability AI's terms bind too. "
+        + _STABILITY_TERMS,
+        commercial=_BELOW_1M,
+        frames=14,
+        height=576,
+        width=1024,
+        base="svd",
+        summary="Generative Inbetweening's reverse-motion U-Net, tuned from svd",
+    ),
+    Entry(
+        name="animatelcm-svd-xt",
+        kind="kept",
+        backbone="",
+        repo_id="wangfuyun/AnimateLCM-SVD-xt",
+        files=("AnimateLCM-SVD-xt.safetensors",),
+        gb=6.10,
+        licence=f"{_STABILITY} (what it was tuned from)",
+        terms="Tuned from Stable Video Diffusion XT, so Stability AI's terms bind. "
+        + _STABILITY_TERMS,
+        commercial=_BELOW_1M,
+        frames=25,
+        height=576,
+        width=1024,
+        summary="U-Net of svd-xt distilled to 4 to 8 steps",
+    ),
+    Entry(
+        name="tooncrafter-fp16",
+        kind="kept",
+        backbone="",
+        repo_id=_PRUNED,
+        files=("tooncrafter_512_interp-pruned-fp16.safetensors",),
+        gb=3.18,
+        licence=_APACHE,
+        terms=_PRUNED_TERMS,
+        commercial="yes",
+        frames=16,
+        height=320,
+        width=512,
+        prompts=True,
+        summary="ToonCrafter, cartoon keyframes at both ends, pruned to half precision",
+    ),
+    Entry(
+        name="tooncrafter",
+        kind="kept",
+        backbone="",
+        repo_id="Doubiiu/ToonCrafter",
+        files=("model.ckpt",),
+        gb=10.5,
+        licence=_APACHE,
+        terms=_APACHE_TERMS,
+        commercial="yes",
+        frames=16,
+        height=320,
+        width=512,
+        prompts=True,
+        summary="ToonCrafter, cartoon keyframes at both ends",
+    ),
+    Entry(
+        name="openclip-vit-h",
+        kind="part",
+        backbone="",
+        repo_id=_CLIP,
+        files=("open_clip_pytorch_model.bin", *_VOCABULARY),
+        gb=3.95,
+        licence="MIT",
+        terms="Free for any use, with the licence kept.",
+        commercial="yes",
+        summary="CLIP's image and text towers, which pruned DynamiCrafter files lack",
+    ),
+    Entry(
+        name="clip-vocabulary",
+        kind="part",
+        backbone="",
+        repo_id=_CLIP,
+        files=_VOCABULARY,
+        gb=0.001,
+        licence="MIT",
+        terms="Free for any use, with the licence kept.",
+        commercial="yes",
+        summary="CLIP's vocabulary, which DynamiCrafter's prompts need",
+    ),
+    Entry(
+        name="dinov2-base",
+        kind="part",
+        backbone="",
+        repo_id="facebook/dinov2-base",
+        files=("config.json", "preprocessor_config.json", "model.safetensors"),
+        gb=0.35,
+        licence=_APACHE,
+        terms=_APACHE_TERMS,
+        commercial="yes",
+        summary="picture features, for training and measuring",
+    ),
+)
+
+CATALOG: Mapping[str, Entry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
 
 EMBEDDED = "tiny"
 """The model that comes with the package, and its folder."""
 EMBEDDED_FOLDER = Path(__file__).parents[1] / "backbones" / "tiny" / "embedded"
-
-CATALOG: Mapping[str, Entry] = MappingProxyType(
-    {
-        entry.name: entry
-        for entry in (
-            Entry(
-                name="svd",
-                repo_id="stabilityai/stable-video-diffusion-img2vid",
-                files=_SVD_FILES,
-                gb=4.51,
-                licence="Stability AI Community",
-                terms=_STABILITY_TERMS,
-                commercial=_BELOW_1M,
-                frames=14,
-                min_vram_gb=12,
-                reverse="svd-reverse",
-                summary="Stable Video Diffusion, 14 frames",
-            ),
-            Entry(
-                name="svd-xt",
-                repo_id="stabilityai/stable-video-diffusion-img2vid-xt",
-                files=_SVD_FILES,
-                gb=4.51,
-                licence="Stability AI Community",
-                terms=_STABILITY_TERMS,
-                commercial=_BELOW_1M,
-                frames=25,
-                min_vram_gb=16,
-                reverse="svd-reverse",
-                summary="Stable Video Diffusion XT, 25 frames: the usual choice",
-            ),
-            Entry(
-                name="svd-xt-1.1",
-                repo_id="stabilityai/stable-video-diffusion-img2vid-xt-1-1",
-                files=_SVD_FILES,
-                gb=4.51,
-                licence="Stability AI Community (SVD 1.1)",
-                terms=_STABILITY_TERMS,
-                commercial=_BELOW_1M,
-                gated=True,
-                frames=25,
-                min_vram_gb=16,
-                reverse="svd-reverse",
-                summary="Stable Video Diffusion XT 1.1, tuned for steady motion at 1024x576",
-            ),
-            Entry(
-                name="svd-reverse",
-                kind="reverse",
-                repo_id="fffiloni/svd_keyframe_interpolation",
-                folder="svd_reverse_motion_with_attnflip/unet",
-                files=("config.json", "diffusion_pytorch_model.safetensors"),
-                gb=6.10,
-                licence="Apache-2.0 (mirror), Stability AI Community (what it was tuned from)",
-                terms="Tuned from Stable Video Diffusion, so Stability AI's terms bind too. "
-                + _STABILITY_TERMS,
-                commercial=_BELOW_1M,
-                frames=14,
-                base="svd",
-                summary="Generative Inbetweening's reverse-motion U-Net, tuned from svd",
-            ),
-        )
-    }
-)
+BUILT_IN = (EMBEDDED, "flow")
 
 
 @dataclass(frozen=True)
@@ -168,7 +279,7 @@ def place_of(name: str) -> Place:
 def suggestion(name: str) -> str:
     """A hint for a name that is none of ours: the closest one, and all there are."""
     models = [entry.name for entry in CATALOG.values() if entry.kind == "model"]
-    close = get_close_matches(name.lower(), [*CATALOG, EMBEDDED, "flow"], n=1, cutoff=0.5)
+    close = get_close_matches(name.lower(), [*CATALOG, *BUILT_IN], n=1, cutoff=0.5)
     meant = f"did you mean {close[0]}? " if close else ""
-    known = f"{EMBEDDED} and flow (embedded), {', '.join(models)}"
+    known = f"{EMBEDDED} and flow (embedded), {', '.join(reversed(models))}"
     return f"{meant}known: {known}; or a folder, or a hub id such as org/name"

@@ -1,27 +1,34 @@
 """From the hub to this machine, only when asked to: `look_up` and `pull` alone use the network.
 
-The only importer of huggingface_hub, whose cache and variables (HF_HOME, HF_HUB_CACHE, HF_ENDPOINT,
-HF_TOKEN, HF_HUB_OFFLINE) are used as they are, never set.
+The client's session, token and cache are used as they are; its variables (HF_HOME, HF_HUB_CACHE,
+HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE) are never set. Its own download forgets a file that was cut
+when the process ends, so the bytes are fetched here, checked, and only then put where the client
+keeps them; nothing unchecked ever has the name of a finished file.
 """
 
 from __future__ import annotations
 
-import errno
 import os
-import shutil
+import re
+import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from vtg_cli.errors import WeightsError
-from vtg_cli.weights import layout, trust
+from vtg_cli.weights import cache, layout, transfer, trust
+from vtg_cli.weights.cache import Free, free_bytes
 from vtg_cli.weights.catalog import Place, place_of
-
-AGAIN = "pull again; finished files are kept"
+from vtg_cli.weights.faults import explained, wait_for_answer, wait_for_line
+from vtg_cli.weights.transfer import Answer
 
 Progress = Callable[[float, str], None]  # share of the bytes in [0, 1], what is being done
+
+
+def pause(seconds: float) -> None:
+    """Between two attempts."""
+    time.sleep(seconds)
 
 
 @dataclass(frozen=True)
@@ -51,22 +58,15 @@ class Listing:
     @property
     def missing(self) -> int:
         """Bytes not on this machine yet."""
-        return sum(file.size for file in self.files if not (self.folder / file.name).is_file())
+        absent = [file for file in self.files if not (self.folder / file.name).is_file()]
+        parts = (cache.part_of(self.blob(file)) for file in absent)
+        begun = sum(part.stat().st_size for part in parts if part.is_file())
+        return max(sum(file.size for file in absent) - begun, 0)
 
-
-def repo_folder(repo_id: str) -> Path:
-    """Where the hub's cache keeps a repository."""
-    from huggingface_hub import constants
-
-    return Path(constants.HF_HUB_CACHE).expanduser() / ("models--" + repo_id.replace("/", "--"))
-
-
-def record_path(repo_id: str) -> Path:
-    """Where the trust record of a repository lies: the hub's place for other libraries' files."""
-    from huggingface_hub import constants
-
-    name = f"{repo_folder(repo_id).name}.json"
-    return Path(constants.HF_ASSETS_CACHE).expanduser() / "vtg" / "trust" / name
+    def blob(self, remote: Remote) -> Path:
+        """Where the hub's cache keeps the content of a file."""
+        name = remote.sha256 or remote.blob_id or ""
+        return cache.repo_folder(self.place.repo_id) / "blobs" / name
 
 
 def look_up(name: str, here: str | None = None) -> Listing:
@@ -76,14 +76,22 @@ def look_up(name: str, here: str | None = None) -> Listing:
     files are on this machine already, else what main points to. WeightsError, or UsageError for a
     name that is none.
     """
-    place = place_of(name)
-    record = trust.read(record_path(place.repo_id))
-    pinned = (place.entry.revision if place.entry else None) or (record.commit if record else here)
-    with _hub(place):
-        from huggingface_hub import HfApi
+    from huggingface_hub import HfApi, constants
 
-        info = HfApi(library_name="vtg").model_info(
-            place.repo_id, revision=pinned, files_metadata=True
+    place = place_of(name)
+    record = trust.read(cache.record_path(place.repo_id))
+    pinned = (place.entry.revision if place.entry else None) or (record.commit if record else here)
+    api = HfApi(library_name="vtg")
+    with explained(place):
+        info = transfer.patiently(
+            lambda: api.model_info(
+                place.repo_id,
+                revision=pinned,
+                files_metadata=True,
+                timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT,
+            ),
+            wait_for_answer,
+            pause,
         )
     offered = {
         file.rfilename: Remote(
@@ -99,7 +107,7 @@ def look_up(name: str, here: str | None = None) -> Listing:
             "vtg reads Stable Video Diffusion in diffusers layout, as safetensors",
             subject=name,
         )
-    folder = repo_folder(place.repo_id) / "snapshots" / info.sha
+    folder = cache.repo_folder(place.repo_id) / "snapshots" / info.sha
     return Listing(name, place, info.sha, folder, tuple(offered[file] for file in wanted))
 
 
@@ -112,188 +120,162 @@ def _wanted(place: Place, offered: Collection[str]) -> tuple[str, ...]:
     return tuple(prefix + file for file in files)
 
 
-def pull(listing: Listing, on_progress: Progress | None = None) -> Path:
+def pull(
+    listing: Listing,
+    on_progress: Progress | None = None,
+    *,
+    free: Free = free_bytes,
+) -> Path:
     """Fetches what is missing, checks every file's hash, records it, returns the model's folder.
 
-    A file that is cut is resumed as long as this runs; a stopped pull keeps the files it had
-    finished. A file with other bytes than the hub announced, or than the first pull recorded, is
-    removed. WeightsError.
+    A pull that was cut or stopped goes on where it was, in the same run or in a later one. A file
+    with other bytes than the hub announced, or than the first pull recorded, is removed before it
+    is used. Two pulls of a repository take turns. WeightsError.
     """
-    path = record_path(listing.place.repo_id)
-    record = trust.read(path)
-    if record is None or record.commit != listing.commit:
-        record = trust.Record(listing.place.repo_id, listing.commit)
-    _check_disk(listing)
-    done = 0
-    for remote in listing.files:
-        file = _fetch(listing, remote, done, on_progress)
-        known = _verified(listing, remote, file, record.files.get(remote.name))
-        record = replace(record, files={**record.files, remote.name: known})
-        with _hub(listing.place):
-            trust.write(path, record)
-        done += remote.size
+    report = on_progress or (lambda share, doing: None)
+    repo_id = listing.place.repo_id
+    with turn(
+        cache.lock_path(repo_id),
+        listing.place,
+        lambda: report(0, f"waiting for another pull of {repo_id}"),
+    ):
+        cache.check_room(listing.name, [(listing.folder, listing.missing)], free)
+        done = 0
+        for remote in listing.files:
+            _obtain(listing, remote, _shared(report, listing, remote, done))
+            done += remote.size
     return listing.folder / listing.place.inside
 
 
-def _fetch(listing: Listing, remote: Remote, before: int, on_progress: Progress | None) -> Path:
-    """One file, by the hub's own client; `before`: bytes of the files that came first."""
+@contextmanager
+def turn(lock: Path, place: Place, waiting: Callable[[], object]) -> Iterator[None]:
+    """Within it no other process holds the lock file; `waiting` is called if one does."""
+    from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
 
-    def report(received: int, verb: str = "downloading") -> None:
-        if on_progress is not None:
-            share = (before + received) / max(listing.size, 1)
-            on_progress(min(share, 1.0), f"{verb} {remote.name}")
-
-    report(0)
-    with _hub(listing.place):
-        from huggingface_hub import hf_hub_download
-
-        file = hf_hub_download(
-            listing.place.repo_id,
-            remote.name,
-            revision=listing.commit,
-            library_name="vtg",
-            tqdm_class=_counter(report),
-        )
-    report(remote.size, "verifying")
-    return Path(file)
+    with ExitStack() as stack:
+        with explained(place):
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                stack.enter_context(WeakFileLock(lock, timeout=0.1))
+            except TimeoutError:
+                waiting()
+                stack.enter_context(WeakFileLock(lock))
+        yield
 
 
-def _counter(report: Callable[[int], None]) -> type[Any]:
-    """A progress bar class, as the hub's client wants one, that shows nothing but reports bytes."""
-
-    class Counter:
-        def __init__(self, *args: object, initial: int = 0, **options: object) -> None:
-            self.received = initial
-
-        def __enter__(self) -> Counter:
-            return self
-
-        def __exit__(self, *error: object) -> None:
-            self.close()
-
-        def update(self, n: float | None = 1) -> None:
-            self.received += int(n or 0)
-            report(self.received)
-
-        def update_transfer(self, n: float | None = 1) -> None:
-            """Bytes on the wire; `update` counts those that reached the disk."""
-
-        def set_postfix_str(self, *args: object, **options: object) -> None: ...
-
-        def set_transfer_postfix_str(self, *args: object, **options: object) -> None: ...
-
-        def close(self) -> None: ...
-
-    return Counter
+Report = Callable[[str, int], None]  # what is being done, bytes of this file so far
 
 
-def _verified(
-    listing: Listing, remote: Remote, file: Path, recorded: trust.Known | None
-) -> trust.Known:
+def _shared(report: Progress, listing: Listing, remote: Remote, before: int) -> Report:
+    def shared(doing: str, held: int) -> None:
+        share = (before + held) / max(listing.size, 1)
+        report(min(share, 1.0), f"{doing} {remote.name}")
+
+    return shared
+
+
+def _obtain(listing: Listing, remote: Remote, report: Report) -> None:
+    """Makes sure of one file: its bytes are the announced ones and those recorded."""
+    path = cache.record_path(listing.place.repo_id)
+    record = trust.read(path)
+    if record is None or record.commit != listing.commit:
+        record = trust.Record(listing.place.repo_id, listing.commit)
+    recorded = record.files.get(remote.name)
+    file, blob = listing.folder / remote.name, listing.blob(remote)
+    known = None
+    for place in (file, blob):
+        if place.is_file() and known is None:
+            report("verifying", 0)
+            known = _known(remote, place)
+            if known is None:
+                cache.discard(place)
+    if known is None:
+        part = cache.part_of(blob)
+        with explained(listing.place):
+            _transfer(listing, remote, part, report)
+            known = _known(remote, part)
+        if known is None or recorded not in (None, known):
+            part.unlink(missing_ok=True)
+            raise _other_content(listing, remote, known is None)
+        with explained(listing.place):
+            os.replace(part, blob)
+    elif recorded not in (None, known):
+        cache.discard(file if file.is_file() else blob)
+        raise _other_content(listing, remote, announced=False)
+    with explained(listing.place):
+        if not file.is_file():
+            _link(listing, remote, blob)
+        trust.write(path, replace(record, files={**record.files, remote.name: known}))
+    report("verifying", remote.size)
+
+
+def _known(remote: Remote, file: Path) -> trust.Known | None:
+    """Size and sha256, if they are what the hub announced."""
     found = trust.Known(file.stat().st_size, trust.sha256(file))
-    announced = (
-        found.sha256 == remote.sha256
-        if remote.sha256
-        else trust.git_blob_id(file) == remote.blob_id
-    )
-    if announced and recorded in (None, found):
-        return found
-    discard(file)
-    whose = "the hub announced" if not announced else "the first pull recorded"
-    raise WeightsError(
+    if remote.sha256:
+        return found if found.sha256 == remote.sha256 else None
+    return found if trust.git_blob_id(file) == remote.blob_id else None
+
+
+def _other_content(listing: Listing, remote: Remote, announced: bool) -> WeightsError:
+    whose = "the hub announced" if announced else "the first pull recorded"
+    return WeightsError(
         f"{remote.name} of {listing.name} has other content than {whose}; it was removed",
         f"vtg models pull {listing.name} again; if it stays so, do not trust the source "
-        f"(trusted so far: {record_path(listing.place.repo_id)})",
+        f"(trusted so far: {cache.record_path(listing.place.repo_id)})",
         subject=remote.name,
     )
 
 
-def discard(file: Path) -> None:
-    """Removes a file of the cache with the blob its links lead to, nothing outside the cache."""
-    from huggingface_hub import constants
+def _transfer(listing: Listing, remote: Remote, part: Path, report: Report) -> None:
+    """The content of a file into `part`, with the client's own session, headers and endpoint."""
+    from huggingface_hub import constants, hf_hub_url
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]
+        build_hf_headers,
+        get_session,
+        hf_raise_for_status,
+    )
 
-    cache = Path(constants.HF_HUB_CACHE).expanduser().resolve()
-    while file.is_symlink():
-        target = file.parent / os.readlink(file)
-        file.unlink()
-        file = target
-    if cache in file.resolve().parents:
-        file.unlink(missing_ok=True)
+    url = hf_hub_url(listing.place.repo_id, remote.name, revision=listing.commit)
+    headers = build_hf_headers(library_name="vtg") | {"Accept-Encoding": "identity"}
 
+    @contextmanager
+    def ask(offset: int) -> Iterator[Answer]:
+        some = {"Range": f"bytes={offset}-"} if offset else {}
+        with get_session().stream(
+            "GET", url, headers=headers | some, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT
+        ) as response:
+            hf_raise_for_status(response)
+            starts = re.match(r"bytes (\d+)-", response.headers.get("content-range", ""))
+            begin = int(starts[1]) if response.status_code == 206 and starts else 0
+            yield Answer(begin, response.iter_bytes())  # as they come: a cut loses none
 
-def _check_disk(listing: Listing) -> None:
-    place = next(folder for folder in listing.folder.parents if folder.exists())
-    free = shutil.disk_usage(place).free
-    if free < listing.missing:
-        raise WeightsError(
-            f"{listing.name} needs {listing.missing / 1e9:.1f} GB more, "
-            f"{place} has {free / 1e9:.1f} GB free",
-            "free some space, or let HF_HOME point to a larger disk",
-            subject=listing.name,
-        )
-
-
-@contextmanager
-def _hub(place: Place) -> Iterator[None]:
-    """Whatever the client, its HTTP library or the disk raise becomes one WeightsError."""
-    from huggingface_hub import errors
-
-    # The client's HTTP library differs between its versions; this is the one name they share.
-    http_error: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]
-    try:
-        yield
-    except (http_error, OSError, ValueError, RuntimeError) as error:
-        message, hint = _explained(error, place)
-        raise WeightsError(message, hint, subject=place.repo_id) from error
-
-
-def _explained(error: Exception, place: Place) -> tuple[str, str]:
-    """What went wrong, and what to do."""
-    from huggingface_hub import constants, errors, get_token
-
-    while isinstance(error, errors.LocalEntryNotFoundError):  # it only wraps what happened
-        if not isinstance(error.__cause__, Exception):
-            break
-        error = error.__cause__
-    repo_id, entry = place.repo_id, place.entry
-    page = f"https://huggingface.co/{repo_id}"
-    unknown = isinstance(error, errors.RepositoryNotFoundError)
-    gated = isinstance(error, errors.GatedRepoError) or (unknown and entry and entry.gated)
-    if gated and get_token() is None:
-        return f"{repo_id} is gated", f"accept its terms at {page}, then `hf auth login`"
-    if gated:
-        return f"{repo_id} is gated and your token has no access", f"accept its terms at {page}"
-    if unknown:
-        return f"the hub has no {repo_id}, or it is private", "check the name, or `hf auth login`"
-    if isinstance(error, errors.RevisionNotFoundError):
-        return (
-            f"the hub no longer has the commit of {repo_id} that is on this machine",
-            f"delete {record_path(repo_id)} and {repo_folder(repo_id)} to take what it has now",
-        )
-    if isinstance(error, errors.OfflineModeIsEnabled):
-        return f"{repo_id} cannot be fetched: HF_HUB_OFFLINE is set", "unset it to download"
-    if isinstance(error, errors.HfHubHTTPError):
-        return _status_explained(error.response.status_code, repo_id)
-    number = error.errno if isinstance(error, OSError) else None
-    if number in (errno.ENOSPC, errno.EDQUOT):
-        return f"no space left in {constants.HF_HUB_CACHE}", f"free some, then {AGAIN}"
-    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"cannot write to {constants.HF_HUB_CACHE}", "let HF_HOME point elsewhere"
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return (
-        f"{repo_id} cannot be fetched from {constants.ENDPOINT}: {reason}",
-        f"check the connection, then {AGAIN}",
+    report("downloading", 0)
+    transfer.fetch(
+        ask,
+        part,
+        remote.size,
+        wait=wait_for_line,
+        sleep=pause,
+        on_bytes=lambda held: report("downloading", held),
     )
 
 
-def _status_explained(status: int, repo_id: str) -> tuple[str, str]:
-    if status in (401, 403):
-        return (
-            f"the hub refused access to {repo_id} ({status})",
-            "`hf auth login` with a valid token",
+def _link(listing: Listing, remote: Remote, blob: Path) -> None:
+    """Has the client put a checked blob into the snapshot; it finds that nothing is to be fetched.
+
+    Where it copies instead of linking, or calls the blob otherwise, ours is in the way.
+    """
+    from huggingface_hub import hf_hub_download
+
+    file = Path(
+        hf_hub_download(
+            listing.place.repo_id, remote.name, revision=listing.commit, library_name="vtg"
         )
-    if status == 404:
-        return f"the hub no longer has a file it lists in {repo_id}", AGAIN
-    if status == 429:
-        return "the hub asks to slow down (429)", f"wait some minutes, then {AGAIN}"
-    return f"the hub cannot serve {repo_id} now ({status})", f"later {AGAIN}"
+    )
+    if file.resolve() == blob.resolve():
+        return
+    blob.unlink(missing_ok=True)
+    if _known(remote, file) is None:
+        cache.discard(file)
+        raise ValueError(f"{remote.name} changed while it was fetched")

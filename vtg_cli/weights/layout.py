@@ -2,7 +2,7 @@
 
     model_index.json, scheduler/scheduler_config.json,
     {unet,vae,image_encoder}/config.json and their weights: STEM[.fp16].safetensors, or all shards
-    STEM[.fp16]-00001-of-0000N.safetensors
+    STEM[.fp16]-00001-of-0000N.safetensors with STEM.safetensors.index[.fp16].json
 
 A model of ours is simpler: model_index.json and one NETWORK, or (DynamiCrafter, as `vtg models
 import` writes it) CONFIG, the PARTS and perhaps a tokenizer/. Any model folder may hold its
@@ -14,7 +14,7 @@ The same rules serve a folder on disk and a repository's list of files. Only saf
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from vtg_cli.errors import WeightsError
@@ -26,6 +26,7 @@ STEMS = {
 }
 INDEX = "model_index.json"
 NETWORK = "network.safetensors"
+SUMS = "SHA256SUMS"  # of an imported folder, as `sha256sum --check` reads it
 REVERSE = "reverse.safetensors"
 CONFIG = "config.json"
 PARTS = tuple(
@@ -67,6 +68,14 @@ def weights_among(names: Collection[str], stem: str, *, half: bool = True) -> tu
     return ()
 
 
+def index_of(weights: Sequence[str]) -> tuple[str, ...]:
+    """The file that says which tensor is in which of several shards; () for a single file."""
+    shard = re.fullmatch(
+        r"(.+?)(\.fp16)?-\d{5}-of-\d{5}\.safetensors", weights[0] if weights else ""
+    )
+    return (f"{shard[1]}.safetensors.index{shard[2] or ''}.json",) if shard else ()
+
+
 def _part(names: Collection[str], part: str) -> set[str]:
     """File names of one folder, "" for the root."""
     return {name.rpartition("/")[2] for name in names if name.rpartition("/")[0] == part}
@@ -87,8 +96,10 @@ def lacking(names: Collection[str]) -> tuple[str, ...]:
         inside = _part(names, part)
         if "config.json" not in inside:
             missing.append(f"{part}/config.json")
-        if not weights_among(inside, stem):
+        weights = weights_among(inside, stem)
+        if not weights:
             missing.append(f"{part}/{_weights_of(part)}")
+        missing += [f"{part}/{name}" for name in index_of(weights) if name not in inside]
     return tuple(missing)
 
 
@@ -110,7 +121,8 @@ def _part_files(names: Collection[str], folder: str, part: str) -> tuple[str, ..
     weights = weights_among(inside, STEMS[part])
     if "config.json" not in inside or not weights:
         return ()
-    return tuple(f"{folder}/{name}".lstrip("/") for name in ("config.json", *weights))
+    small = ["config.json", *(name for name in index_of(weights) if name in inside)]
+    return tuple(f"{folder}/{name}".lstrip("/") for name in (*small, *weights))
 
 
 def used_files(folder: Path) -> Iterator[Path]:

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vtg_cli.errors import UsageError, WeightsError
-from vtg_cli.weights import hub, layout, trust
+from vtg_cli.weights import cache, layout, trust
 from vtg_cli.weights.catalog import (
     CATALOG,
     EMBEDDED,
     EMBEDDED_FOLDER,
-    Entry,
     Place,
     place_of,
     suggestion,
 )
+from vtg_cli.weights.entry import Entry
 
 
 @dataclass(frozen=True)
@@ -57,21 +57,56 @@ def resolve(model: str) -> Source:
             f"there is no model folder {model}", suggestion(path.name), subject=model
         )
     place = place_of(model)
-    if place.entry is not None and place.entry.kind != "model":
+    if place.entry is not None and place.entry.kind == "kept":
+        raise UsageError(
+            f"this version of vtg does not run {model}, it only fetches and verifies it",
+            suggestion(""),
+            subject=model,
+        )
+    if place.entry is not None and place.entry.kind == "part":
+        raise UsageError(
+            f"{model} is no model but a part of others: {place.entry.summary}",
+            suggestion(""),
+            subject=model,
+        )
+    if place.entry is not None and place.entry.kind == "reverse":
         raise UsageError(
             f"{model} is a reverse-motion U-Net, not a model", f"--reverse {model}", subject=model
         )
+    if place.entry is not None and place.entry.variant:
+        return Source(model, _made(place.entry), place.repo_id, place.entry)
     return Source(model, complete(model).folder, place.repo_id, place.entry)
 
 
 def available() -> list[str]:
     """The catalogue's models that are complete on this machine, in the catalogue's order."""
-    copies = {
-        entry.name: cached(place_of(entry.name))
-        for entry in CATALOG.values()
-        if entry.kind == "model"
-    }
-    return [name for name, copy in copies.items() if copy is not None and not copy.lacking]
+    return [entry.name for entry in CATALOG.values() if entry.kind == "model" and usable(entry)]
+
+
+def usable(entry: Entry) -> bool:
+    """Whether all that is needed to use it is on this machine."""
+    if entry.variant:
+        return imported(entry) is not None
+    copy = cached(place_of(entry.name))
+    return copy is not None and not copy.lacking
+
+
+def imported(entry: Entry) -> Path | None:
+    """The model folder made of an entry's checkpoint, if it was made and is complete."""
+    folder = cache.imported_folder(entry.name)
+    return folder if folder.is_dir() and not layout.lacking(layout.names_in(folder)) else None
+
+
+def _made(entry: Entry) -> Path:
+    folder = imported(entry)
+    if folder is None:
+        complete(entry.name)  # or it says what is missing
+        raise WeightsError(
+            f"{entry.name} is on this machine but not imported yet",
+            f"vtg models pull {entry.name} imports it, without fetching anything",
+            subject=entry.name,
+        )
+    return folder
 
 
 def looks_like_path(text: str) -> bool:
@@ -81,8 +116,8 @@ def looks_like_path(text: str) -> bool:
 
 def snapshots(repo_id: str) -> Iterator[Path]:
     """Folders of a repository's commits in the cache: the trusted one, main's, then the newest."""
-    root = hub.repo_folder(repo_id)
-    record = trust.read(hub.record_path(repo_id))
+    root = cache.repo_folder(repo_id)
+    record = trust.read(cache.record_path(repo_id))
     commits = [record.commit] if record else []
     main = root / "refs" / "main"
     if main.is_file():
@@ -107,6 +142,8 @@ def cached(place: Place) -> Copy | None:
 
 
 def _lacking(place: Place, names: Collection[str]) -> tuple[str, ...]:
+    if place.entry is not None and place.entry.whole:
+        return tuple(name for name in place.entry.files if name not in names)
     is_model = place.entry.kind == "model" if place.entry else not place.inside
     return layout.lacking(names) if is_model else layout.lacking_unet(names)
 
@@ -136,11 +173,11 @@ def complete(name: str) -> Copy:
 
 
 def _check_sizes(name: str, repo_id: str, copy: Copy) -> None:
-    record = trust.read(hub.record_path(repo_id))
+    record = trust.read(cache.record_path(repo_id))
     if record is None or record.commit != copy.commit:
         return
     for file, known in record.files.items():
-        path = hub.repo_folder(repo_id) / "snapshots" / copy.commit / file
+        path = cache.repo_folder(repo_id) / "snapshots" / copy.commit / file
         if path.is_file() and path.stat().st_size != known.size:
             raise WeightsError(
                 f"{name} is damaged: {file} has {path.stat().st_size} bytes, not {known.size}",
@@ -173,34 +210,68 @@ def recheck(name: str) -> Path | None:
     None if something is missing or unrecorded, so that a pull is needed; a damaged file is removed.
     """
     place = place_of(name)
-    copy, record = cached(place), trust.read(hub.record_path(place.repo_id))
+    copy, record = cached(place), trust.read(cache.record_path(place.repo_id))
     if copy is None or record is None or record.commit != copy.commit:
         return None
-    prefix = f"{place.inside}/" if place.inside else ""
-    recorded = {
-        file.removeprefix(prefix): known
-        for file, known in record.files.items()
-        if file.startswith(prefix)
-    }
+    recorded = recorded_files(place, record)
     if _lacking(place, recorded) or not all((copy.folder / file).is_file() for file in recorded):
         return None
     for file, known in recorded.items():
         if trust.sha256(copy.folder / file) != known.sha256:
-            hub.discard(copy.folder / file)
+            cache.discard(copy.folder / file)
             return None
     return copy.folder
+
+
+def recorded_files(place: Place, record: trust.Record) -> dict[str, trust.Known]:
+    """What the first pull of a place brought, by name inside it; a repository may hold others."""
+    prefix = f"{place.inside}/" if place.inside else ""
+    inside = {
+        file.removeprefix(prefix): known
+        for file, known in record.files.items()
+        if file.startswith(prefix)
+    }
+    if place.entry is not None and place.entry.whole:
+        return {file: known for file, known in inside.items() if file in place.entry.files}
+    return inside
 
 
 def identity(folder: Path) -> dict[str, str]:
     """File name -> sha256 of every file the results depend on; `folder` may be a single file, too.
 
-    In the hub's cache a large file's blob is named by its sha256; anything else is read and hashed.
+    In the hub's cache a large file's blob is named by its sha256, and an imported folder has its
+    sums; anything else, and what changed after the sums were written, is read and hashed.
     """
     if folder.is_file():
         return {folder.name: _sha256(folder)}
-    return {
-        file.relative_to(folder).as_posix(): _sha256(file) for file in layout.used_files(folder)
-    }
+    known, written = {}, 0
+    if (folder / layout.SUMS).is_file():
+        known, written = sums(folder), (folder / layout.SUMS).stat().st_mtime_ns
+    hashes = {}
+    for file in layout.used_files(folder):
+        name = file.relative_to(folder).as_posix()
+        fresh = name in known and file.stat().st_mtime_ns <= written
+        hashes[name] = known[name] if fresh else _sha256(file)
+    return hashes
+
+
+def sums(folder: Path) -> dict[str, str]:
+    """File name -> sha256, of a folder's SHA256SUMS; WeightsError where that cannot be read."""
+    file = folder / layout.SUMS
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"{file} cannot be read: {error}", "import it again", subject=str(file)
+        ) from None
+    found = {}
+    for line in lines:
+        match = re.fullmatch(r"([0-9a-f]{64}) [ *](?:\./)?(.+)", line)
+        if match is None:
+            raise WeightsError(f"{file} is damaged: {line!r}", subject=str(file))
+        if match[2] != layout.SUMS:
+            found[match[2]] = match[1]
+    return found
 
 
 def _sha256(file: Path) -> str:

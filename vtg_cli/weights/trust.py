@@ -54,11 +54,15 @@ def read(path: Path) -> Record | None:
 
 def write(path: Path, record: Record) -> None:
     """Replaces the record as a whole. OSError if the place cannot be written."""
+    replace_json(path, {"format": FORMAT, **asdict(record)})
+
+
+def replace_json(path: Path, content: Mapping[str, object]) -> None:
+    """A small file as a whole or not at all. OSError if the place cannot be written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    text = json.dumps({"format": FORMAT, **asdict(record)}, indent=1, sort_keys=True)
     try:
-        part.write_text(text + "\n", encoding="utf-8")
+        part.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

@@ -30,9 +30,8 @@ from vtg_cli.backbones.dynamicrafter.weights import Sizes, config_of
 from vtg_cli.errors import UsageError, WeightsError
 from vtg_cli.weights import trust
 from vtg_cli.weights.checkpoint import Checkpoint, open_checkpoint
-from vtg_cli.weights.layout import CONFIG, INDEX, PARTS
+from vtg_cli.weights.layout import CONFIG, INDEX, PARTS, SUMS
 
-SUMS = "SHA256SUMS"
 CLIP_FILES = (
     "open_clip_model.safetensors",
     "model.safetensors",

@@ -1,4 +1,6 @@
-"""vtg models import: the recordings' tiny DynamiCrafter as its authors would have released it."""
+"""vtg models import, on the recordings' tiny DynamiCrafter as its authors would have released it;
+vtg models delta, on tiny SVDs.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,8 @@ from typing import Any
 import pytest
 import torch
 from click.testing import Result
+from hub_server import Hub, Repository, lay_out_cache
+from released import CONFIG, IMAGE, TEXT, open_clip, released_tensors
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from typer.testing import CliRunner
@@ -24,24 +28,18 @@ from vtg_cli.cli.models import app
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.errors import UsageError, VtgError, WeightsError
 from vtg_cli.sampling.settings import Sampling
-from vtg_cli.weights import layout, store
+from vtg_cli.weights import delta, layout, store
+from vtg_cli.weights.catalog import CATALOG
 
 ROOT = Path(__file__).resolve().parents[2]
 PARITY = ROOT / "tests" / "data" / "parity"
-CONFIG = PARITY / "dc_tiny" / "config.json"
-EXTRA = "EXTRA.cond_stage_token_"
-TEXT, IMAGE = "cond_stage_model.model.", "embedder.model."
-VOCABULARY = 49408
+TUNED, BASE = PARITY / "tiny_svd_reverse", PARITY / "tiny_svd_base14"
+REVERSE = CATALOG["svd-reverse"]
 
 
 @pytest.fixture(scope="module")
 def released() -> dict[str, Tensor]:
-    """All tensors of a released file, in half precision as recorded."""
-    found = load_file(PARITY / "dc_tiny" / "model.safetensors")
-    ids, rows = found.pop(f"{EXTRA}ids"), found.pop(f"{EXTRA}rows")
-    table = torch.zeros(VOCABULARY, rows.shape[1], dtype=rows.dtype)
-    table[ids] = rows
-    return found | {f"{TEXT}token_embedding.weight": table}
+    return released_tensors()
 
 
 @pytest.fixture(scope="module")
@@ -52,20 +50,28 @@ def ckpt(released: dict[str, Tensor], tmp_path_factory: pytest.TempPathFactory) 
 
 
 def invoke(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["import", *(str(argument) for argument in arguments)])
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def run(*arguments: object) -> Result:
+def run_any(*arguments: object) -> Result:
     result = invoke(*arguments)
     assert result.exit_code == 0, (result.output, result.exception)
     return result
 
 
-def refusal(*arguments: object) -> VtgError:
+def refusal_any(*arguments: object) -> VtgError:
     error = invoke(*arguments).exception
     assert isinstance(error, VtgError), error
     assert "\n" not in error.message
     return error
+
+
+def run(*arguments: object) -> Result:
+    return run_any("import", *arguments)
+
+
+def refusal(*arguments: object) -> VtgError:
+    return refusal_any("import", *arguments)
 
 
 def first_prediction(folder: Path, case: str) -> tuple[Tensor, Tensor]:
@@ -155,14 +161,6 @@ def test_an_imported_model_draws(ckpt: Path, tmp_path: Path) -> None:
     keys = Keyframes.ends(*torch.rand(2, 3, 32, 48) * 2 - 1, 4)
     frames = methods.render(m, keys, Sampling(method="dynamicrafter", steps=2))
     assert frames.shape == (4, 32, 48, 3) and frames.std() > 1
-
-
-def open_clip(released: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Both towers under open_clip's names, with what nothing looks at."""
-    visual = f"{IMAGE}visual."
-    towers = {n.removeprefix(TEXT): t for n, t in released.items() if n.startswith(TEXT)}
-    towers |= {n.removeprefix(IMAGE): t for n, t in released.items() if n.startswith(visual)}
-    return towers | {"attn_mask": torch.zeros(2, 2)}
 
 
 def transformers_names(folder: Path) -> dict[str, Tensor]:
@@ -273,3 +271,48 @@ def test_what_is_no_such_model(ckpt: Path, released: dict[str, Tensor], tmp_path
     assert "no configuration" in refusal(ckpt, "-o", out, "--config", unnamed).message
     assert "there is no file" in refusal(tmp_path / "gone.ckpt", "-o", out).message
     assert not out.exists()
+
+
+def test_a_delta(tmp_path: Path) -> None:
+    out = tmp_path / "reverse.safetensors"
+    result = run_any("delta", "--tuned", TUNED, "--base", BASE, "-o", out)
+    assert result.stdout == f"{out}  {out.stat().st_size / 1000:.1f} kB\n"
+    assert result.stderr == ""
+    assert len(delta.load(out)) == 8
+
+
+def test_a_delta_as_json_replaces_a_file_when_told(tmp_path: Path) -> None:
+    out = tmp_path / "reverse.safetensors"
+    arguments = ("delta", "--tuned", TUNED, "--base", BASE, "-o", out, "--dtype", "fp32")
+    run_any(*arguments)
+    assert type(refusal_any(*arguments)) is UsageError
+    facts = json.loads(run_any(*arguments, "--overwrite", "--json").stdout)
+    assert facts == {
+        "path": str(out),
+        "bytes": out.stat().st_size,
+        "tensors": 8,
+        "parameters": 14336,
+        "unchanged": 4,
+    }
+    assert facts["bytes"] > 4 * 14336
+
+
+def test_a_delta_takes_names_and_svd_is_the_base(hub: Hub, tmp_path: Path) -> None:
+    out = tmp_path / "reverse.safetensors"
+    error = refusal_any("delta", "--tuned", TUNED, "-o", out)
+    assert error.message == "svd (4.5 GB) is not on this machine"
+    assert error.hint == "vtg models pull svd"
+    for repo_id, inside, source in (
+        (CATALOG["svd"].repo_id, "unet", BASE),
+        (REVERSE.repo_id, REVERSE.folder, TUNED),
+    ):
+        names = ("config.json", "diffusion_pytorch_model.safetensors")
+        files = {f"{inside}/{name}": (source / "unet" / name).read_bytes() for name in names}
+        lay_out_cache(repo_id, Repository(files))
+    run_any("delta", "--tuned", "svd-reverse", "-o", out)
+    assert set(delta.load(out)) == set(delta.from_pair(TUNED, BASE))
+
+
+def test_a_delta_needs_its_options() -> None:
+    assert invoke("delta", "--tuned", TUNED).exit_code == 2
+    assert "--output" in invoke("delta", "--tuned", TUNED).stderr

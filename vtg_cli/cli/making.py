@@ -1,0 +1,123 @@
+"""vtg models delta and import: files of ours made of released ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vtg_cli.cli.console import size_text
+
+
+def delta(
+    tuned: Annotated[
+        str,
+        typer.Option(metavar="DIR|NAME", help="The tuned reverse-motion U-Net."),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The .safetensors to write.")
+    ],
+    base: Annotated[
+        str, typer.Option(metavar="DIR|NAME", help="The U-Net it was tuned from.")
+    ] = "svd",
+    dtype: Annotated[
+        str, typer.Option(metavar="fp16|fp32", help="Precision of the file.")
+    ] = "fp16",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file if it exists.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Keep what reverse-motion tuning changed in a U-Net: a file of 50 MB instead of gigabytes.
+
+    The file goes to `vtg interpolate --reverse FILE` and fits every Stable Video Diffusion model.
+    """
+    from vtg_cli.weights import delta as deltas
+    from vtg_cli.weights.reverse import unet_folder
+
+    made = deltas.write(
+        unet_folder(tuned), unet_folder(base), output, dtype=dtype, overwrite=overwrite
+    )
+    if as_json:
+        facts = {
+            "path": str(made.path),
+            "bytes": made.size,
+            "tensors": made.tensors,
+            "parameters": made.numbers,
+            "unchanged": made.unchanged,
+        }
+        typer.echo(json.dumps(facts))
+    else:
+        typer.echo(f"{made.path}  {size_text(made.size)}")
+
+
+def import_model(
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="DynamiCrafter's or ToonCrafter's model.ckpt, or a pruned .safetensors of it.",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="The model folder to make.")
+    ],
+    variant: Annotated[
+        str | None,
+        typer.Option(
+            metavar="256|512|1024|512_interp|tooncrafter",
+            help="Which of the released models it is. Default: as the file and its folder say.",
+        ),
+    ] = None,
+    clip: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="A copy of laion/CLIP-ViT-H-14-laion2B-s32B-b79K: the vocabulary that prompts "
+            "need, and the CLIP weights that pruned files lack.",
+        ),
+    ] = None,
+    decoder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A DynamiCrafter checkpoint whose decoder stands in for ToonCrafter's own.",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="JSON",
+            help="The model's configuration, for one of other sizes than the released ones.",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the model folder if it exists.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Make a model folder of a released DynamiCrafter checkpoint: safetensors, config, hashes.
+
+    Nothing in the file is executed. The folder goes to `vtg interpolate --model DIR`.
+    """
+    from vtg_cli.backbones.dynamicrafter.convert import convert
+
+    folder = convert(
+        checkpoint,
+        output,
+        variant=variant,
+        clip=clip,
+        decoder=decoder,
+        config=config,
+        overwrite=overwrite,
+        on_phase=lambda phase: typer.echo(phase, err=True),
+    )
+    if not (folder / "tokenizer").is_dir():
+        typer.echo(
+            "prompts will need CLIP's vocab.json and merges.txt: put them in "
+            f"{folder / 'tokenizer'}, or name their folder with --clip",
+            err=True,
+        )
+    typer.echo(json.dumps({"path": str(folder)}) if as_json else str(folder))

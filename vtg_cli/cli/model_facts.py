@@ -1,0 +1,151 @@
+"""What `vtg models` says of a model: the catalogue's facts and what of it is on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from vtg_cli.cli.console import size_text
+from vtg_cli.weights.catalog import CATALOG, EMBEDDED, EMBEDDED_FOLDER, place_of
+from vtg_cli.weights.entry import Entry
+
+
+def embedded() -> dict[str, Any]:
+    """The row of the model that comes with vtg."""
+    from vtg_cli.backbones.base import spec_of
+    from vtg_cli.weights.layout import used_files
+
+    size = sum(file.stat().st_size for file in used_files(EMBEDDED_FOLDER))
+    known = {
+        "name": EMBEDDED,
+        "kind": "model",
+        "gb": round(size / 1e9, 4),
+        "licence": "Apache-2.0",
+        "terms": "Part of vtg.",
+        "commercial": "yes",
+        "gated": False,
+        "frames": spec_of(EMBEDDED_FOLDER).frames,
+        "prompts": False,
+        "summary": "embedded diffusion model, for any machine",
+        "needs": [],
+        "tiers": [],
+        "here": "yes",
+        "path": str(EMBEDDED_FOLDER),
+        "lacking": [],
+    }
+    rest = ("repo_id", "folder", "height", "width", "min_vram_gb", "reverse", "base", "revision")
+    return known | dict.fromkeys(rest)
+
+
+def facts(entry: Entry) -> dict[str, Any]:
+    """An entry as the catalogue has it, and what of it is on this machine."""
+    from vtg_cli.weights import store
+
+    copy = store.cached(place_of(entry.name))
+    lacking = list(copy.lacking) if copy else []
+    folder = copy.folder if copy else None
+    here = "no" if copy is None else "partly" if copy.lacking else "yes"
+    if entry.variant:
+        made = store.imported(entry)
+        here = "yes" if made else "no" if copy is None else "partly"
+        folder, lacking = (made, []) if made else (None, lacking)
+    told = asdict(entry)
+    fields = ("name", "kind", "repo_id", "folder", "gb", "licence", "terms", "commercial", "gated")
+    more = ("frames", "height", "width", "prompts", "min_vram_gb", "tiers", "reverse", "base")
+    last = ("needs", "revision", "summary")
+    return {name: told[name] for name in (*fields, *more, *last)} | {
+        "here": here,
+        "path": str(folder) if folder else None,
+        "lacking": lacking,
+    }
+
+
+def known_of(name: str) -> dict[str, Any]:
+    """Of a catalogue name, a hub id or a folder, with its files."""
+    from vtg_cli.backbones.base import spec_of
+    from vtg_cli.weights import cache, store, trust
+
+    path = Path(name).expanduser()
+    if name not in CATALOG and (path.exists() or store.looks_like_path(name)):
+        source = store.resolve(name)
+        files = [
+            {"name": file.relative_to(path).as_posix(), "bytes": file.stat().st_size}
+            for file in sorted(path.rglob("*"))
+            if file.is_file()
+        ]
+        drawn = spec_of(source.folder)
+        return {
+            "name": name,
+            "kind": "model",
+            "frames": drawn.frames,
+            "prompts": drawn.text,
+            "area": drawn.area,
+            "here": "yes",
+            "path": str(source.folder.absolute()),
+            "files": files,
+        }
+    place = place_of(name)
+    record = trust.read(cache.record_path(place.repo_id))
+    recorded = store.recorded_files(place, record) if record else {}
+    if place.entry is not None:
+        from vtg_cli.weights import licence
+
+        known = facts(place.entry)
+        known |= {"page": place.entry.page, "accepted": licence.accepted(place.entry)}
+        known["must_accept"] = place.entry.must_accept
+        names = {*place.entry.files, *recorded}
+    else:
+        copy = store.cached(place)
+        here = "no" if copy is None else "partly" if copy.lacking else "yes"
+        known = {"name": name, "repo_id": place.repo_id, "here": here}
+        known |= {"path": str(copy.folder) if copy else None, "revision": None}
+        known["page"] = f"https://huggingface.co/{place.repo_id}"
+        names = set(recorded)
+    known["pinned"] = known["revision"] is not None
+    known["revision"] = known["revision"] or (record.commit if record else None)
+    known["files"] = [
+        {"name": each, "bytes": file.size, "sha256": file.sha256}
+        if (file := recorded.get(each))
+        else {"name": each, "bytes": None, "sha256": None}
+        for each in sorted(names)
+    ]
+    return known
+
+
+def lines_of(known: dict[str, Any]) -> list[tuple[str, str]]:
+    """`info` for people: label and text."""
+    lines = [("name", known["name"])]
+    if "summary" in known:
+        lines.append(("what", known["summary"]))
+    lines.append(("here", known["here"] + (f", {known['path']}" if known["path"] else "")))
+    if known.get("repo_id"):
+        gated = ", gated" if known.get("gated") else ""
+        lines.append(("repository", f"{known['repo_id']}{gated}"))
+        revision = known["revision"]
+        how = "pinned" if known["pinned"] else "recorded at the first pull"
+        lines.append(
+            ("revision", f"{revision}, {how}" if revision else "not pinned: the first pull records")
+        )
+    if known.get("gb"):
+        lines.append(("size", size_text(round(known["gb"] * 1e9))))
+    for need in known.get("needs", ()):
+        lines.append(("needs", f"{need}, {size_text(round(CATALOG[need].gb * 1e9))}"))
+    if known.get("licence"):
+        lines.append(("licence", f"{known['licence']}: {known['terms']}"))
+        accepted = f", accepted on {known['accepted']}" if known.get("accepted") else ""
+        lines.append(("commercial", known["commercial"] + accepted))
+    for tier in known.get("tiers", ()):
+        source = "published" if tier["published"] else "an estimate"
+        lines.append(("memory", f"{tier['gb']:g} GB ({source}): {tier['how']}"))
+    if known.get("frames"):
+        size = f"{known['width']}x{known['height']}, " if known.get("width") else ""
+        prompts = "reads prompts" if known["prompts"] else "no prompts"
+        lines.append(("draws", f"{size}{known['frames']} frames, {prompts}"))
+    if known.get("reverse"):
+        lines.append(("reverse", known["reverse"]))
+    for file in known.get("files", ()):
+        size = f"  {size_text(file['bytes'])}" if file["bytes"] is not None else "  not pulled yet"
+        digest = f"  {file['sha256']}" if file.get("sha256") else ""
+        lines.append(("file", f"{file['name']}{size}{digest}"))
+    return lines

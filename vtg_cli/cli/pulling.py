@@ -1,0 +1,224 @@
+"""vtg models pull: fetch, check, and import what has to be imported."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vtg_cli.cli.console import agreed, asks, size_text
+from vtg_cli.weights.catalog import BUILT_IN, CATALOG, EMBEDDED, EMBEDDED_FOLDER, place_of
+from vtg_cli.weights.entry import Entry
+
+if TYPE_CHECKING:
+    from vtg_cli.weights.hub import Listing
+
+AcceptLicence = Annotated[
+    bool,
+    typer.Option("--accept-licence", help="Accept the model's terms, for scripts."),
+]
+
+
+def pull(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME|HUB_ID", help="A name from `vtg models list`, or org/name."),
+    ],
+    accept_licence: AcceptLicence = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Fetch a model into the Hugging Face cache; what is there already is checked, not fetched.
+
+    Prints the folder. A pull that was cut goes on where it was. A DynamiCrafter checkpoint is
+    imported into vtg's own folder as well. HF_HOME, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE are
+    honoured.
+    """
+    from vtg_cli.weights import store
+
+    entry = CATALOG.get(name)
+    if name in BUILT_IN:
+        typer.echo(f"{name} is part of vtg, there is nothing to fetch", err=True)
+        folder = EMBEDDED_FOLDER if name == EMBEDDED else None
+    elif entry is None and Path(name).expanduser().exists():
+        typer.echo(f"{name} is a folder of yours, there is nothing to fetch", err=True)
+        folder = store.resolve(name).folder
+    else:
+        folder = _import_intact(entry) or _obtained(name, entry, accept_licence)
+    if as_json or folder is not None:
+        path = str(folder) if folder else None
+        typer.echo(json.dumps({"name": name, "path": path}) if as_json else path)
+
+
+def _import_intact(entry: Entry | None) -> Path | None:
+    """The folder imported before, if every file is as it was written."""
+    from vtg_cli.weights import keep, store
+
+    if entry is None or not entry.variant or store.imported(entry) is None:
+        return None
+    folder = store.imported(entry)
+    if any(bad.file.is_relative_to(folder) for bad in keep.verify(str(folder)).bad if folder):
+        typer.echo(f"{folder} is damaged and is made again", err=True)
+        return None
+    typer.echo(f"{entry.name} is complete, every file is as it was imported", err=True)
+    return folder
+
+
+def _obtained(name: str, entry: Entry | None, accept_licence: bool) -> Path:
+    """Fetched with all it needs, checked, and imported where that is to be done."""
+    from vtg_cli.weights import cache, hub, store
+
+    before = store.imported(entry) if entry and entry.variant else None
+    wanted = (name, *(entry.needs if entry else ()))
+    folders = {each: store.recheck(each) for each in wanted}
+    for each, found in folders.items():
+        if found is not None:
+            typer.echo(f"{each} is complete, every file is as recorded", err=True)
+    if None in folders.values() and entry is not None:
+        _agree(entry, accept_licence)
+    listings = [_listing(each) for each, found in folders.items() if found is None]
+    room = [(listing.folder, listing.missing) for listing in listings]
+    if entry is not None and entry.variant:
+        room.append((cache.own_folder(), _size_to_import(listings, folders.values())))
+    cache.check_room(name, room)
+    for listing in listings:
+        _announce(listing)
+        folders[listing.name] = _pulled(listing, hub.pull)
+    folder = folders[name]
+    assert folder is not None
+    if entry is not None and entry.variant:
+        needed = folders[entry.needs[0]] if entry.needs else None
+        return _imported(entry, folder / entry.files[0], needed, before)
+    if entry is not None and entry.kind == "reverse":
+        typer.echo(
+            f"a delta file of it is all that is needed: vtg models delta --tuned {entry.name} "
+            f"--base {entry.base} -o reverse.safetensors",
+            err=True,
+        )
+    return folder
+
+
+def _agree(entry: Entry, accept_licence: bool) -> None:
+    """Asks for what is accepted once. WeightsError where nobody can be asked, or says no."""
+    from vtg_cli.weights import licence
+
+    if not entry.must_accept or licence.accepted(entry):
+        return
+    if not accept_licence and asks():
+        typer.echo(f"{entry.licence}: {entry.terms}\n{entry.page}", err=True)
+        accept_licence = agreed("Do you accept these terms?")
+    if accept_licence:
+        licence.accept(entry, datetime.date.today().isoformat())
+    licence.require(entry)
+
+
+def _listing(name: str) -> Listing:
+    from vtg_cli.weights import hub, store
+
+    copy = store.cached(place_of(name))
+    return hub.look_up(name, here=copy.commit if copy else None)
+
+
+def _size_to_import(listings: list[Listing], folders: Iterable[Path | None]) -> int:
+    """Bytes of the checkpoint and of what completes it: an import keeps their precision."""
+    here = (file for folder in folders if folder for file in folder.iterdir() if file.is_file())
+    return sum(listing.size for listing in listings) + sum(file.stat().st_size for file in here)
+
+
+def _announce(listing: Listing) -> None:
+    """What is about to happen, for people."""
+    from vtg_cli.weights.cache import record_path
+
+    place, entry = listing.place, listing.place.entry
+    kept = listing.size - listing.missing
+    rest = f", {size_text(kept)} of it here already" if kept else ""
+    lines = [
+        f"{listing.name}: {len(listing.files)} files, {size_text(listing.size)}{rest}",
+        f"  from    {place.repo_id} at {listing.commit[:12]}",
+        f"  to      {listing.folder}",
+        f"  licence {entry.licence}: {entry.terms}"
+        if entry
+        else f"  licence see https://huggingface.co/{place.repo_id}",
+    ]
+    if not record_path(place.repo_id).exists():
+        lines.append("  first pull: commit and hashes are recorded, later pulls must match them")
+    typer.echo("\n".join(lines), err=True)
+
+
+def _pulled(listing: Listing, pull: Callable[..., Path]) -> Path:
+    """With a bar for a person, and with one line at the end for everybody."""
+    missing, began = listing.missing, time.monotonic()
+    with bar(listing.size) as report:
+        folder = pull(listing, report)
+    seconds = max(time.monotonic() - began, 1e-3)
+    rate = size_text(round(missing / seconds))
+    if missing:
+        typer.echo(f"  fetched {size_text(missing)} in {seconds:.0f} s, {rate}/s", err=True)
+    return folder
+
+
+@contextmanager
+def bar(size: int) -> Iterator[Callable[[float, str], None]]:
+    """Progress over so many bytes, with rate and time left; nothing without a terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        task = bars.add_task("", total=size)
+        yield lambda share, doing: bars.update(
+            task, completed=round(share * size), description=doing
+        )
+
+
+def _imported(entry: Entry, checkpoint: Path, clip: Path | None, before: Path | None) -> Path:
+    """The model folder of a checkpoint, made once, whole or not at all.
+
+    before: the folder that is there and damaged, if one is.
+    """
+    from vtg_cli.backbones.dynamicrafter.convert import convert
+    from vtg_cli.weights import cache, hub, store
+
+    folder = cache.imported_folder(entry.name)
+
+    def waiting() -> None:
+        typer.echo("waiting for another import", err=True)
+
+    with hub.turn(cache.import_lock(), place_of(entry.name), waiting):
+        if before is None and store.imported(entry) is not None:
+            return folder  # by the one that was waited for
+        for left in folder.parent.glob(".vtg-*"):  # by one that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        typer.echo(f"importing {entry.name} into {folder}, once", err=True)
+        convert(
+            checkpoint,
+            folder,
+            variant=entry.variant,
+            clip=clip,
+            overwrite=folder.exists(),
+            on_phase=lambda phase: typer.echo(f"  {phase}", err=True),
+        )
+    typer.echo(
+        f"the checkpoint is not needed any more: vtg models rm {entry.name} --checkpoint", err=True
+    )
+    return folder

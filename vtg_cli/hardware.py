@@ -1,0 +1,40 @@
+"""What this machine has, told without torch, which takes seconds to import."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+GPU_FILES = ("nvidia*", "nvhost*", "nvmap", "kfd", "dxg")
+"""In /dev where a driver runs that torch can use: NVIDIA's, also on Jetson; AMD's; that of WSL."""
+
+
+def may_have_gpu(
+    system: str = sys.platform, machine: str = platform.machine(), devices: Path = Path("/dev")
+) -> bool:
+    """False only where no GPU can be there that torch could use; True: torch has to be asked.
+
+    devices: the folder of device files.
+    """
+    if system == "darwin":
+        return machine == "arm64"
+    if system == "win32":
+        driver = Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32" / "nvcuda.dll"
+        return driver.exists()
+    if system.startswith("linux"):
+        return any(next(devices.glob(name), None) is not None for name in GPU_FILES)
+    return True
+
+
+def device_name(asked: str) -> str:
+    """What `device.choose_device` would choose, as text: torch is imported only where needed.
+
+    UsageError for a device that is not there.
+    """
+    if asked == "cpu" or (asked == "auto" and not may_have_gpu()):
+        return "cpu"
+    from vtg_cli.device import choose_device
+
+    return str(choose_device(asked))

@@ -1,0 +1,129 @@
+"""Where things lie: in the hub's cache, as its client lays it out, and beside it what vtg keeps.
+
+    HF_HUB_CACHE/models--ORG--NAME/     blobs, snapshots and refs: the client's own
+    HF_ASSETS_CACHE/vtg/trust/          what each repository's first pull brought (weights/trust.py)
+    HF_ASSETS_CACHE/vtg/models/NAME/    folders made of released checkpoints
+    HF_ASSETS_CACHE/vtg/licences.json   licences accepted
+
+The variables HF_HOME, HF_HUB_CACHE and HF_ASSETS_CACHE decide, and are never set.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from vtg_cli.errors import WeightsError
+
+Free = Callable[[Path], int]
+"""Bytes free where a folder lies."""
+
+
+def repo_folder(repo_id: str) -> Path:
+    """Where the hub's cache keeps a repository."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE).expanduser() / ("models--" + repo_id.replace("/", "--"))
+
+
+def own_folder() -> Path:
+    """vtg's own: the hub's place for what other libraries make of its files."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_ASSETS_CACHE).expanduser() / "vtg"
+
+
+def record_path(repo_id: str) -> Path:
+    """Where the trust record of a repository lies."""
+    return own_folder() / "trust" / f"{repo_folder(repo_id).name}.json"
+
+
+def lock_path(repo_id: str) -> Path:
+    """What a pull holds, so that two of the same repository take turns."""
+    return own_folder() / "trust" / f"{repo_folder(repo_id).name}.lock"
+
+
+def imported_folder(name: str) -> Path:
+    """Where the model folder made of a catalogue entry's checkpoint lies, if it was made."""
+    return own_folder() / "models" / name
+
+
+def import_lock() -> Path:
+    """What an import holds: one at a time makes folders there."""
+    return own_folder() / "import.lock"
+
+
+def part_of(blob: Path) -> Path:
+    """What there is of an unfinished blob; the suffix is the client's own for such files."""
+    return blob.with_name(f"{blob.name}.vtg.incomplete")
+
+
+def discard(file: Path) -> None:
+    """Removes a file of the cache with the blob its links lead to, nothing outside the cache."""
+    from huggingface_hub import constants
+
+    cache = Path(constants.HF_HUB_CACHE).expanduser().resolve()
+    while file.is_symlink():
+        target = file.parent / os.readlink(file)
+        file.unlink()
+        file = target
+    if cache in file.resolve().parents:
+        file.unlink(missing_ok=True)
+
+
+def forget_files(repo_id: str, files: Iterable[Path]) -> None:
+    """Removes files of a repository's snapshots, and their blobs where no other file needs them."""
+    snapshots = repo_folder(repo_id) / "snapshots"
+    for file in files:
+        blob = file.resolve()
+        file.unlink(missing_ok=True)
+        others = (other for other in snapshots.rglob(file.name) if other.resolve() == blob)
+        if next(others, None) is None and blob.exists():
+            discard(blob)
+        for folder in file.parents:
+            if folder == snapshots:
+                break
+            with suppress(OSError):  # not empty yet
+                folder.rmdir()
+
+
+def forget_commits(repo_id: str, commits: Iterable[str]) -> None:
+    """Removes whole commits by the client's own means, which keep what other commits share."""
+    from huggingface_hub import scan_cache_dir
+
+    place = repo_folder(repo_id)
+    scanned = scan_cache_dir(place.parent)
+    ours = [repo for repo in scanned.repos if repo.repo_path.resolve() == place.resolve()]
+    known = {revision.commit_hash for repo in ours for revision in repo.revisions}
+    alone = replace(scanned, repos=frozenset(ours))  # a copy of a repository shares its commits
+    alone.delete_revisions(*(commit for commit in commits if commit in known)).execute()
+
+
+def free_bytes(folder: Path) -> int:
+    """Where `folder` is or is to be."""
+    return shutil.disk_usage(_existing(folder)).free
+
+
+def check_room(name: str, needs: Iterable[tuple[Path, int]], free: Free = free_bytes) -> None:
+    """WeightsError where a disk cannot take the bytes that are to go to the folders on it."""
+    wanted: dict[int, tuple[Path, int]] = {}
+    for folder, count in needs:
+        disk = _existing(folder).stat().st_dev
+        place, before = wanted.get(disk, (_existing(folder), 0))
+        wanted[disk] = (place, before + count)
+    for place, count in wanted.values():
+        if count > (available := free(place)):
+            raise WeightsError(
+                f"{name} needs {count / 1e9:.1f} GB more, "
+                f"{place} has {available / 1e9:.1f} GB free",
+                "free some space, or let HF_HOME point to a larger disk",
+                subject=name,
+            )
+
+
+def _existing(folder: Path) -> Path:
+    return next(place for place in (folder, *folder.parents) if place.exists())

@@ -1,0 +1,79 @@
+"""What the catalogue says of one downloadable thing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["model", "reverse", "part", "kept"]
+
+
+@dataclass(frozen=True)
+class Tier:
+    """What a GPU of so much memory (10^9 bytes) can do with a model at its native size.
+
+    published: by the model's authors; else an estimate of ours. None was measured by vtg.
+    """
+
+    gb: float
+    how: str
+    published: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One downloadable thing.
+
+    kind: "model" for --model, "reverse" for --reverse, "part" for what other entries or commands
+    read, "kept" for what is fetched and verified but not run by this vtg.
+    backbone: which code runs it: "svd", "dynamicrafter", "" for none.
+    folder: where in the repository the files lie, "" for its root; files: relative to that folder.
+    needs: entries that a pull fetches too.
+    variant: which DynamiCrafter model the checkpoint is imported as, a name in that backbone's
+    spec.VARIANTS; None: the files are used as they are.
+    revision: a commit to insist on; None: whatever the first pull finds.
+    gb: 10^9 bytes fetched, without `needs`.
+    min_vram_gb: where `--model auto` takes it, an estimate, not measured, for native size, half
+    precision and frames decoded two at a time; None for what does not run by itself.
+    commercial: "yes", "no" or the condition; terms: the licence in a sentence.
+    frames, height, width: native, 0 for what draws nothing; prompts: whether it reads captions.
+    reverse: the entry with this model's reverse-motion U-Net; base: what that one was tuned from.
+    """
+
+    name: str
+    kind: Kind = "model"
+    backbone: str = "svd"
+    repo_id: str
+    folder: str = ""
+    files: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+    variant: str | None = None
+    revision: str | None = None
+    gb: float
+    licence: str
+    terms: str
+    commercial: str
+    gated: bool = False
+    frames: int = 0
+    height: int = 0
+    width: int = 0
+    prompts: bool = False
+    min_vram_gb: float | None = None
+    tiers: tuple[Tier, ...] = ()
+    reverse: str | None = None
+    base: str | None = None
+    summary: str
+
+    @property
+    def page(self) -> str:
+        return f"https://huggingface.co/{self.repo_id}"
+
+    @property
+    def must_accept(self) -> bool:
+        """Whether its terms are to be accepted once before a pull: where they restrict its use."""
+        return self.commercial != "yes"
+
+    @property
+    def whole(self) -> bool:
+        """Whether exactly `files` make it, and not any folder of its layout."""
+        return self.backbone != "svd"

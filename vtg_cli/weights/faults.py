@@ -1,0 +1,130 @@
+"""What can go wrong between here and a hub: which of it passes, and how the rest is told.
+
+docs/models.md has the table; tests/weights/test_faults.py has each row as a test.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from vtg_cli.errors import WeightsError
+from vtg_cli.weights import cache, transfer
+from vtg_cli.weights.catalog import Place
+
+AGAIN = "pull again; it goes on where it stopped"
+
+
+@contextmanager
+def explained(place: Place) -> Iterator[None]:
+    """Whatever the client, its HTTP library or the disk raise becomes one WeightsError."""
+    from huggingface_hub import errors
+
+    # The client's HTTP library differs between its versions; this is the one name they share.
+    http_error: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]
+    try:
+        yield
+    except (http_error, OSError, ValueError, RuntimeError) as error:
+        message, hint = _explanation(error, place)
+        raise WeightsError(message, hint, subject=place.repo_id) from error
+
+
+def wait_for_line(error: Exception, attempts: int) -> float | None:
+    """A transfer.Wait for one file: a broken line, a stalled or a busy server pass."""
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.HfHubHTTPError):
+        return wait_for_answer(error, attempts)
+    http_error: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]
+    passing = isinstance(error, (http_error, transfer.TooShort))
+    return transfer.backoff(attempts) if passing else None
+
+
+def wait_for_answer(error: Exception, attempts: int) -> float | None:
+    """A transfer.Wait for a question: a busy server passes; no connection at all is told at once.
+
+    Where the server names a time, that one.
+    """
+    from huggingface_hub import errors
+
+    if not isinstance(error, errors.HfHubHTTPError):
+        return None
+    status = error.response.status_code
+    if status not in (408, 429) and status < 500:
+        return None
+    return asked_wait(error.response.headers) or transfer.backoff(attempts)
+
+
+def asked_wait(headers: Mapping[str, str]) -> float | None:
+    """Seconds a server asks to wait, by Retry-After or the hub's own ratelimit header."""
+    after = headers.get("retry-after", "").strip()
+    if after.isdigit():
+        return float(after)
+    reset = re.search(r"\br=0\s*;\s*t=(\d+)", headers.get("ratelimit", ""))
+    return float(reset[1]) if reset else None
+
+
+def _explanation(error: Exception, place: Place) -> tuple[str, str]:
+    """What went wrong, and what to do."""
+    from huggingface_hub import constants, errors, get_token
+
+    while isinstance(error, errors.LocalEntryNotFoundError):  # it only wraps what happened
+        if not isinstance(error.__cause__, Exception):
+            break
+        error = error.__cause__
+    repo_id, entry = place.repo_id, place.entry
+    page = f"https://huggingface.co/{repo_id}"
+    unknown = isinstance(error, errors.RepositoryNotFoundError)
+    gated = isinstance(error, errors.GatedRepoError) or (unknown and entry and entry.gated)
+    again = f"vtg models pull {entry.name if entry else repo_id}"
+    if gated and get_token() is None:
+        return (
+            f"{repo_id} is gated",
+            f"accept its terms at {page}, then `hf auth login`, then `{again}`",
+        )
+    if gated:
+        return (
+            f"{repo_id} is gated and your token has no access",
+            f"accept its terms at {page}, then `{again}`",
+        )
+    if unknown:
+        return f"the hub has no {repo_id}, or it is private", "check the name, or `hf auth login`"
+    if isinstance(error, errors.RevisionNotFoundError):
+        return (
+            f"the hub no longer has the commit of {repo_id} that is on this machine",
+            f"delete {cache.record_path(repo_id)} and {cache.repo_folder(repo_id)} "
+            "to take what it has now",
+        )
+    if isinstance(error, errors.OfflineModeIsEnabled):
+        return f"{repo_id} cannot be fetched: HF_HUB_OFFLINE is set", "unset it to download"
+    if isinstance(error, errors.HfHubHTTPError):
+        return _status_explained(error, repo_id)
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return f"no space left in {constants.HF_HUB_CACHE}", f"free some, then {AGAIN}"
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"cannot write to {constants.HF_HUB_CACHE}", "let HF_HOME point elsewhere"
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return (
+        f"{repo_id} cannot be fetched from {constants.ENDPOINT}: {reason}",
+        f"check the connection, then {AGAIN}",
+    )
+
+
+def _status_explained(error: Exception, repo_id: str) -> tuple[str, str]:
+    response = error.response  # type: ignore[attr-defined]
+    status: int = response.status_code
+    if status in (401, 403):
+        return (
+            f"the hub refused access to {repo_id} ({status})",
+            "`hf auth login` with a valid token",
+        )
+    if status == 404:
+        return f"the hub no longer has a file it lists in {repo_id}", AGAIN
+    if status == 429:
+        seconds = asked_wait(response.headers)
+        when = f"wait {seconds:.0f} s" if seconds else "wait some minutes"
+        return "the hub asks to slow down (429)", f"{when}, then {AGAIN}"
+    return f"the hub cannot serve {repo_id} now ({status})", f"later {AGAIN}"
