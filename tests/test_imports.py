@@ -27,7 +27,9 @@ def test_light_modules_import_no_arrays(module: str) -> None:
     assert loaded(f"import {module}") & (HEAVY | PICTURES | TERMINAL) == set()
 
 
-@pytest.mark.parametrize("module", ["vtg_cli.api", "vtg_cli.media.video"])
+@pytest.mark.parametrize(
+    "module", ["vtg_cli.api", "vtg_cli.media.video", "vtg_cli.batch.child", "vtg_cli.batch.ray"]
+)
 def test_arrays_come_without_networks(module: str) -> None:
     assert loaded(f"import {module}") & HEAVY == set()
 

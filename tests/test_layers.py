@@ -43,6 +43,7 @@ LEVELS = {
     "vtg_cli.presets": 4,
     "vtg_cli.api": 5,
     "vtg_cli.metrics": 5,
+    "vtg_cli.batch": 5,
     "vtg_cli.plan": 5,
     "vtg_cli.retakes": 5,
     "vtg_cli.sidecar": 5,
@@ -60,6 +61,8 @@ ONLY_IMPORTER = {
     "diffusers": {"vtg_cli.backbones.svd", "vtg_cli.backbones.dynamicrafter.towers"},
     "transformers": {"vtg_cli.backbones.svd", "vtg_cli.backbones.dynamicrafter.towers"},
     "huggingface_hub": {f"vtg_cli.weights.{name}" for name in ("hub", "cache", "faults")},
+    "ray": {"vtg_cli.batch.ray"},
+    "fsspec": {"vtg_cli.batch.remote"},
 }
 
 

@@ -15,6 +15,7 @@ both on stderr, one line each, and ends with `exit_code`; nothing below it print
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
@@ -70,3 +71,18 @@ def naming(what: str) -> Iterator[None]:
     except VtgError as error:
         error.message = f"{what}: {error.message}"
         raise
+
+
+def explained(error: Exception) -> VtgError:
+    """Any failure as one of ours."""
+    if isinstance(error, VtgError):
+        return error
+    if isinstance(error, MemoryError):
+        return MemoryLadderError("out of memory", "ask for a smaller size or fewer frames")
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return MediaError("the disk is full", "nothing was left half-written")
+    said = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+    return VtgError(
+        f"unexpected failure: {said}",
+        "run it again with --debug to see where; it is a bug in vtg",
+    )

@@ -13,6 +13,7 @@ import os
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -102,10 +103,17 @@ def document(
 
 def versions(plan: Plan | TimelinePlan) -> dict[str, str]:
     """Of vtg, Python, ffmpeg and the libraries that draw this plan's frames."""
+    networks = NETWORKS if any(model.spec for model in plan.models) else ()
+    return dict(_versions((*PICTURES, *networks)))
+
+
+@cache
+def _versions(names: tuple[str, ...]) -> dict[str, str]:
+    """ffmpeg has to be run to tell its own: once is enough for a batch."""
     import imageio_ffmpeg
 
     found = {"vtg": __version__, "python": platform.python_version()}
-    for name in (*PICTURES, *(NETWORKS if any(model.spec for model in plan.models) else ())):
+    for name in names:
         try:
             found[name.removesuffix("-headless")] = metadata.version(name)
         except metadata.PackageNotFoundError:  # another build of OpenCV

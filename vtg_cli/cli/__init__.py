@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,10 +13,10 @@ import typer
 from typer.core import TyperGroup
 
 from vtg_cli import __version__
-from vtg_cli.cli import create, models, timeline
+from vtg_cli.cli import batch, create, models, timeline
 from vtg_cli.cli.console import fail, result, say
 from vtg_cli.cli.inspect import inspect
-from vtg_cli.errors import Interrupted, MediaError, MemoryLadderError, UsageError, VtgError
+from vtg_cli.errors import Interrupted, UsageError, VtgError, explained
 from vtg_cli.presets import PRESETS
 
 INTERRUPTED, TERMINATED = Interrupted.exit_code, 128 + signal.SIGTERM
@@ -37,6 +36,7 @@ app.command()(create.run)
 app.command()(inspect)
 app.command()(timeline.render)
 app.add_typer(timeline.app, name="timeline", no_args_is_help=False)
+app.command("batch")(batch.command())
 app.add_typer(models.app, name="models", no_args_is_help=False)
 
 
@@ -109,19 +109,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _explained(error: Exception) -> VtgError:
-    """Any failure as one of ours."""
-    if isinstance(error, VtgError):
-        return error
+    """Any failure as one of ours, those of the command line's own grammar among them."""
     if isinstance(error, _CommandLineError):
         path = error.ctx.command_path if error.ctx else "vtg"
         message = error.format_message().replace("Value error, ", "")
         return UsageError(message[:1].lower() + message[1:].rstrip("."), f"see {path} --help")
-    if isinstance(error, MemoryError):
-        return MemoryLadderError("out of memory", "ask for a smaller size or fewer frames")
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return MediaError("the disk is full", "nothing was left half-written")
-    said = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
-    return VtgError(
-        f"unexpected failure: {said}",
-        "run it again with --debug to see where; it is a bug in vtg",
-    )
+    return explained(error)

@@ -6,31 +6,35 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from vtg_cli.errors import VtgError
 
 Progress = Callable[[float, str], None]
 
 
-def result(text: str) -> None:
-    """One line of result on stdout; a reader that has gone away is no failure."""
+def result(text: str, stdout: TextIO | None = None) -> None:
+    """One line of result on stdout; a reader that has gone away is no failure.
+
+    stdout: where it was before somebody else's prints were led away from it.
+    """
     try:
-        print(text, flush=True)
+        print(text, file=stdout or sys.stdout, flush=True)
     except BrokenPipeError:
         # Python flushes stdout once more when it ends: give it a place that takes everything.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), (stdout or sys.stdout).fileno())
 
 
-def say(text: str) -> None:
-    """One line for people on stderr."""
+def say(text: str, hint: str = "") -> None:
+    """One line for people on stderr, and one that says what to do."""
     print(f"vtg: {text}", file=sys.stderr, flush=True)
+    if hint:
+        print(f"     {hint}", file=sys.stderr, flush=True)
 
 
 def fail(error: VtgError) -> int:
     """Says what went wrong and what to do about it; returns the exit code."""
-    say(error.message)
-    if error.hint:
-        print(f"     {error.hint}", file=sys.stderr, flush=True)
+    say(error.message, error.hint)
     return error.exit_code
 
 

@@ -3,7 +3,7 @@
 Work goes to a temporary name in the same folder, so that the last step is a rename, which the file
 system does in one piece, and takes the final name only when everything succeeded. Any exception,
 KeyboardInterrupt included, removes the temporary name and the folders made for it; a killed process
-leaves a `.vtg-*` name behind, never half a file under the final name.
+leaves a `.vtg-PID-*` name behind, never half a file under the final name.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vtg_cli.errors import MediaError
 
+_MARK = re.compile(r"\.vtg-([0-9]+)-[0-9a-f]{12}(\.|$)", re.ASCII)  # a temporary name, see _mark
 NUMBER = re.compile(r"%(?:0([1-9]))?d")  # the number field of a pattern such as frame_%04d.png
 
 
@@ -31,7 +32,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         MediaError: the folder or the file cannot be written.
     """
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".vtg-{secrets.token_hex(6)}{target.suffix}")
+    temporary = target.with_name(f"{_mark()}{target.suffix}")
     with _folder(target.parent, path):
         try:
             with _writing(path):
@@ -55,7 +56,7 @@ def replacing_sequence(pattern: str | os.PathLike[str]) -> Iterator[Path]:
         MediaError: the folder or the files cannot be written.
     """
     target = Path(os.path.realpath(pattern))
-    temporary = target.with_name(f".vtg-{secrets.token_hex(6)}")
+    temporary = target.with_name(_mark())
     with _folder(target.parent, pattern):
         try:
             with _writing(pattern):
@@ -87,6 +88,18 @@ def numbered(pattern: Path) -> list[Path]:
         if (match := name.fullmatch(file.name)) and file.name == pattern.name % int(match[1])
     }
     return [found[number] for number in sorted(found)]
+
+
+def left_behind(folder: Path, pids: Collection[int]) -> Iterator[Path]:
+    """The temporary names anywhere in `folder` that processes of these numbers made."""
+    for path in folder.rglob(".vtg-*"):
+        marked = _MARK.match(path.name)
+        if marked and int(marked[1]) in pids:
+            yield path
+
+
+def _mark() -> str:
+    return f".vtg-{os.getpid()}-{secrets.token_hex(6)}"
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from vtg_cli.errors import UsageError, WeightsError
@@ -281,4 +282,11 @@ def _sha256(file: Path) -> str:
         )  # one step only: what lies behind a blob may be named by another hash
         if blob.parent.name == "blobs" and re.fullmatch("[0-9a-f]{64}", blob.name):
             return blob.name
+    stat = file.stat()
+    return _hashed(file.resolve(), stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _hashed(file: Path, size: int, changed: int) -> str:
+    """A batch asks for the same gigabytes once a clip."""
     return trust.sha256(file)

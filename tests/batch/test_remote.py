@@ -1,0 +1,63 @@
+"""Clips behind a URL, with fsspec's in-memory file system as the other side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from vtg_cli.batch.item import Item
+from vtg_cli.batch.remote import Bucket
+from vtg_cli.batch.store import open_store
+from vtg_cli.batch.worker import Settings, Worker
+from vtg_cli.errors import UsageError
+from vtg_cli.media.video import read_video
+
+MakeItem = Callable[..., Item]
+URL = "memory://bucket/clips"
+
+
+@pytest.fixture
+def fs() -> Iterator[fsspec.AbstractFileSystem]:
+    found = fsspec.filesystem("memory")
+    yield found
+    found.store.clear()
+    found.pseudo_dirs[:] = [""]
+
+
+def test_clips_reports_and_records_are_sent(
+    tmp_path: Path, item: MakeItem, fs: fsspec.AbstractFileSystem
+) -> None:
+    store = open_store(URL)
+    assert isinstance(store, Bucket) and not store.begun()
+    worker = Worker(store, Settings(URL))
+    x = item("x")
+    assert [worker.make(x).state, worker.make(x).state] == ["made", "skipped"]
+    assert store.begun()
+    names = sorted(name for name in fs.find("/bucket/clips") if "/.vtg-batch/" not in name)
+    assert names == ["/bucket/clips/x.json", "/bucket/clips/x.mp4"]
+    fs.get_file("/bucket/clips/x.mp4", str(tmp_path / "got.mp4"))
+    assert len(read_video(str(tmp_path / "got.mp4"))[0]) == 4
+    fs.pipe_file("/bucket/clips/x.mp4", b"edited")
+    assert worker.make(x).error == "x.mp4 was changed since it was made"
+    fs.rm_file("/bucket/clips/x.mp4")
+    assert worker.make(x).state == "made"
+
+
+def test_a_shorter_sequence_leaves_no_pictures_of_the_longer_one(
+    item: MakeItem, fs: fsspec.AbstractFileSystem
+) -> None:
+    x = item("x", 5)
+    worker = Worker(open_store(URL), Settings(URL))
+    for frames in (5, 3):
+        each = replace(x, job=replace(x.job, output="x/%02d.png", frames=(frames,)))
+        assert worker.make(each).state == "made"
+        assert len(fs.glob("/bucket/clips/x/*.png")) == frames
+
+
+def test_a_protocol_nobody_knows_is_refused() -> None:
+    with pytest.raises(UsageError, match="-o nowhere://x: "):
+        open_store("nowhere://x")

@@ -1,0 +1,66 @@
+"""One clip of a batch and what became of it; both travel between processes as plain JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from vtg_cli.errors import UsageError, VtgError
+from vtg_cli.job import Interpolate, Job, from_json, to_json
+
+State = Literal["made", "skipped", "busy", "failed"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """name: for people; job: its output is relative to where the batch's clips go; sidecar: the
+    report it was read from, whose keyframes and weights must not have changed.
+    """
+
+    name: str
+    job: Interpolate
+    sidecar: str | None = None
+
+    @property
+    def output(self) -> str:
+        """Relative, with forward slashes; no two items of a batch share it."""
+        assert self.job.output is not None
+        return self.job.output
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "job": to_json(self.job), "sidecar": self.sidecar}
+
+    @staticmethod
+    def from_json(document: Mapping[str, Any]) -> Item:
+        return Item(document["name"], single(from_json(document["job"])), document["sidecar"])
+
+
+def single(job: Job) -> Interpolate:
+    """The job, if it is one a batch makes. UsageError for a timeline."""
+    if not isinstance(job, Interpolate):
+        raise UsageError("a batch makes no timelines", "vtg run makes such a report's clip again")
+    return job
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """busy: another process was at it, so nothing was done; attempts: how often it was tried."""
+
+    name: str
+    output: str
+    state: State
+    seconds: float = 0.0
+    attempts: int = 1
+    error: str = ""
+    hint: str = ""
+    exit_code: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def failed(item: Item, error: VtgError, *, seconds: float = 0.0, attempts: int = 1) -> Outcome:
+    """The outcome of an item that could not be made."""
+    said = {"error": error.message, "hint": error.hint, "exit_code": error.exit_code}
+    return Outcome(item.name, item.output, "failed", round(seconds, 3), attempts, **said)  # type: ignore[arg-type]

@@ -1,0 +1,59 @@
+"""What the clips of a batch are called: a template with fields in braces, such as {name}.mp4."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from string import Formatter
+
+from vtg_cli.errors import UsageError
+from vtg_cli.job import Interpolate
+
+FIELDS = {
+    "name": "of the item",
+    "index": "its number, 1 and up; {index:04} with zeros",
+    "first": "first keyframe's file name without its suffix",
+    "last": "last keyframe's",
+    "model": "as asked for",
+    "seed": "as asked for",
+}
+
+
+def check(template: str) -> None:
+    """UsageError for a template that cannot be filled in."""
+    filled(template, "name", 1, Interpolate(keyframes=("first.png", "last.png")))
+
+
+def filled(template: str, name: str, index: int, job: Interpolate) -> str:
+    """The output of an item, relative to the batch's folder. UsageError."""
+    values = {
+        "name": name,
+        "index": index,
+        "first": Path(job.keyframes[0]).stem,
+        "last": Path(job.keyframes[-1]).stem,
+        "model": Path(job.model).name,
+        "seed": job.sampling.seed,
+    }
+    try:
+        fields = [field for _, field, _, _ in Formatter().parse(template) if field is not None]
+        unknown = [field for field in fields if field not in FIELDS]
+        output = "" if unknown else template.format(**values)
+    except (ValueError, IndexError, KeyError) as error:
+        raise UsageError(
+            f"--output-template {template}: {error}",
+            "such as {name}.mp4 or {index:04}_{first}.mov",
+            subject="--output-template",
+        ) from None
+    if unknown:
+        raise UsageError(
+            f"--output-template {template} has a field {{{unknown[0]}}} that is not known",
+            f"known: {', '.join('{' + field + '}' for field in FIELDS)}",
+            subject="--output-template",
+        )
+    path = PurePosixPath(output)
+    if path.is_absolute() or ".." in path.parts or any(p.startswith(".") for p in path.parts):
+        raise UsageError(
+            f"the output {output} is not a plain name inside the batch's folder",
+            "no absolute path, no .., no part that begins with a dot",
+            subject=output,
+        )
+    return path.as_posix()

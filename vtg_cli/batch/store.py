@@ -1,0 +1,147 @@
+"""Where a batch's clips go, and how it is known what stands there: `Folder`, or remote.Bucket."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from vtg_cli.batch.claims import Claims
+from vtg_cli.batch.journal import History, Journal
+from vtg_cli.errors import MediaError
+from vtg_cli.media.atomic import NUMBER, left_behind, numbered
+from vtg_cli.media.encoding import sidecar_path
+
+JOURNAL, LOCK = "vtg-batch.jsonl", ".vtg-batch.lock"
+
+
+class Store(Protocol):
+    """An `output` is an item's: a relative name with forward slashes."""
+
+    def begun(self) -> bool:
+        """Whether a batch was here before."""
+
+    def tidy(self) -> None:
+        """Takes away what killed workers left half-written, if nobody else is at work here."""
+
+    def claim(self, output: str, *, wait: bool) -> AbstractContextManager[bool]:
+        """Within it no other process makes that output; False: one is at it."""
+
+    def history(self, output: str) -> History:
+        """What was done about it before."""
+
+    def record(self, event: str, output: str, **facts: Any) -> None:
+        """Adds to the history; see journal."""
+
+    def fingerprint(self, output: str) -> str | None:
+        """Of what stands there now; None: nothing."""
+
+    def whole(self, output: str) -> bool:
+        """Whether the report beside the clip is there and was written after it."""
+
+    def writing(self, output: str) -> AbstractContextManager[str]:
+        """The file to write to; it is in its place when the block ends well."""
+
+
+class Folder:
+    """A folder on this machine or shared with others; it is made where it is missing."""
+
+    def __init__(self, folder: Path, *, look: bool = False) -> None:
+        """look: only to see what is there; nothing is made or locked."""
+        self._folder = folder
+        self.journal = Journal(folder / JOURNAL)
+        if look:
+            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MediaError(
+                f"cannot make the folder {folder}: {error.strerror}", subject=str(folder)
+            ) from error
+        self._claims = Claims(folder / LOCK)
+        self.journal = Journal(folder / JOURNAL, self._claims)
+        self.tidy()
+
+    def tidy(self) -> None:
+        if self._claims.alone("in use"):
+            for path in left_behind(self._folder, self.journal.pids()):
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+        self._claims.share("in use")
+
+    def begun(self) -> bool:
+        return self.journal.path.exists()
+
+    def close(self) -> None:
+        """Gives up all claims."""
+        self._claims.close()
+
+    def claim(self, output: str, *, wait: bool) -> AbstractContextManager[bool]:
+        return self._claims.held(f"item {output}", wait=wait)
+
+    def history(self, output: str) -> History:
+        return self.journal.of(output)
+
+    def record(self, event: str, output: str, **facts: Any) -> None:
+        self.journal.append(event, output, **facts)
+
+    def fingerprint(self, output: str) -> str | None:
+        return fingerprint(self._folder / output)
+
+    def whole(self, output: str) -> bool:
+        files, report = files_of(self._folder / output), sidecar_path(output)
+        if not files or report is None:
+            return False
+        path = self._folder / report
+        newest = max(file.stat().st_mtime_ns for file in files)
+        return path.exists() and path.stat().st_mtime_ns >= newest
+
+    @contextmanager
+    def writing(self, output: str) -> Iterator[str]:
+        place = self._folder / output
+        try:
+            # of numbered pictures the folder itself is made by their writer
+            folder = place.parent.parent if NUMBER.search(place.name) else place.parent
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MediaError(
+                f"cannot make the folder of {output}: {error.strerror}", subject=output
+            ) from error
+        yield str(place)
+
+
+def files_of(place: Path) -> list[Path]:
+    """The file, or the numbered pictures, that stand at an output."""
+    return numbered(place) if NUMBER.search(place.name) else [place] if place.exists() else []
+
+
+def fingerprint(place: Path) -> str | None:
+    """sha256 of the clip, or of the names and contents of its pictures; None: nothing there."""
+    files = files_of(place)
+    if not files:
+        return None
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(b"" if len(files) == 1 else file.name.encode())
+        with file.open("rb") as content:
+            while chunk := content.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def open_store(place: str, *, look: bool = False) -> Store:
+    """A folder, or what fsspec calls a URL such as s3://bucket/clips; look: see Folder."""
+    if is_url(place):
+        from vtg_cli.batch.remote import Bucket
+
+        return Bucket(place)
+    return Folder(Path(place), look=look)
+
+
+def is_url(place: str) -> bool:
+    return "://" in place

@@ -1,0 +1,249 @@
+"""What one process of a batch does with an item, whichever engine gave it.
+
+    claim    nobody else makes this output meanwhile
+    compare  what stands there with what the journal says: skip, take over, make, or refuse
+    make     plan, draw, write; again after a pause where the failure may pass
+    record   in the journal, before the claim is given up
+
+The key of an item is the hash of all that decides its frames: the job, the pictures, the weights
+and the version of vtg.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from vtg_cli import __version__, renderers, sidecar, tasks
+from vtg_cli.batch.item import Item, Outcome, failed
+from vtg_cli.batch.store import Store
+from vtg_cli.choice import FLOW
+from vtg_cli.errors import MemoryLadderError, UsageError, VtgError, explained
+from vtg_cli.job import Interpolate, to_json
+from vtg_cli.media import encoding
+from vtg_cli.media.image import sha256_of
+from vtg_cli.plan import Plan, plan
+
+if TYPE_CHECKING:
+    from vtg_cli.backbones.base import Backbone
+
+PASSING = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY),
+    *(errno.EAGAIN, errno.EINTR, errno.ENOMEM, errno.EMFILE, errno.ENFILE),
+    *(errno.ECONNRESET, errno.ECONNREFUSED, errno.ENETUNREACH, errno.EHOSTUNREACH),
+)
+"""What a disk, a network or a crowded machine may stop doing by itself."""
+LONGEST_PAUSE = 60.0  # seconds
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all workers of a batch are told.
+
+    place: folder or URL the clips go to; retries: attempts after the first; pause: seconds before
+    the second attempt, doubled for each further one; overwrite: replace files that are not the
+    batch's own.
+    """
+
+    place: str
+    retries: int = 2
+    pause: float = 1.0
+    overwrite: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class KeptModel:
+    """Loads as renderers.loaded does and keeps the last model, for items that mostly share it."""
+
+    def __init__(self) -> None:
+        self._of: tuple[object, ...] | None = None
+        self._model: Backbone | None = None
+
+    def __call__(self, made: Plan) -> Backbone:
+        job, source = made.job, made.model.source
+        wanted = (source, made.model.device, job.dtype, made.reverse, job.decode_chunk)
+        if self._model is None or self._of != wanted:
+            self._model = None  # before the next one needs its room
+            self._model, self._of = renderers.loaded(made), wanted
+        return self._model
+
+
+class Worker:
+    """Makes items one after another."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        device: str = "auto",
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._device = device
+        self._sleep = sleep
+        self._model = KeptModel()
+        self._known: dict[tuple[object, ...], Mapping[str, Any]] = {}
+
+    def make(self, item: Item, *, wait: bool = False) -> Outcome:
+        """What became of the item; only being told to end comes out as an exception.
+
+        wait: for another process that is at the same output; else the outcome is "busy".
+        """
+        begin, attempt = time.perf_counter(), 0
+        try:
+            with self._store.claim(item.output, wait=wait) as ours:
+                if not ours:
+                    return Outcome(item.name, item.output, "busy")
+                while True:
+                    attempt += 1
+                    try:
+                        state = self._attempt(item)
+                        spent = round(time.perf_counter() - begin, 3)
+                        return Outcome(item.name, item.output, state, spent, attempt)
+                    except Exception as error:
+                        last = attempt > self._settings.retries or not may_pass(error)
+                        self._note(item, explained(error), attempt, last)
+                        if last:
+                            raise
+                    self._sleep(min(self._settings.pause * 2 ** (attempt - 1), LONGEST_PAUSE))
+        except Exception as error:
+            seconds = time.perf_counter() - begin
+            return failed(item, explained(error), seconds=seconds, attempts=max(attempt, 1))
+
+    def look(self, item: Item) -> tuple[Plan, Literal["make", "skip", "adopt"]]:
+        """What would be done, without doing it. Raises what would make the item fail by then."""
+        job = self._placed(item.job)
+        made = plan(replace(job, output=None))
+        if item.sidecar is not None:
+            sidecar.compare(sidecar.read(Path(item.sidecar)), made)
+        (height, width, _), fps = made.shape, made.schedule.fps
+        encoding.check(item.output, job.encoding, height, width, fps)
+        key = key_of(job, [still.sha256 for still in made.stills], self._drawn_by(job))
+        return made, judge(self._store, item.output, key, self._settings.overwrite)[0]
+
+    def _note(self, item: Item, error: VtgError, attempt: int, last: bool) -> None:
+        """Into the journal, as far as it can be written: the disk may be full."""
+        with suppress(VtgError, OSError):
+            self._store.record(
+                "failed" if last else "retry",
+                item.output,
+                name=item.name,
+                attempt=attempt,
+                error=error.message,
+                exit_code=error.exit_code,
+            )
+
+    def _attempt(self, item: Item) -> Literal["made", "skipped"]:
+        job = self._placed(item.job)
+        inputs = [sha256_of(name) for name in job.keyframes]
+        key = key_of(job, inputs, self._drawn_by(job))
+        verdict, found = judge(self._store, item.output, key, self._settings.overwrite)
+        if verdict == "adopt":
+            self._store.record(
+                "done", item.output, name=item.name, key=key, sha256=found, adopted=True
+            )
+        if verdict != "make":
+            return "skipped"
+        with self._store.writing(item.output) as place:
+            past = self._store.history(item.output)
+            again = found is not None or past.done is not None or past.start is not None
+            choices = replace(job.encoding, overwrite=again, skip_existing=False)
+            made = plan(replace(job, output=place, encoding=choices))
+            notes = [*made.notes]
+            if item.sidecar is not None:
+                notes += sidecar.compare(sidecar.read(Path(item.sidecar)), made)
+            self._store.record("start", item.output, name=item.name, key=key, replaces=found)
+            report = tasks.render(made, load=self._model).save()
+        self._store.record(
+            "done",
+            item.output,
+            name=item.name,
+            key=key_of(job, [still.sha256 for still in made.stills], self._drawn_by(job)),
+            sha256=self._store.fingerprint(item.output),
+            frames=report["clip"]["frames"],
+            seconds=report["seconds"],
+            model=made.model.name,
+            notes=notes,
+        )
+        return "made"
+
+    def _placed(self, job: Interpolate) -> Interpolate:
+        """The job on this worker's device, where it leaves that open; flow has none."""
+        free = job.device == "auto" and job.model != FLOW
+        return replace(job, device=self._device) if free else job
+
+    def _drawn_by(self, job: Interpolate) -> Mapping[str, Any]:
+        """Model and weights a job is drawn with, worked out once for jobs that are alike in it."""
+        reverse = (job.reverse, job.reverse_base, job.sampling.method)
+        asked = (job.model, job.device, job.dtype, *reverse)
+        if asked not in self._known:
+            made = plan(replace(job, output=None))
+            self._known[asked] = {
+                "model": made.model.name,
+                "weights": sidecar.weights_of(made),
+                "dtype": made.job.dtype,
+            }
+        return self._known[asked]
+
+
+def judge(
+    store: Store, output: str, key: str, overwrite: bool
+) -> tuple[Literal["make", "skip", "adopt"], str | None]:
+    """What is to be done about an output, and the fingerprint of what stands there now.
+
+    adopt: a killed worker wrote clip and report, and not that it did.
+    UsageError where a file stands there that no batch made, or that was changed since.
+    """
+    here = store.fingerprint(output)
+    if here is None:
+        return "make", None
+    past = store.history(output)
+    if past.done is not None and here == past.done["sha256"]:
+        return ("skip" if past.done["key"] == key else "make"), here
+    if past.start is not None and here != past.start["replaces"]:
+        adopted = past.start["key"] == key and store.whole(output)
+        return ("adopt" if adopted else "make"), here
+    if overwrite:
+        return "make", here
+    what = "was changed since it was made" if past.done else "exists and is not this batch's"
+    raise UsageError(f"{output} {what}", "--overwrite replaces it", subject=output)
+
+
+def key_of(job: Interpolate, inputs: Sequence[str], drawn_by: Mapping[str, Any]) -> str:
+    """Hash of all that decides a clip's frames and its file; not where it goes or is computed."""
+    asked = to_json(job)
+    for name in ("keyframes", "output", "device", "decode_chunk"):
+        del asked[name]
+    for name in ("overwrite", "skip_existing"):
+        del asked["encoding"][name]
+    whole = {"job": asked, "inputs": [*inputs], "vtg": __version__, **drawn_by}
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+
+
+def may_pass(error: BaseException | None) -> bool:
+    """Whether trying again later may help: memory, disks and networks, not options or pictures."""
+    reasons = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EIO)]
+    reasons.append("was killed by signal")
+    while error is not None:
+        memory = isinstance(error, MemoryError) or (
+            isinstance(error, MemoryLadderError) and error.__cause__ is not None
+        )  # without a cause it is a refusal beforehand
+        if memory or (isinstance(error, OSError) and error.errno in PASSING):
+            return True
+        if isinstance(error, VtgError):  # ffmpeg says it in words, at times in its first ones
+            said = f"{error.message} {error.hint}"
+            if any(reason in said for reason in reasons):
+                return True
+        error = error.__cause__ or error.__context__
+    return False
