@@ -84,15 +84,31 @@ def ffmpeg() -> str:
 
 @pytest.mark.parametrize("fence", fences(), ids=str)
 def test_fences_run(fence: Fence, desk: Path) -> None:
-    interpreter = {"sh": ["sh", "-eu"], "python": [sys.executable]}[fence.kind]
+    interpreter = {"sh": ["sh", "-eu", "-c"], "python": [sys.executable, "-c"]}[fence.kind]
     environment = os.environ | {
         "PATH": f"{desk / '.bin'}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
     }
     done = subprocess.run(
-        interpreter, input=fence.code, cwd=desk, env=environment, capture_output=True, text=True
+        [*interpreter, fence.code],
+        stdin=subprocess.DEVNULL,  # ffmpeg would read the rest of a script from it
+        cwd=desk,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, f"{fence}\n{fence.code}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_ffmpeg_line_is_run(page: Path) -> None:
+    """A line that begins with ffmpeg, or pipes into it, stands in a fence that is executed."""
+    if page.name == "cli.md":  # written from the help texts
+        return
+    text = page.read_text(encoding="utf-8")
+    line = re.compile(r"^\s*ffmpeg -|\| ffmpeg -", re.M)
+    executed = "".join(match["code"] for match in FENCE.finditer(text))
+    assert len(line.findall(text)) == len(line.findall(executed))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

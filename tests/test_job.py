@@ -13,9 +13,19 @@ import pytest
 
 from vtg_cli.conditioning.text import text_curve
 from vtg_cli.errors import UsageError
-from vtg_cli.job import Interpolate, Timeline, absent, from_json, to_json, validated
+from vtg_cli.job import (
+    Bridge,
+    Interpolate,
+    Job,
+    Retime,
+    Timeline,
+    absent,
+    from_json,
+    to_json,
+    validated,
+)
 from vtg_cli.literals import Init, Method, Rotate, Solver, Stream
-from vtg_cli.media.encoding import Encoding
+from vtg_cli.media.encoding import Encoding, Input
 from vtg_cli.media.formats import STREAMS
 from vtg_cli.sampling.settings import (
     DEFAULTS,
@@ -80,11 +90,34 @@ FULL = Interpolate(
 )
 
 
-def through_json(job: Interpolate) -> Interpolate:
+RETIME = Retime(
+    clip=Input(path="-", format="rawvideo", size=(64, 36), fps=Fraction(24000, 1001)),
+    between=FULL,
+    factor=Fraction(5, 2),
+    fps=Fraction(60),
+    audio="drop",
+    cuts="ignore",
+    duplicates="keep",
+)
+BRIDGE = Bridge(
+    first=Input(path="a.mp4"),
+    last=Input(path="b.mp4"),
+    between=PLAIN,
+    from_=Fraction(7, 2),
+    to=Fraction(0),
+    trim=3,
+    copy="never",
+    audio="drop",
+)
+
+
+def through_json(job: Job) -> Job:
     return from_json(json.loads(json.dumps(to_json(job))))
 
 
-@pytest.mark.parametrize("job", [PLAIN, FULL], ids=["plain", "full"])
+@pytest.mark.parametrize(
+    "job", [PLAIN, FULL, RETIME, BRIDGE], ids=["plain", "full", "retime", "bridge"]
+)
 def test_a_job_comes_back_from_json_as_it_was(job: Interpolate) -> None:
     assert through_json(job) == job
 
@@ -353,3 +386,19 @@ def test_a_near_miss_is_guessed() -> None:
     with pytest.raises(UsageError) as refusal:
         validated(replace(PLAIN, sampling=Sampling(solver="euller")))
     assert "did you mean euler?" in refusal.value.hint
+
+
+@pytest.mark.parametrize(
+    ("job", "said"),
+    [
+        (replace(RETIME, factor=Fraction(0)), "--factor 0 is out of range"),
+        (replace(RETIME, duration=Fraction(1)), "--factor and --duration both say"),
+        (replace(RETIME, between=replace(PLAIN, fit="no")), "--fit no is not known"),
+        (replace(BRIDGE, trim=-1), "--trim -1 is out of range"),
+        (replace(BRIDGE, copy="always"), "--copy always is not known"),
+        (replace(BRIDGE, first=Input(path="-"), last=Input(path="-")), "can be one of the clips"),
+    ],
+)
+def test_a_job_of_clips_that_cannot_be_is_refused(job: Job, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        validated(job)

@@ -20,9 +20,14 @@ from typing import Any, TypeVar, get_args
 from vtg_cli import timing
 from vtg_cli.errors import UsageError, naming
 from vtg_cli.literals import (
+    Audio,
+    Copy,
+    Cuts,
     Detail,
     Dtype,
+    Duplicates,
     Endpoints,
+    Fade,
     Fit,
     Init,
     Method,
@@ -30,7 +35,7 @@ from vtg_cli.literals import (
     Rotate,
     Solver,
 )
-from vtg_cli.media.encoding import Encoding
+from vtg_cli.media.encoding import Encoding, Input
 from vtg_cli.records import built, missing, plain
 from vtg_cli.sampling.settings import (
     BETWEEN_INVERTED,
@@ -139,19 +144,103 @@ class Timeline:
         return self.segments[0].background
 
 
-Job = Interpolate | Timeline
-KINDS: dict[str, type[Job]] = {"interpolate": Interpolate, "timeline": Timeline}
+@dataclass(frozen=True, kw_only=True)
+class Retime:
+    """A clip in, the same clip at another pace or rate out.
 
-J = TypeVar("J", bound=Interpolate | Timeline)
+    clip:       what comes in
+    between:    how the frames between its frames are drawn, and where the clip goes
+    factor:     how many times as long it lasts; duration: seconds it lasts, instead
+    fps:        frames a second; None: the clip's own
+    audio:      "stretch" to the new length, "keep" its pace, "drop"
+    cuts:       "hold" the last frame of a scene, or "ignore" scenes
+    duplicates: "smooth" passes over repeated frames, "keep" shows them
+    """
+
+    clip: Input
+    between: Interpolate
+    factor: Fraction = Fraction(1)
+    duration: Fraction | None = None
+    fps: Fraction | None = None
+    audio: Audio = "stretch"
+    cuts: Cuts = "hold"
+    duplicates: Duplicates = "smooth"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bridge:
+    """Two clips in, one out that leads from the first to the second.
+
+    first, last: the clips
+    between:     how the way is drawn, and where the clip goes; fps: None is the first clip's
+    from_, to:   seconds of the first clip's last frame and the last clip's first; None: found
+    trim:        frames left out at the end of the first and the start of the last
+    copy:        "auto" keeps what was encoded wherever it can, "never" encodes all anew
+    audio:       "fade" or "drop"
+    """
+
+    first: Input
+    last: Input
+    between: Interpolate
+    from_: Fraction | None = None
+    to: Fraction | None = None
+    trim: int = 0
+    copy: Copy = "auto"
+    audio: Fade = "fade"
+
+
+Drawing = Interpolate | Timeline
+"""Jobs of keyframes; the others are of clips."""
+Job = Drawing | Retime | Bridge
+KINDS: dict[str, type[Job]] = {
+    "interpolate": Interpolate,
+    "timeline": Timeline,
+    "retime": Retime,
+    "bridge": Bridge,
+}
+MAX_FACTOR = 1000
+
+J = TypeVar("J", bound=Interpolate | Timeline | Retime | Bridge)
 
 
 def validated(job: J) -> J:
     """The job itself; UsageError naming the first option whose value cannot be."""
     if isinstance(job, Timeline):
         _check_segments(job)
+    elif isinstance(job, Retime):
+        _check_retime(job)
+    elif isinstance(job, Bridge):
+        _check_bridge(job)
     else:
         _check(job)
     return job
+
+
+def _check_retime(job: Retime) -> None:
+    _check(job.between)
+    _within("--factor", job.factor, Fraction(1, MAX_FACTOR), MAX_FACTOR)
+    _within("--fps", job.fps, Fraction(1, 1000), timing.MAX_FPS)
+    _within("--duration", job.duration, Fraction(1, 1000), 24 * 3600)
+    _one_of("--audio", job.audio, get_args(Audio))
+    _one_of("--cuts", job.cuts, get_args(Cuts))
+    _one_of("--duplicates", job.duplicates, get_args(Duplicates))
+    if job.duration is not None and job.factor != 1:
+        raise UsageError(
+            "--factor and --duration both say how long the clip lasts",
+            "leave one of them out",
+            subject="--duration",
+        )
+
+
+def _check_bridge(job: Bridge) -> None:
+    _check(job.between)
+    _within("--trim", job.trim, 0, MAX_FRAMES)
+    _one_of("--copy", job.copy, get_args(Copy))
+    _one_of("--audio", job.audio, get_args(Fade))
+    if job.first.path == job.last.path == "-":
+        raise UsageError(
+            "standard input can be one of the clips, not both", "name the other", subject="-"
+        )
 
 
 def _check_segments(job: Timeline) -> None:

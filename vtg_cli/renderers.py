@@ -192,3 +192,12 @@ def guarded(made: Plan, when: str = "", instead: str = "") -> Iterator[None]:
             f"ask for less: --width and --height, {instead or less}",
             subject=made.model.name,
         ) from error
+
+
+def silent(share: float, phase: str) -> None:
+    """A Progress nobody looks at."""
+
+
+def never() -> bool:
+    """A Cancel that lets everything run."""
+    return False

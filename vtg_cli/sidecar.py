@@ -11,7 +11,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib import metadata
@@ -20,7 +20,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 from vtg_cli import __version__
 from vtg_cli.errors import MediaError, UsageError, WeightsError
-from vtg_cli.job import J, Job, Timeline, absent, from_json, to_json
+from vtg_cli.job import (
+    Bridge,
+    Interpolate,
+    J,
+    Job,
+    Retime,
+    Timeline,
+    absent,
+    from_json,
+    to_json,
+)
 from vtg_cli.media import encoding
 from vtg_cli.media.atomic import replacing
 from vtg_cli.plan import Plan
@@ -47,9 +57,7 @@ def outline(plan: Plan | TimelinePlan, folder: Path | None = None) -> dict[str, 
     height, width, channels = plan.shape
     made = plan.schedule
     return {
-        "schema": SCHEMA,
-        "version": VERSION,
-        "job": to_json(plan.job if folder is None else _relative(plan.job, folder)),
+        **heading(plan.job if folder is None else relative(plan.job, folder)),
         "inputs": [
             {"sha256": still.sha256, "height": still.size[0], "width": still.size[1]}
             for still in plan.stills
@@ -72,9 +80,7 @@ def _models(plan: Plan | TimelinePlan) -> dict[str, Any]:
     """What draws; of a timeline, in every segment."""
     drawing = [
         {
-            "name": part.model.name,
-            "reason": part.model.reason or "asked for",
-            "device": part.model.device,
+            **model(part),
             "evaluations": part.evaluations,
             "inversions": part.inversions,
             "fit_steps": part.fit_steps,
@@ -82,6 +88,20 @@ def _models(plan: Plan | TimelinePlan) -> dict[str, Any]:
         for part in plan.parts
     ]
     return {"model": drawing[0]} if isinstance(plan, Plan) else {"models": drawing}
+
+
+def heading(job: Job) -> dict[str, Any]:
+    """How every report begins."""
+    return {"schema": SCHEMA, "version": VERSION, "job": to_json(job)}
+
+
+def model(plan: Plan) -> dict[str, str]:
+    """What draws, why, and where."""
+    return {
+        "name": plan.model.name,
+        "reason": plan.model.reason or "asked for",
+        "device": plan.model.device,
+    }
 
 
 def document(
@@ -197,11 +217,7 @@ def compare(recorded: Recorded, plan: Plan | TimelinePlan) -> list[str]:
     """
     for still, sha256 in zip(plan.stills, recorded.inputs, strict=True):
         if still.sha256 != sha256:
-            raise MediaError(
-                f"{still.name} has changed since {recorded.path} was written",
-                "bring the old picture back, or start anew with vtg interpolate",
-                subject=still.name,
-            )
+            raise _changed(recorded, still.name, "picture", "vtg interpolate")
     here = weights_of(plan)
     for role, files in recorded.weights.items():
         if here.get(role) != files:
@@ -222,7 +238,24 @@ def compare(recorded: Recorded, plan: Plan | TimelinePlan) -> list[str]:
     ]
 
 
-def _relative(job: J, folder: Path) -> J:
+def unchanged(recorded: Recorded, clips: Sequence[str]) -> None:
+    """Refuses to make a clip again from others than those. MediaError."""
+    from vtg_cli.media.image import sha256_of
+
+    for name, sha256 in zip(clips, recorded.inputs, strict=True):
+        if sha256_of(name) != sha256:
+            raise _changed(recorded, name, "clip", "the command")
+
+
+def _changed(recorded: Recorded, name: str, what: str, command: str) -> MediaError:
+    return MediaError(
+        f"{name} has changed since {recorded.path} was written",
+        f"bring the old {what} back, or start anew with {command}",
+        subject=name,
+    )
+
+
+def relative(job: J, folder: Path) -> J:
     """The job with its file names as seen from `folder`."""
 
     def seen(name: str) -> str:
@@ -244,12 +277,31 @@ def _resolved(job: J, folder: Path) -> J:
     return _renamed(job, lambda name: str(folder / name))
 
 
-def _renamed(job: J, name: Callable[[str], str]) -> J:
-    output = job.output if job.output in (None, "-") else name(str(job.output))
+def _renamed(job: J, rename: Callable[[str], str]) -> J:
+    """The job with other file names; what is not a file keeps its name."""
+
+    def other(name: str) -> str:
+        return name if name == "-" else rename(name)
+
+    made: Job
     if isinstance(job, Timeline):
-        segments = tuple(_renamed(each, name) for each in job.segments)
-        return cast("J", replace(job, segments=segments, output=output))
-    return cast("J", replace(job, keyframes=tuple(map(name, job.keyframes)), output=output))
+        segments = tuple(_renamed_keys(each, other) for each in job.segments)
+        made = replace(job, segments=segments, output=job.output and other(job.output))
+    elif isinstance(job, Retime):
+        clip = replace(job.clip, path=other(job.clip.path))
+        made = replace(job, clip=clip, between=_renamed_keys(job.between, other))
+    elif isinstance(job, Bridge):
+        first, last = (replace(clip, path=other(clip.path)) for clip in (job.first, job.last))
+        between = _renamed_keys(job.between, other)
+        made = replace(job, first=first, last=last, between=between)
+    else:
+        made = _renamed_keys(job, other)
+    return cast("J", made)
+
+
+def _renamed_keys(job: Interpolate, other: Callable[[str], str]) -> Interpolate:
+    output = None if job.output is None else other(job.output)
+    return replace(job, keyframes=tuple(map(other, job.keyframes)), output=output)
 
 
 def _finite(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from vtg_cli import __version__, sidecar, timing
 from vtg_cli.choice import FLOW
 from vtg_cli.errors import Interrupted, UsageError
-from vtg_cli.job import Job
+from vtg_cli.job import Drawing
 from vtg_cli.plan import Plan, claimed
 from vtg_cli.renderers import (
     Cancel,
@@ -30,8 +30,10 @@ from vtg_cli.renderers import (
     flow,
     guarded,
     loaded,
+    never,
     once,
     renderers,
+    silent,
 )
 from vtg_cli.retakes import Take, Variant, place, settled, variants
 from vtg_cli.stills import Frame, flattened
@@ -135,7 +137,7 @@ class Rendering:
 
 
 def run(
-    job: Job,
+    job: Drawing,
     *,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
@@ -158,8 +160,8 @@ def render(
 ) -> Rendering:
     """A plan's frames. renderer: draws in place of the plan's own model; load: brings that."""
     report = Report()
-    told, asked = progress or (lambda share, phase: None), cancel or (lambda: False)
-    frames = _frames(made, report, told, asked, _draws(made, renderer, load))
+    draws = _draws(made, renderer, load)
+    frames = _frames(made, report, progress or silent, cancel or never, draws)
     return Rendering(made, frames, report)
 
 

@@ -58,7 +58,7 @@ def in_between(
     """
     _check(first, last, times)
     frames = np.empty((len(times), *first.shape), np.uint8)
-    for i, frame in enumerate(_frames(first, last, times, far, track)):
+    for i, frame in enumerate(each_between(first, last, times, far=far, track=track)):
         frames[i] = frame
         if on_frame is not None:
             on_frame(i + 1, len(times))
@@ -97,10 +97,17 @@ def _check(first: Picture, last: Picture, times: Sequence[float]) -> None:
             raise UsageError(f"time {t} lies outside [0, 1]", "0 is the first keyframe, 1 the last")
 
 
-def _frames(
-    first: Picture, last: Picture, times: Sequence[float], far: bool, track: Track | None
+def each_between(
+    first: Picture,
+    last: Picture,
+    times: Sequence[float],
+    *,
+    far: bool = False,
+    track: Track | None = None,
 ) -> Iterator[Picture]:
-    """One frame at a time; the motion is estimated when the first real in-between is due."""
+    """The frames of `in_between` one at a time, unchecked; the motion is estimated when the first
+    real in-between is due.
+    """
     between: Callable[[float], Picture] | None = None
     same = np.array_equal(first, last)
     # always looked at in the same order: the way back shows the frames of the way there

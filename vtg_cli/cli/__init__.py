@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from vtg_cli import __version__
-from vtg_cli.cli import batch, create, models, timeline
+from vtg_cli.cli import batch, bridge, clips, create, models, timeline
 from vtg_cli.cli.console import fail, result, say
 from vtg_cli.cli.inspect import inspect
 from vtg_cli.errors import Interrupted, UsageError, VtgError, explained
@@ -32,6 +32,9 @@ app = typer.Typer(
 app.command()(create.interpolate)
 for preset in PRESETS:
     app.command(preset.name)(create.preset_command(preset))
+app.command()(bridge.command())
+app.command()(clips.slow)
+app.command()(clips.retime)
 app.command()(create.run)
 app.command()(inspect)
 app.command()(timeline.render)

@@ -19,7 +19,7 @@ from vtg_cli.errors import MediaError, UsageError
 
 if TYPE_CHECKING:
     from vtg_cli.api import Options
-    from vtg_cli.job import Interpolate, Job
+    from vtg_cli.job import Drawing, Interpolate
     from vtg_cli.plan import Plan
     from vtg_cli.presets import Preset
     from vtg_cli.timeline.plan import TimelinePlan
@@ -82,11 +82,16 @@ def interpolate(
     decode_chunk: o.DecodeChunk = None,
     device: o.Device = "auto",
     dtype: o.DtypeName = "auto",
+    input_format: o.InputFormat = None,
+    input_size: o.InputSize = None,
+    input_fps: o.InputFps = None,
     debug: o.Debug = False,
 ) -> None:
     """Draw the frames between pictures and write them as a video.
 
     vtg interpolate first.png last.png -o clip.mp4
+
+    With - in place of the pictures, every frame that comes through standard input is one.
 
     Each picture appears once and unchanged; --dry-run tells at which frame.
 
@@ -124,6 +129,7 @@ def _draw(ctx: typer.Context, preset: Preset | None = None) -> None:
     from vtg_cli.plan import plan, refuse_unused
 
     options = dict(ctx.params)
+    arriving = [options.pop(name) for name in ("input_format", "input_size", "input_fps")]
     keyframes = _keyframes(options)
     sheet = options.pop("sheet")
     shown = {name: options.pop(name) for name in ("as_json", "dry_run", "quiet")}
@@ -137,6 +143,11 @@ def _draw(ctx: typer.Context, preset: Preset | None = None) -> None:
         said = options.pop("from_"), options.pop("to"), options.pop("caption")
         options["prompts"] = _captions(*said, keyframes=len(keyframes))
     job = job_of(keyframes, cast("Options", options))
+    if "-" in keyframes or any(arriving):
+        from vtg_cli.cli import stream
+
+        stream.carry_out(job, sheet, *arriving, given=given, preset=preset, **shown)
+        return
     notes: tuple[str, ...] = ()
     if preset is not None:
         job, notes = _preset(job, preset, given)
@@ -218,10 +229,12 @@ def run(
     vtg run clip.json -o again.mp4
     """
     from vtg_cli import sidecar as sidecars
+    from vtg_cli.job import Bridge, Retime
     from vtg_cli.timeline.plan import planned
 
     recorded = sidecars.read(Path(sidecar))
-    old = recorded.job
+    asked = recorded.job
+    old = asked.between if isinstance(asked, Retime | Bridge) else asked
     target = output or old.output
     if target is None:
         raise UsageError(f"{sidecar} names no output", "name one with -o", subject="--output")
@@ -233,7 +246,19 @@ def run(
         overwrite=overwrite,
         skip_existing=skip_existing,
     )
-    job = replace(old, output=target, encoding=choices)
+    if isinstance(asked, Retime | Bridge):
+        from vtg_cli.cli.clips import again
+
+        between = replace(asked.between, output=target, encoding=choices)
+        again(
+            recorded,
+            replace(asked, between=between),
+            as_json=as_json,
+            dry_run=dry_run,
+            quiet=quiet,
+        )
+        return
+    job = replace(asked, output=target, encoding=choices)
     if not goes_ahead(job, sheet, as_json=as_json, dry_run=dry_run, quiet=quiet):
         return
     made = planned(job)
@@ -247,7 +272,9 @@ def _is_given(ctx: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def goes_ahead(job: Job, sheet: str | None, *, as_json: bool, dry_run: bool, quiet: bool) -> bool:
+def goes_ahead(
+    job: Drawing, sheet: str | None, *, as_json: bool, dry_run: bool, quiet: bool
+) -> bool:
     """Whether there is something to do; UsageError for what the terminal or the files forbid."""
     from vtg_cli.plan import claimed
 
@@ -272,7 +299,7 @@ def goes_ahead(job: Job, sheet: str | None, *, as_json: bool, dry_run: bool, qui
     return False
 
 
-def _check_sheet(sheet: str, job: Job) -> None:
+def _check_sheet(sheet: str, job: Drawing) -> None:
     if Path(sheet).suffix.lower() != ".png" or "%" in sheet:
         raise UsageError(
             f"--sheet {sheet} is no name for one picture", "end it in .png", subject="--sheet"

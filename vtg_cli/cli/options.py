@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from vtg_cli.literals import (
+    Arriving,
     Detail,
     Dtype,
     Endpoints,
@@ -27,6 +28,7 @@ from vtg_cli.literals import (
 TIMING, TEXT, MODEL, PICTURE = "Timing", "Text (models that take it)", "Model", "Picture"
 SAMPLING = "Sampling (diffusion models only)"
 QUALITY, OUTPUT, MACHINE = "Quality", "Output", "Machine"
+ARRIVING = "Standard input (with - as the clip)"
 
 
 def model_names(incomplete: str) -> Iterator[tuple[str, str]]:
@@ -652,4 +654,34 @@ DecodeChunk = Annotated[
 Debug = Annotated[
     bool,
     _option(MACHINE, "--debug", help="Show the whole traceback of an error."),
+]
+
+# ------------------------------------------------------------------------------- standard input
+InputFormat = Annotated[
+    Arriving | None,
+    _option(
+        ARRIVING,
+        "--input-format",
+        help="What comes through standard input: y4m, png or jpeg pictures end to end, rawvideo "
+        "(RGB, 8 bits), nut. Default: y4m.",
+    ),
+]
+InputSize = Annotated[
+    str | None,
+    _option(
+        ARRIVING,
+        "--input-size",
+        metavar="WxH",
+        help="Width and height of rawvideo that comes through standard input.",
+    ),
+]
+InputFps = Annotated[
+    str | None,
+    _option(
+        ARRIVING,
+        "--input-fps",
+        metavar="RATE",
+        help="Frames a second of pictures or rawvideo that come through standard input. "
+        "Default: 25.",
+    ),
 ]

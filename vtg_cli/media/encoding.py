@@ -39,6 +39,22 @@ class Encoding:
     metadata: bool = True
 
 
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """A clip that is read.
+
+    path:   a file, or "-" for standard input, of which the rest tells what comes
+    format: "y4m", "png" or "jpeg" pictures end to end, "rawvideo" (RGB) or "nut"; None: y4m
+    size:   width and height, of rawvideo
+    fps:    of pictures and rawvideo, which do not tell; None: 25, as ffmpeg has it
+    """
+
+    path: str
+    format: str | None = None
+    size: tuple[int, int] | None = None
+    fps: Fraction | None = None
+
+
 def format_of(output: str, encoding: Encoding) -> Format:
     """The format of `output`: by its suffix, or `encoding.format` for "-".
 

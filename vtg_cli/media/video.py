@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from vtg_cli.errors import MediaError
 from vtg_cli.media.atomic import replacing, replacing_sequence
 from vtg_cli.media.encoding import Encoding, check, notes
 from vtg_cli.media.formats import SCALING, Format, arguments
+
+if TYPE_CHECKING:
+    from vtg_cli.media.sound import Sound
 
 _QUIET = ("-hide_banner", "-loglevel", "error", "-nostdin", "-y")
 
@@ -113,6 +116,7 @@ def open_sink(
     channels: int,
     fps: Fraction,
     comment: str | None = None,
+    sound: Sound | None = None,
 ) -> Iterator[Sink]:
     """A `Sink` for `output`: a file by suffix, a numbered .png pattern (from 0) or "-" for stdout.
 
@@ -122,6 +126,7 @@ def open_sink(
     Args:
         channels: 3 for RGB, 4 for RGBA with straight alpha.
         comment: kept in the container, where it has a place for one.
+        sound: goes with the frames; the format must hold some.
 
     Raises:
         UsageError: the format cannot hold this; see `encoding.check`.
@@ -130,26 +135,41 @@ def open_sink(
     if channels not in (3, 4):
         raise ValueError(f"expected 3 or 4 channels, got {channels}")
     form = check(output, replace(encoding, alpha=channels == 4), height, width, fps)
-    with _destination(output, form) as name, tempfile.TemporaryFile() as messages:
-        command = [
-            *(ffmpeg(), *_QUIET),
-            *("-f", "rawvideo", "-pixel_format", "rgb24" if channels == 3 else "rgba"),
-            *("-video_size", f"{width}x{height}"),
-            *("-framerate", f"{fps.numerator}/{fps.denominator}", "-i", "pipe:0"),
+    sources, mapped = sound.arguments if sound else ([], [])
+    with _destination(output, form) as name:
+        how = [
+            *sources,
+            *mapped,
             *arguments(form, height=height, width=width, alpha=channels == 4, crf=encoding.crf),
             *("-fflags", "+bitexact", "-flags:v", "+bitexact"),
             *(() if comment is None else ("-metadata", f"comment={comment}")),
             name,
         ]
+        with feeding(how, output, shape=(height, width, channels), fps=fps) as sink:
+            sink.notes = notes(form, height, width, fps)
+            yield sink
+
+
+@contextmanager
+def feeding(
+    how: Sequence[str], output: str, *, shape: tuple[int, int, int], fps: Fraction
+) -> Iterator[Sink]:
+    """A `Sink` for frames uint8 `shape` [H, W, 3 or 4] that ffmpeg takes as its first input.
+
+    how: the rest of its arguments. output: what it writes, by the name a person knows; "-": stdout.
+    """
+    height, width, channels = shape
+    command = [
+        *(ffmpeg(), *_QUIET),
+        *("-f", "rawvideo", "-pixel_format", "rgb24" if channels == 3 else "rgba"),
+        *("-video_size", f"{width}x{height}"),
+        *("-framerate", f"{fps.numerator}/{fps.denominator}", "-i", "pipe:0"),
+        *how,
+    ]
+    with tempfile.TemporaryFile() as messages:
         process = _start(command, messages, None if output == "-" else subprocess.DEVNULL)
         try:
-            sink = Sink(
-                process,
-                messages,
-                (height, width, channels),
-                output,
-                notes(form, height, width, fps),
-            )
+            sink = Sink(process, messages, shape, output, ())
             yield sink
             sink.close()
         finally:

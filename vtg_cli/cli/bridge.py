@@ -1,0 +1,198 @@
+"""vtg bridge: two clips to a job, and the clip that leads from one to the other."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vtg_cli.cli.clips import (
+    CLIP,
+    clip_option,
+    given,
+    input_of,
+    options_of,
+    ready,
+)
+from vtg_cli.cli.console import progress, result, say
+from vtg_cli.cli.create import interpolate
+from vtg_cli.literals import Copy, Fade
+
+if TYPE_CHECKING:
+    from vtg_cli.bridging import Bridging
+    from vtg_cli.job import Bridge
+
+FirstClip = Annotated[
+    str,
+    typer.Argument(metavar="CLIP_A", show_default=False, help="The clip that is left; - is stdin."),
+]
+LastClip = Annotated[
+    str,
+    typer.Argument(metavar="CLIP_B", show_default=False, help="The clip that is reached."),
+]
+From = Annotated[
+    str | None,
+    clip_option(
+        CLIP,
+        "--from",
+        metavar="TIME",
+        help="The second of CLIP_A that the bridge leaves from: 3.5, 800ms or 00:01:30. Default: "
+        "its last frame that shows something.",
+    ),
+]
+To = Annotated[
+    str | None,
+    clip_option(
+        CLIP,
+        "--to",
+        metavar="TIME",
+        help="The second of CLIP_B that the bridge leads to; 0 is its first frame. Default: its "
+        "first frame that shows something.",
+    ),
+]
+Trim = Annotated[
+    int,
+    clip_option(
+        CLIP,
+        "--trim",
+        metavar="N",
+        help="Leave N frames out on either side of the join; their sound fades over the bridge.",
+    ),
+]
+CopyHow = Annotated[
+    Copy,
+    clip_option(
+        CLIP,
+        "--copy",
+        help="auto: keep what is encoded already wherever codec, size, rate and colours allow, and "
+        "check that. never: encode both clips anew.",
+    ),
+]
+AudioHow = Annotated[
+    Fade,
+    clip_option(
+        CLIP, "--audio", help="fade: one clip's sound into the other's over the bridge. drop: none."
+    ),
+]
+
+OWN = {
+    "from_": From,
+    "to": To,
+    "trim": Trim,
+    "copy": CopyHow,
+    "audio": AudioHow,
+}
+DEFAULTS = {"trim": 0, "copy": "auto", "audio": "fade"}
+ARRIVING = ("input_format", "input_size", "input_fps")
+ABSENT = {"loop", "alpha", "sheet"}
+"""Options of `interpolate` that mean nothing here."""
+
+
+def command() -> Callable[..., None]:
+    """The command, with the options of `interpolate` and its own."""
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = []
+    for each in inspect.signature(interpolate, eval_str=True).parameters.values():
+        if each.name == "keyframes":
+            for name, kind in (("clip_a", FirstClip), ("clip_b", LastClip)):
+                parameters.append(each.replace(name=name, annotation=kind, kind=keyword))
+        elif each.name not in ABSENT:
+            parameters.append(each.replace(kind=keyword))
+        if each.name == "output":
+            parameters += [
+                inspect.Parameter(name, keyword, default=DEFAULTS.get(name), annotation=kind)
+                for name, kind in OWN.items()
+            ]
+
+    def bridge(ctx: typer.Context, **_: object) -> None:
+        """Lead from one clip to another: draw the frames between them, and splice.
+
+        vtg bridge a.mp4 b.mp4 -o both.mp4
+
+        The new clip has the first one's size, rate and colours. What can stay as it was encoded is
+        copied, packet by packet. --frames, --duration and --fps are those of the bridge, the frames
+        that it leaves and reaches included.
+        """
+        _bridge(ctx)
+
+    bridge.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    bridge.__annotations__ = {each.name: each.annotation for each in parameters}
+    return bridge
+
+
+def _bridge(ctx: typer.Context) -> None:
+    from vtg_cli.api import job_of
+    from vtg_cli.job import Bridge
+
+    mine, shown, rest = options_of(ctx, "clip_a", "clip_b", *OWN, *ARRIVING)
+    paths = mine["clip_a"], mine["clip_b"]
+    rest["prompts"] = tuple(rest.pop("prompt") or ())  # type: ignore[typeddict-item]
+    said = given(ctx)
+    format, size, fps = (mine[name] for name in ARRIVING)
+    first, last = (
+        input_of(path) if path != "-" and "-" in paths else input_of(path, format, size, fps, said)
+        for path in paths
+    )
+    job = Bridge(
+        first=first,
+        last=last,
+        between=job_of(paths, rest),
+        from_=None if mine["from_"] is None else second(mine["from_"]),
+        to=None if mine["to"] is None else second(mine["to"]),
+        trim=mine["trim"],
+        copy=mine["copy"],
+        audio=mine["audio"],
+    )
+    carry_out(job, **shown)
+
+
+def second(text: str) -> Fraction:
+    """A moment of a clip: as a duration, and 0 is one. UsageError."""
+    from vtg_cli.timing import parse_duration
+
+    return Fraction(0) if text.strip() in ("0", "0s", "0.0") else parse_duration(text)
+
+
+def carry_out(job: Bridge, *, as_json: bool, dry_run: bool, quiet: bool) -> None:
+    """Makes the clip, or says what would be made."""
+    from vtg_cli import bridging, clip_reports
+
+    if not ready(job.between, as_json=as_json, dry_run=dry_run, quiet=quiet):
+        return
+    with bridging.prepared(job) as made:
+        if not quiet:
+            if made.base.model.reason:
+                say(f"model {made.base.model.name}: {made.base.model.reason}")
+            for note in made.notes:
+                say(note)
+        if dry_run:
+            outline = clip_reports.bridged(made)
+            result(json.dumps(outline, indent=2) if as_json else "\n".join(_summary(made)))
+            return
+        with progress(quiet=quiet) as show:
+            report = bridging.save(made, progress=show)
+    if not quiet:
+        for note in report["notes"][len(made.notes) :]:
+            say(note)
+    if job.between.output != "-":
+        result(json.dumps(report, indent=2) if as_json else str(job.between.output))
+
+
+def _summary(made: Bridging) -> list[str]:
+    """What will be made, for people, one fact a line."""
+    from vtg_cli.timing import exact
+
+    (height, width), job, (head, tail) = made.base.shape[:2], made.job, made.kept
+    leaves = "its last frame" if made.first.end is None else f"frame {made.first.end - 1}"
+    return [
+        f"clip      {job.between.output}: {exact(made.fps)} a second, {width}x{height}",
+        f"leaves    {job.first.path} at {leaves}",
+        f"between   {made.base.schedule.total - 2} frames",
+        f"arrives   {job.last.path} at frame {made.last.begin}",
+        f"copied    {head} frames of the first, {tail} of the last",
+        f"model     {made.base.model.name}",
+    ]

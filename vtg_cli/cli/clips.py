@@ -1,0 +1,367 @@
+"""vtg slow and vtg retime: a whole clip at another pace, from a file or from standard input."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Collection, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from vtg_cli.cli import options as o
+from vtg_cli.cli.console import progress, result, say
+from vtg_cli.errors import UsageError
+from vtg_cli.literals import Arriving, Audio, Cuts, Duplicates
+
+if TYPE_CHECKING:
+    from vtg_cli.api import Options
+    from vtg_cli.job import Bridge, Interpolate, Retime
+    from vtg_cli.media.encoding import Input
+    from vtg_cli.retiming import Retiming
+    from vtg_cli.sidecar import Recorded
+
+CLIP, DEFAULT_MODEL = "Clip", "flow"
+
+
+def clip_option(panel: str, *flags: str, help: str, **more: Any) -> Any:
+    """An option of a panel of the help."""
+    return typer.Option(*flags, help=help, rich_help_panel=panel, **more)
+
+
+ClipFile = Annotated[
+    str,
+    typer.Argument(
+        metavar="CLIP",
+        show_default=False,
+        help="The clip; - is standard input, see --input-format.",
+    ),
+]
+Factor = Annotated[
+    str | None,
+    clip_option(
+        o.TIMING,
+        "--factor",
+        metavar="N",
+        help="How many times as long the clip lasts, exact: 4, 2.5 or 5/2; below 1 it gets faster.",
+    ),
+]
+ClipDuration = Annotated[
+    str | None,
+    clip_option(
+        o.TIMING,
+        "--duration",
+        metavar="TIME",
+        help="How long the new clip lasts: 1.5, 800ms or 00:01:30. In place of --factor.",
+    ),
+]
+ClipFps = Annotated[
+    str | None,
+    clip_option(
+        o.TIMING,
+        "--fps",
+        metavar="RATE",
+        help="Frames a second of the new clip, exact: 60, 29.97 or 24000/1001. Default: the "
+        "clip's own.",
+    ),
+]
+AudioHow = Annotated[
+    Audio,
+    clip_option(
+        CLIP,
+        "--audio",
+        help="stretch: as long as the picture, at its own pitch; copied where nothing changes. "
+        "keep: at its own pace from the start. drop: no sound.",
+    ),
+]
+CutsHow = Annotated[
+    Cuts,
+    clip_option(
+        CLIP,
+        "--cuts",
+        help="hold: the last frame of a scene stays until the next begins. ignore: one scene is "
+        "drawn into the next.",
+    ),
+]
+DuplicatesHow = Annotated[
+    Duplicates,
+    clip_option(
+        CLIP,
+        "--duplicates",
+        help="smooth: motion goes on through repeated frames, where a picture stays for a quarter "
+        "of a second or less. keep: they are shown as they come.",
+    ),
+]
+ClipModel = Annotated[
+    str,
+    clip_option(
+        o.MODEL,
+        "--model",
+        metavar="NAME",
+        autocompletion=o.model_names,
+        help="What draws between two frames: flow (embedded, made for it), or any model of "
+        "'vtg interpolate'.",
+    ),
+]
+
+
+def slow(
+    ctx: typer.Context,
+    clip: ClipFile,
+    output: o.Output,
+    factor: Factor = "4",
+    fps: ClipFps = None,
+    audio: AudioHow = "stretch",
+    cuts: CutsHow = "hold",
+    duplicates: DuplicatesHow = "smooth",
+    input_format: o.InputFormat = None,
+    input_size: o.InputSize = None,
+    input_fps: o.InputFps = None,
+    model: ClipModel = DEFAULT_MODEL,
+    method: o.MethodName = None,
+    steps: o.Steps = None,
+    seed: o.Seed = 0,
+    format: o.StreamFormat = None,
+    crf: o.Crf = None,
+    overwrite: o.Overwrite = False,
+    skip_existing: o.SkipExisting = False,
+    no_sidecar: o.NoSidecar = False,
+    no_metadata: o.NoMetadata = False,
+    as_json: o.Json = False,
+    dry_run: o.DryRun = False,
+    quiet: o.Quiet = False,
+    device: o.Device = "auto",
+    dtype: o.DtypeName = "auto",
+    debug: o.Debug = False,
+) -> None:
+    """Slow a clip down: draw the frames that its motion passes through.
+
+    vtg slow clip.mp4 --factor 4 -o slow.mp4
+
+    Every frame of the clip stands at its exact time, unchanged unless it repeats the one before;
+    scene cuts stay cuts.
+    """
+    _retime(ctx)
+
+
+def retime(
+    ctx: typer.Context,
+    clip: ClipFile,
+    output: o.Output,
+    factor: Factor = None,
+    duration: ClipDuration = None,
+    fps: ClipFps = None,
+    audio: AudioHow = "stretch",
+    cuts: CutsHow = "hold",
+    duplicates: DuplicatesHow = "smooth",
+    input_format: o.InputFormat = None,
+    input_size: o.InputSize = None,
+    input_fps: o.InputFps = None,
+    model: ClipModel = DEFAULT_MODEL,
+    method: o.MethodName = None,
+    steps: o.Steps = None,
+    seed: o.Seed = 0,
+    format: o.StreamFormat = None,
+    crf: o.Crf = None,
+    overwrite: o.Overwrite = False,
+    skip_existing: o.SkipExisting = False,
+    no_sidecar: o.NoSidecar = False,
+    no_metadata: o.NoMetadata = False,
+    as_json: o.Json = False,
+    dry_run: o.DryRun = False,
+    quiet: o.Quiet = False,
+    device: o.Device = "auto",
+    dtype: o.DtypeName = "auto",
+    debug: o.Debug = False,
+) -> None:
+    """Give a clip another frame rate or another length, with in-betweens where frames are lacking.
+
+    vtg retime clip.mp4 --fps 60 -o smooth.mp4
+    """
+    if not (ctx.params["fps"] or ctx.params["duration"] or ctx.params["factor"]):
+        raise UsageError(
+            "nothing to change", "say --fps 60, --duration 10 or --factor 2", subject="--fps"
+        )
+    _retime(ctx)
+
+
+SHOWN = ("as_json", "dry_run", "quiet")
+
+
+def options_of(ctx: typer.Context, *own: str) -> tuple[dict[str, Any], dict[str, Any], Options]:
+    """The values a command was given: the command's own, how to show things, the rest as the
+    options of `interpolate`.
+    """
+    rest = dict(ctx.params)
+    mine = {name: rest.pop(name, None) for name in own}
+    shown = {name: rest.pop(name) for name in SHOWN}
+    del rest["debug"]
+    rest["sidecar"] = not rest.pop("no_sidecar")
+    rest["metadata"] = not rest.pop("no_metadata")
+    return mine, shown, cast("Options", rest)
+
+
+def given(ctx: typer.Context) -> list[str]:
+    """Names of the options that were given on the command line."""
+    sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
+    return [name for name, where in sources.items() if where and where.name == "COMMANDLINE"]
+
+
+def _retime(ctx: typer.Context) -> None:
+    from vtg_cli.api import job_of
+    from vtg_cli.job import Retime
+    from vtg_cli.retiming import named
+    from vtg_cli.timing import parse_duration, parse_fps
+
+    own = ("clip", "factor", "duration", "fps", "audio", "cuts", "duplicates")
+    mine, shown, rest = options_of(ctx, *own, "input_format", "input_size", "input_fps")
+    clip = input_of(
+        mine["clip"], mine["input_format"], mine["input_size"], mine["input_fps"], given(ctx)
+    )
+    between = named(clip.path, job_of([clip.path] * 2, rest))
+    job = Retime(
+        clip=clip,
+        between=between,
+        factor=parse_factor(mine["factor"]) if mine["factor"] else Fraction(1),
+        duration=parse_duration(mine["duration"]) if mine["duration"] else None,
+        fps=parse_fps(mine["fps"]) if mine["fps"] else None,
+        audio=mine["audio"],
+        cuts=mine["cuts"],
+        duplicates=mine["duplicates"],
+    )
+    carry_out(job, **shown)
+
+
+def again(
+    recorded: Recorded, job: Retime | Bridge, *, as_json: bool, dry_run: bool, quiet: bool
+) -> None:
+    """A clip made again from its report. MediaError where an old clip has changed since."""
+    from vtg_cli.cli import bridge
+    from vtg_cli.job import Retime
+    from vtg_cli.sidecar import unchanged
+
+    if isinstance(job, Retime):
+        unchanged(recorded, [job.clip.path])
+        carry_out(job, as_json=as_json, dry_run=dry_run, quiet=quiet)
+    else:
+        unchanged(recorded, [job.first.path, job.last.path])
+        bridge.carry_out(job, as_json=as_json, dry_run=dry_run, quiet=quiet)
+
+
+def carry_out(job: Retime, *, as_json: bool, dry_run: bool, quiet: bool) -> None:
+    from vtg_cli import clip_reports, retiming
+
+    if not ready(job.between, as_json=as_json, dry_run=dry_run, quiet=quiet):
+        return
+    with retiming.opened(job) as (made, clip):
+        if not quiet:
+            for note in made.notes:
+                say(note)
+        if dry_run:
+            summary = "\n".join(_summary(made))
+            result(json.dumps(clip_reports.retimed(made), indent=2) if as_json else summary)
+            return
+        with progress(quiet=quiet) as show:
+            report = retiming.save(made, clip, progress=show)
+    if job.between.output != "-":
+        result(json.dumps(report, indent=2) if as_json else str(job.between.output))
+
+
+def _summary(made: Retiming) -> Iterator[str]:
+    """What will be made, for people, one fact a line."""
+    from vtg_cli.timing import exact
+
+    job, (height, width) = made.job, made.size
+    total = made.frames
+    lasts = "" if total is None else f"{total} frames, {float(total / made.fps):.6g} s, "
+    yield f"clip      {job.between.output}: {lasts}{exact(made.fps)} a second, {width}x{height}"
+    read = "" if made.extent is None else f"{made.extent.frames} frames, "
+    yield f"from      {job.clip.path}: {read}{exact(made.rate)} a second"
+    yield f"lasts     {exact(made.factor)} times as long"
+    yield f"sound     {'none' if made.sound is None else job.audio}"
+    yield f"model     {made.base.model.name}"
+
+
+def ready(between: Interpolate, *, as_json: bool, dry_run: bool, quiet: bool) -> bool:
+    """Whether there is something to do; UsageError for what the terminal or the files forbid."""
+    from vtg_cli.plan import claimed
+
+    output = between.output
+    assert output is not None
+    if output == "-" and as_json:
+        raise UsageError(
+            "--json and -o - both want stdout", "leave one of them out", subject="--json"
+        )
+    if output == "-" and sys.stdout.isatty() and not dry_run:
+        raise UsageError(
+            "-o - would pour video into the terminal",
+            "pipe it on, as in: vtg slow clip.mp4 -o - --format y4m | ffplay -",
+            subject="--output",
+        )
+    for name in between.keyframes:
+        if Path(output).exists() and Path(name).exists() and Path(output).samefile(name):
+            raise UsageError(
+                f"{output} is the clip itself", "give the output another name", subject=output
+            )
+    if claimed(output, between.encoding):
+        return True
+    if not quiet:
+        say(f"{output} exists and is left as it is")
+    result(json.dumps({"output": output, "skipped": True}) if as_json else output)
+    return False
+
+
+def input_of(
+    path: str,
+    format: Arriving | None = None,
+    size: str | None = None,
+    fps: str | None = None,
+    said: Collection[str] = (),
+) -> Input:
+    """A clip to read. UsageError for what makes no sense, or means nothing to a file."""
+    from vtg_cli.media.encoding import Input
+    from vtg_cli.timing import parse_fps
+
+    described = [name for name in ("input_format", "input_size", "input_fps") if name in said]
+    if path != "-" and described:
+        flag = "--" + described[0].replace("_", "-")
+        raise UsageError(f"{flag} is for standard input", "name - as the clip", subject=flag)
+    if path == "-" and sys.stdin.isatty():
+        raise UsageError(
+            "nothing comes through standard input",
+            "pipe a clip in: ffmpeg -i clip.mp4 -f yuv4mpegpipe - | vtg slow - -o slow.mp4",
+            subject="-",
+        )
+    return Input(
+        path=path,
+        format=format,
+        size=None if size is None else parse_size(size),
+        fps=None if fps is None else parse_fps(fps),
+    )
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Width and height from "640x360". UsageError."""
+    width, x, height = text.lower().partition("x")
+    if not (x and width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise UsageError(f"--input-size {text} is no size", "write 640x360", subject="--input-size")
+    return int(width), int(height)
+
+
+def parse_factor(text: str) -> Fraction:
+    """How many times as long, from "4", "2.5" or "5/2". UsageError for 0 and all else."""
+    from vtg_cli.job import MAX_FACTOR
+
+    try:
+        factor = Fraction(text.strip())
+    except (ValueError, ZeroDivisionError):
+        factor = Fraction(0)
+    if not Fraction(1, MAX_FACTOR) <= factor <= MAX_FACTOR:
+        raise UsageError(
+            f"--factor {text} is no number of times",
+            f"write 4, 2.5 or 5/2; from 1/{MAX_FACTOR} to {MAX_FACTOR}",
+            subject="--factor",
+        )
+    return factor

@@ -1,0 +1,73 @@
+"""vtg interpolate -: keyframes that come through standard input."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from vtg_cli.cli.clips import input_of, ready
+from vtg_cli.cli.console import progress, result, say
+from vtg_cli.errors import UsageError
+from vtg_cli.literals import Arriving
+
+if TYPE_CHECKING:
+    from vtg_cli.job import Interpolate
+    from vtg_cli.presets import Preset
+
+
+def carry_out(
+    job: Interpolate,
+    sheet: str | None,
+    format: Arriving | None,
+    size: str | None,
+    fps: str | None,
+    *,
+    given: Sequence[str],
+    preset: Preset | None,
+    as_json: bool,
+    dry_run: bool,
+    quiet: bool,
+) -> None:
+    """The clip of a job whose one keyframe is "-"."""
+    from vtg_cli import streaming
+    from vtg_cli.job import validated
+    from vtg_cli.media.clip import open_clip
+    from vtg_cli.plan import refuse_unused
+    from vtg_cli.timing import exact
+
+    if preset is not None:
+        raise UsageError(
+            f"{preset.name} takes pictures, not standard input", "use vtg interpolate", subject="-"
+        )
+    if sheet is not None:
+        raise UsageError("--sheet needs pictures that are counted", "leave it out", subject="-")
+    source = input_of(job.keyframes[0], format, size, fps, given)
+    if job.keyframes != ("-",):
+        raise UsageError(
+            "standard input stands for all keyframes", "give - alone, or pictures", subject="-"
+        )
+    if not ready(job, as_json=as_json, dry_run=dry_run, quiet=quiet):
+        return
+    with open_clip(source) as clip:
+        made = streaming.decided(job, clip)
+        validated(made.job)
+        refuse_unused(made.model, given)
+        if not quiet:
+            for reason in [made.model.reason] if made.model.reason else []:
+                say(f"model {made.model.name}: {reason}")
+            for note in made.notes:
+                say(note)
+        height, width, _ = made.shape
+        if dry_run:
+            between = made.schedule.total - 2
+            result(
+                f"clip      {job.output}: {width}x{height}, {exact(made.schedule.fps)} a second\n"
+                f"between   {between} frames from each keyframe to the next\n"
+                f"model     {made.model.name}"
+            )
+            return
+        with progress(quiet=quiet) as show:
+            report = streaming.save(made, clip, progress=show)
+    if job.output != "-":
+        result(json.dumps(report, indent=2) if as_json else str(job.output))

@@ -1,0 +1,114 @@
+"""The reports of clips: what `vtg slow`, `retime` and `bridge` write beside what they make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vtg_cli import sidecar
+from vtg_cli.media.image import sha256_of
+from vtg_cli.timing import exact
+
+if TYPE_CHECKING:
+    from vtg_cli.bridging import Bridging
+    from vtg_cli.bridging import Found as Joined
+    from vtg_cli.retiming import Found, Retiming
+    from vtg_cli.tasks import Report
+
+
+def retimed(made: Retiming, folder: Path | None = None) -> dict[str, Any]:
+    """What is known before drawing. folder: what the job's paths are made relative to, if any."""
+    height, width = made.size
+    total = made.frames
+    return {
+        **sidecar.heading(made.job if folder is None else sidecar.relative(made.job, folder)),
+        "source": {
+            "fps": str(made.rate),
+            "frames": made.extent.frames if made.extent else None,
+            "seconds": exact(made.extent.seconds) if made.extent else None,
+        },
+        "clip": {
+            "frames": total,
+            "fps": str(made.fps),
+            "seconds": None if total is None else exact(total / made.fps),
+            "height": height,
+            "width": width,
+            "audio": made.sound is not None,
+        },
+        "model": sidecar.model(made.base),
+        "notes": list(made.notes),
+    }
+
+
+def of_retimed(
+    made: Retiming, found: Found, report: Report, folder: Path | None = None
+) -> dict[str, Any]:
+    """The whole report of a finished run."""
+    told = retimed(made, folder)
+    told["clip"] |= {"frames": found.written, "seconds": exact(found.written / made.fps)}
+    height, width = made.size
+    digest = sha256_of(made.job.clip.path) if made.source and folder is not None else None
+    return {
+        **told,
+        "inputs": [{"sha256": digest, "height": height, "width": width}],
+        "found": {
+            "read": found.read,
+            "drawn": found.drawn,
+            "cuts": found.cuts,
+            "cut_at": found.cut_at,
+            "still": float(found.still),
+        },
+        "seconds": {phase: round(spent, 3) for phase, spent in report.seconds.items()},
+        "weights": sidecar.weights_of(made.base),
+        "versions": sidecar.versions(made.base),
+    }
+
+
+def bridged(made: Bridging, folder: Path | None = None) -> dict[str, Any]:
+    """What is known beforehand. folder: what the job's paths are made relative to, if any."""
+    height, width = made.base.shape[:2]
+    first, last = made.first, made.last
+    inner = made.base.schedule.total - 2
+    return {
+        **sidecar.heading(made.job if folder is None else sidecar.relative(made.job, folder)),
+        "clip": {
+            "fps": str(made.fps),
+            "height": height,
+            "width": width,
+            "alpha": False,
+            "leaves_at": first.end and first.end - 1,
+            "between": inner,
+            "arrives_at": last.begin,
+        },
+        "copied": {"first": made.kept[0], "last": made.kept[1]},
+        "model": sidecar.model(made.base),
+        "notes": list(made.notes),
+    }
+
+
+def of_bridged(
+    made: Bridging, found: Joined, report: Report, folder: Path | None = None
+) -> dict[str, Any]:
+    """The whole report of a finished run."""
+    told = bridged(made, folder)
+    told["clip"] |= {
+        "frames": found.total,
+        "seconds": exact(found.total / made.fps),
+        "first": found.first,
+        "last": found.last,
+    }
+    sides = (made.first, made.last)
+    return {
+        **told,
+        "inputs": [
+            {
+                "sha256": None if side.facts is None else sha256_of(side.clip.path),
+                "height": side.size[0],
+                "width": side.size[1],
+            }
+            for side in sides
+        ],
+        "seconds": {phase: round(spent, 3) for phase, spent in report.seconds.items()},
+        "weights": sidecar.weights_of(made.base),
+        "versions": sidecar.versions(made.base),
+    }
