@@ -63,9 +63,10 @@ def script(name: str) -> ModuleType:
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a reader has, shared by all fences: the example pictures (small) and a `vtg` command."""
     folder = tmp_path_factory.mktemp("desk")
-    (folder / "examples").mkdir()
-    for picture in (ROOT / "examples").glob("*.jpg"):
-        Image.open(picture).resize((192, 108)).save(folder / "examples" / picture.name)
+    (folder / "examples" / "pairs").mkdir(parents=True)
+    for picture in (ROOT / "examples").rglob("*.jpg"):
+        small = Image.open(picture).resize((192, 108))
+        small.save(folder / picture.relative_to(ROOT))
     for timeline in (ROOT / "examples").glob("*.toml"):
         shutil.copy(timeline, folder / "examples")
     command = folder / ".bin" / "vtg"

@@ -378,6 +378,7 @@ def _doubts(job: Interpolate, model: Choice, sampling: Sampling) -> list[str]:
     if model.spec is None:
         return []
     doubts = [model.spec.doubts.get("--lora", "")] if job.lora != "off" else []
+    doubts += [model.spec.doubts.get("--init slerp", "")] if sampling.init == "slerp" else []
     if job.fast and job.sampling.steps is None and sampling.steps != FAST_STEPS:
         doubts.append(
             f"note: --fast changes no step: {model.name} takes {sampling.steps} by itself"

@@ -288,7 +288,9 @@ def misordered(m: Any) -> Any:
 
     There row b*HW + p of a direction's batch (null, cond) was given context (b*HW + p) mod 2.
     """
-    m._shortcuts.cross_attention.clear()  # the shortcut takes one context per sample for granted
+    # the shortcut takes one context per sample for granted
+    m._shortcuts.spatial_cross_attention.clear()
+    m._shortcuts.temporal_cross_attention.clear()
     m._shortcuts.cross_norm.clear()
 
     def swap(

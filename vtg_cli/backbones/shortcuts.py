@@ -5,12 +5,14 @@ All of it is overrides on a finished network; the network never knows. Measured 
 benchmarks/bench_gi_step.py.
 
 - With one context token a cross-attention is one vector per sample: the softmax over one key is 1,
-so queries,
-  keys and the norm before them are dead work.
+  so queries, keys and the norm before them are dead work.
+
 On a CPU also:
+
 - A temporal convolution, kernel (3, 1, 1), is a 2-d one over [F, H*W], for which there is a fast
-kernel. - A feed-forward is done in runs of rows whose widened activations stay in the cache; it
-acts row by row.
+  kernel.
+- A feed-forward is done in runs of rows whose widened activations stay in the cache; it acts row by
+  row.
 """
 
 from __future__ import annotations

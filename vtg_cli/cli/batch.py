@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from vtg_cli.batch.store import Store
     from vtg_cli.batch.worker import Settings
 
-NOT_OF_ITEMS = {"keyframes", "output", "format", "overwrite", "skip_existing", "sheet"}
+NOT_OF_ITEMS = {
+    *("keyframes", "output", "format", "overwrite", "skip_existing", "sheet"),
+    *("input_format", "input_size", "input_fps"),
+}
 
 
 def batch(

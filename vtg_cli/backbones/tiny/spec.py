@@ -10,8 +10,12 @@ from vtg_cli.sampling.settings import MethodDefaults
 
 _DEFAULTS = MethodDefaults(guidance=(1.0, 1.0), steps=2, temperature=0.0)
 
-DOUBT = (
+NO_FIT = (
     "note: tiny gains nothing to speak of from --lora: it draws both keyframes as they are without"
+)
+NO_NOISE = (
+    "note: --init slerp does nothing at --temperature 0, which is tiny's own, and burns its "
+    "pictures out above: it is for models that read captions"
 )
 
 SPEC = Spec(
@@ -30,7 +34,7 @@ SPEC = Spec(
             *("--rotate", "--image-curve", "--motion-fps"),
         }
     ),
-    doubts={"--lora": DOUBT},
+    doubts={"--lora": NO_FIT, "--init slerp": NO_NOISE},
 )
 
 
