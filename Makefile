@@ -42,7 +42,7 @@ types: $(INSTALLED)
 	$(BIN)/mypy
 
 tests: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 docs: $(INSTALLED)
 	$(BIN)/python scripts/gen_cli_docs.py
