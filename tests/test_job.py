@@ -82,6 +82,7 @@ FULL = Interpolate(
     endpoints="blend",
     detail="keyframes",
     decode_chunk=4,
+    memory="chunked",
     device="cuda:1",
     dtype="bf16",
     on_bad="retry",

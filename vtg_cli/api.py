@@ -20,6 +20,7 @@ from vtg_cli.literals import (
     Endpoints,
     Fit,
     Init,
+    Memory,
     Method,
     OnBad,
     Rotate,
@@ -88,6 +89,7 @@ class Options(TypedDict, total=False):
     endpoints: Endpoints
     detail: Detail
     decode_chunk: int | None
+    memory: Memory
     on_bad: OnBad
     candidates: int | None
     device: str

@@ -284,6 +284,7 @@ def _frames(work: Work, found: Found, head: int, begins: int | None) -> Iterator
     for frame in islice(way, 1, 1 + inner):
         found.between += 1
         yield frame
+    work.report.rungs = way.report.rungs
     for phase, spent in way.report.seconds.items():
         work.report.seconds[phase] = spent
     for frame in () if opens is None else chain([opens], rest):

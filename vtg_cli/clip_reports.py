@@ -59,6 +59,7 @@ def of_retimed(
             "still": float(found.still),
         },
         "seconds": {phase: round(spent, 3) for phase, spent in report.seconds.items()},
+        **({"memory": [*report.rungs]} if report.rungs else {}),
         "weights": sidecar.weights_of(made.base),
         "versions": sidecar.versions(made.base),
     }
@@ -109,6 +110,7 @@ def of_bridged(
             for side in sides
         ],
         "seconds": {phase: round(spent, 3) for phase, spent in report.seconds.items()},
+        **({"memory": [*report.rungs]} if report.rungs else {}),
         "weights": sidecar.weights_of(made.base),
         "versions": sidecar.versions(made.base),
     }

@@ -30,6 +30,7 @@ from vtg_cli.literals import (
     Fade,
     Fit,
     Init,
+    Memory,
     Method,
     OnBad,
     Rotate,
@@ -37,6 +38,7 @@ from vtg_cli.literals import (
 )
 from vtg_cli.media.encoding import Encoding, Input
 from vtg_cli.records import built, missing, plain
+from vtg_cli.rungs import AWAY
 from vtg_cli.sampling.settings import (
     BETWEEN_INVERTED,
     OWN_SOLVER,
@@ -84,6 +86,7 @@ class Interpolate:
     detail:    "keyframes" brings a clip a model drew smaller to the keyframes' own size, with their
                texture; "model" leaves it at the model's
     decode_chunk: frames the model decodes at once; None: its own choice
+    memory:    a rung of the memory ladder (rungs.py); "auto" goes down it as far as it must
     on_bad:    what happens to a segment that is no in-between (metrics/segment.py): "warn" says so,
                "retry" draws it again under other seeds, "fallback" with flow, "fail" ends the job
     candidates: how often a segment is drawn under "retry", the first time included; None: 4 times
@@ -114,6 +117,7 @@ class Interpolate:
     endpoints: Endpoints = "exact"
     detail: Detail = "model"
     decode_chunk: int | None = None
+    memory: Memory = "auto"
     device: str = "auto"
     dtype: Dtype = "auto"
     on_bad: OnBad = "warn"
@@ -276,6 +280,7 @@ def _check(job: Interpolate) -> None:
     _one_of("--endpoints", job.endpoints, get_args(Endpoints))
     _one_of("--detail", job.detail, get_args(Detail))
     _one_of("--dtype", job.dtype, get_args(Dtype))
+    _one_of("--memory", job.memory, get_args(Memory))
     _check_retakes(job)
     _within("--width", job.width, 1, MAX_SIDE)
     _within("--height", job.height, 1, MAX_SIDE)
@@ -299,6 +304,12 @@ def _check(job: Interpolate) -> None:
     if job.fast and job.lora == "fit":
         raise UsageError(
             "--fast and --lora fit exclude each other", "leave one of them out", subject="--fast"
+        )
+    if job.memory in AWAY and job.lora == "fit":
+        raise UsageError(
+            f"--memory {job.memory} and --lora fit exclude each other",
+            "a network whose weights come and go cannot be trained: use auto, full or chunked",
+            subject="--memory",
         )
     if job.at is not None:
         _check_at(job, job.at)

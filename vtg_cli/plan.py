@@ -45,7 +45,7 @@ DIFFUSION_ONLY = {
         "--noise-aug",
     ),
     *("--image-curve", "--motion-fps", "--rotate", "--lora", "--fast"),
-    *("--decode-chunk", "--dtype", "--device", "--detail"),
+    *("--decode-chunk", "--memory", "--dtype", "--device", "--detail"),
 }
 """Options flow has no use for; --seed is harmless and --device cpu is what it does anyway."""
 
@@ -290,6 +290,7 @@ def _given(job: Interpolate) -> list[str]:
     given = [name for name in chosen if getattr(job.sampling, name) != getattr(default, name)]
     given += ["detail"] if job.detail != "model" else []
     given += [name for name in ("reverse", "decode_chunk") if getattr(job, name) is not None]
+    given += ["memory"] if job.memory not in ("auto", "full") else []
     given += ["dtype"] if job.dtype != "auto" else []
     given += ["prompt"] if job.prompts else []
     given += ["negative_prompt"] if job.negative_prompt is not None else []

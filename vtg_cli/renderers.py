@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -14,7 +13,8 @@ from numpy.typing import NDArray
 from vtg_cli import timing
 from vtg_cli.errors import Interrupted, MemoryLadderError
 from vtg_cli.plan import Plan
-from vtg_cli.sampling.settings import Sampling
+from vtg_cli.rungs import RUNGS, OutOfRungsError, ran_out
+from vtg_cli.sampling.settings import ONE_WAY, Sampling
 from vtg_cli.stills import Frame
 
 if TYPE_CHECKING:
@@ -40,13 +40,16 @@ Seeded = Callable[[Sampling], Renderer]
 Load = Callable[[Plan], "Backbone"]
 """The plan's diffusion model, ready to draw"""
 
+OnRungs = Callable[[tuple[str, ...]], None]
+"""Told, after every segment, the rungs of the memory ladder a model has been at"""
 
-def renderers(made: Plan, load: Load) -> list[Seeded]:
+
+def renderers(made: Plan, load: Load, on_rungs: OnRungs | None = None) -> list[Seeded]:
     """What draws each segment of a plan."""
     with guarded(made):
         if made.model.spec is None:
             return [always(flow)] * len(made.segments)
-        return diffusion(made, load)
+        return diffusion(made, load, on_rungs)
 
 
 def always(renderer: Renderer) -> Seeded:
@@ -74,17 +77,22 @@ def flow(
 
 
 def loaded(made: Plan) -> Backbone:
-    """The plan's diffusion model, read from its files."""
+    """The plan's diffusion model, read from its files, on its memory ladder if it has one."""
+    from vtg_cli import memory
     from vtg_cli.backbones import base
     from vtg_cli.weights import reverse
 
     assert made.model.source is not None
-    return base.load(
-        made.model.source.folder,
-        device=made.model.device,
-        dtype=made.job.dtype,
-        reverse=reverse.load(made.reverse) if made.reverse else None,
-        decode_chunk=made.job.decode_chunk,
+    folder = made.model.source.folder
+    return memory.loaded(
+        made,
+        lambda device: base.load(
+            folder,
+            device=device,
+            dtype=made.job.dtype,
+            reverse=reverse.load(made.reverse) if made.reverse else None,
+            decode_chunk=made.job.decode_chunk,
+        ),
     )
 
 
@@ -97,7 +105,7 @@ def once(load: Load) -> Load:
         job = made.job
         key = (
             *(made.model.source.folder, made.model.device, job.dtype),
-            *(made.reverse, job.decode_chunk),
+            *(made.reverse, job.decode_chunk, job.memory, job.lora == "fit"),
         )
         if key not in kept:
             kept[key] = load(made)
@@ -106,11 +114,12 @@ def once(load: Load) -> Load:
     return keeping
 
 
-def diffusion(made: Plan, load: Load = loaded) -> list[Seeded]:
+def diffusion(made: Plan, load: Load = loaded, on_rungs: OnRungs | None = None) -> list[Seeded]:
     """The plan's diffusion model, loaded, for each segment: it draws clips of a length it can at
     even times, which are retimed where others are asked for."""
     from vtg_cli import methods
     from vtg_cli.backbones.flow import retime
+    from vtg_cli.backbones.ladder import Ladder
     from vtg_cli.conditioning.keyframes import Keyframes
     from vtg_cli.media.image import fit
     from vtg_cli.tensor import to_pixels
@@ -133,6 +142,8 @@ def diffusion(made: Plan, load: Load = loaded) -> list[Seeded]:
         progress: Progress,
         cancel: Cancel,
     ) -> Frames:
+        if isinstance(backbone, Ladder):
+            backbone.directions = 1 if sampling.method in ONE_WAY else 2
         length = backbone.spec.drawn(len(times))
         even = timing.segment_times(length, timing.easing("linear"))
         small = [fit(key, *made.drawn, "stretch") for key in (first, last)]
@@ -150,6 +161,8 @@ def diffusion(made: Plan, load: Load = loaded) -> list[Seeded]:
             frames = methods.render(
                 backbone, ends, sampling, captions=captions, progress=progress, cancel=cancel
             )
+        if isinstance(backbone, Ladder) and on_rungs is not None:
+            on_rungs(backbone.tried)
         frames = frames if list(times) == even else retime(frames, times)
         return frames if made.drawn == made.shape[:2] else _detailed(frames, first, last, cancel)
 
@@ -179,17 +192,20 @@ def guarded(made: Plan, when: str = "", instead: str = "") -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        torch = sys.modules.get("torch")
-        gpu = torch is not None and isinstance(error, torch.OutOfMemoryError)
-        if not gpu and not isinstance(error, MemoryError) and "can't allocate" not in str(error):
+        if not ran_out(error):
             raise
         height, width, _ = made.shape
         spec = made.model.spec
         chunked = spec is not None and "--decode-chunk" not in spec.unused
         less = "--decode-chunk 1, --dtype fp16" if chunked else "fewer --frames a segment"
+        if isinstance(error, OutOfRungsError):
+            when += f", at --memory {', '.join(error.tried)}"
+            lower = made.job.memory not in ("auto", RUNGS[-1].name)
+            fewer = spec is not None and spec.longest is not None
+            less = "--memory auto" if lower else "fewer --frames a segment" if fewer else ""
         raise MemoryLadderError(
             f"out of memory on {made.model.device}: {made.model.name} at {width}x{height}{when}",
-            f"ask for less: --width and --height, {instead or less}",
+            ", ".join(filter(None, ("ask for less: --width and --height", instead or less))),
             subject=made.model.name,
         ) from error
 

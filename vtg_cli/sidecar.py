@@ -116,6 +116,7 @@ def document(
             for n, anchor, outcome in found
         ],
         "seconds": {phase: round(spent, 3) for phase, spent in report.seconds.items()},
+        **({"memory": [*report.rungs]} if report.rungs else {}),
         "weights": weights_of(plan),
         "versions": versions(plan),
     }

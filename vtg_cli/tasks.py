@@ -23,6 +23,7 @@ from vtg_cli.renderers import (
     Cancel,
     Frames,
     Load,
+    OnRungs,
     Progress,
     Renderer,
     Seeded,
@@ -52,12 +53,18 @@ DRAWING = 0.95
 class Report:
     """What a run found out; complete when the last frame has been taken.
 
-    anchors, outcomes: of each segment; seconds: spent in each phase.
+    anchors, outcomes: of each segment; seconds: spent in each phase; rungs: of the memory ladder
+    (rungs.py) that a model was at, in order, the last one that it ended at.
     """
 
     anchors: list[AnchorReport] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    rungs: tuple[str, ...] = ()
+
+    def climbed(self, rungs: tuple[str, ...]) -> None:
+        """Takes note of where a model has been on its ladder."""
+        self.rungs = rungs
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
@@ -160,7 +167,7 @@ def render(
 ) -> Rendering:
     """A plan's frames. renderer: draws in place of the plan's own model; load: brings that."""
     report = Report()
-    draws = _draws(made, renderer, load)
+    draws = _draws(made, renderer, load, report.climbed)
     frames = _frames(made, report, progress or silent, cancel or never, draws)
     return Rendering(made, frames, report)
 
@@ -174,7 +181,7 @@ class _Draw:
 
 
 def _draws(
-    made: Plan | TimelinePlan, renderer: Renderer | None, load: Load
+    made: Plan | TimelinePlan, renderer: Renderer | None, load: Load, on_rungs: OnRungs
 ) -> Callable[[], list[_Draw]]:
     """Of every segment, once it is called; each model is loaded once."""
 
@@ -182,7 +189,7 @@ def _draws(
         if renderer is not None:
             return [_Draw("the caller", always(renderer))] * len(made.schedule.segments)
         keeping = once(load)
-        found = [seeded for part in made.parts for seeded in renderers(part, keeping)]
+        found = [seeded for part in made.parts for seeded in renderers(part, keeping, on_rungs)]
         names = [part.model.name for part in made.parts for _ in part.segments]
         told = carried(made, found) if any(made.through) else found
         return [_Draw(*each) for each in zip(names, told, strict=True)]

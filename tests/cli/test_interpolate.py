@@ -385,7 +385,7 @@ def test_help_has_every_option_in_its_panel(
         "frames duration fps loop ease prompt negative-prompt text-curve model method reverse "
         "reverse-base steps solver guidance fusion init init-until strength temperature renoise "
         "renoise-until motion-bucket noise-aug seed width height fit background "
-        "alpha no-alpha endpoints decode-chunk device dtype output format crf overwrite "
+        "alpha no-alpha endpoints decode-chunk memory device dtype output format crf overwrite "
         "skip-existing no-sidecar no-metadata json dry-run sheet debug quiet help"
     )
     assert [name for name in options.split() if f"--{name} " not in out] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+import torch
 from torch import Tensor, nn
 
 from vtg_cli.errors import WeightsError
@@ -41,3 +42,15 @@ def layer_deltas(
         part = next(part for part in FIELDS if name.endswith(part))
         grouped.setdefault(layer, {})[FIELDS[part]] = delta.to(weight)
     return {layer: Delta(**parts) for layer, parts in grouped.items()}
+
+
+def moved(deltas: Mapping[nn.Module, Delta], device: torch.device) -> dict[nn.Module, Delta]:
+    """The same on a device."""
+
+    def there(value: Tensor | None) -> Tensor | None:
+        return None if value is None else value.to(device)
+
+    return {
+        layer: Delta(there(delta.to_v), there(delta.to_out), there(delta.to_out_bias))
+        for layer, delta in deltas.items()
+    }

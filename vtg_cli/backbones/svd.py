@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from vtg_cli.backbones.base import STANDARD_MOTION, Motion, OnFrames, Spec, spec_of
 from vtg_cli.backbones.clip_pixels import CLIP_SIZE, antialiased_resize, clip_colours
-from vtg_cli.backbones.deltas import layer_deltas
+from vtg_cli.backbones.deltas import layer_deltas, moved
 from vtg_cli.backbones.motion import motion_compensated
 from vtg_cli.backbones.shortcuts import CROSS_ATTENTION, Shortcuts
 from vtg_cli.conditioning.cond import Cond
@@ -144,6 +144,15 @@ class SVD:
 
     def modules(self, kind: str) -> Sequence[nn.Module]:
         return self._modules[kind]
+
+    def parts(self) -> Mapping[str, nn.Module]:
+        """All of its networks by name."""
+        return {"unet": self.network, "vae": self.vae, "image_encoder": self.image_encoder}
+
+    def compute_on(self, device: torch.device) -> None:
+        """From now on, wherever its weights lie."""
+        self.device, self.reverse = device, moved(self.reverse, device)
+        self._shortcuts.on_cpu = device.type == "cpu"
 
     def image_tokens(self, pixels: Tensor) -> Tensor:
         """CLIP's projected embedding: [B, 3, H, W] in [-1, 1], any size -> [B, 1, D]."""

@@ -71,7 +71,10 @@ class KeptModel:
 
     def __call__(self, made: Plan) -> Backbone:
         job, source = made.job, made.model.source
-        wanted = (source, made.model.device, job.dtype, made.reverse, job.decode_chunk)
+        wanted = (
+            *(source, made.model.device, job.dtype, made.reverse),
+            *(job.decode_chunk, job.memory, job.lora == "fit"),
+        )
         if self._model is None or self._of != wanted:
             self._model = None  # before the next one needs its room
             self._model, self._of = renderers.loaded(made), wanted
@@ -225,6 +228,8 @@ def key_of(job: Interpolate, inputs: Sequence[str], drawn_by: Mapping[str, Any])
     asked = to_json(job)
     for name in ("keyframes", "output", "device", "decode_chunk"):
         del asked[name]
+    if job.memory != "tiny-vram":  # the one whose frames are others
+        del asked["memory"]
     for name in ("overwrite", "skip_existing"):
         del asked["encoding"][name]
     whole = {"job": asked, "inputs": [*inputs], "vtg": __version__, **drawn_by}

@@ -134,6 +134,7 @@ def slow(
     quiet: o.Quiet = False,
     device: o.Device = "auto",
     dtype: o.DtypeName = "auto",
+    memory: o.MemoryRung = "auto",
     debug: o.Debug = False,
 ) -> None:
     """Slow a clip down: draw the frames that its motion passes through.
@@ -174,6 +175,7 @@ def retime(
     quiet: o.Quiet = False,
     device: o.Device = "auto",
     dtype: o.DtypeName = "auto",
+    memory: o.MemoryRung = "auto",
     debug: o.Debug = False,
 ) -> None:
     """Give a clip another frame rate or another length, with in-betweens where frames are lacking.

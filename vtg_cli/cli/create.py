@@ -80,6 +80,7 @@ def interpolate(
     dry_run: o.DryRun = False,
     quiet: o.Quiet = False,
     decode_chunk: o.DecodeChunk = None,
+    memory: o.MemoryRung = "auto",
     device: o.Device = "auto",
     dtype: o.DtypeName = "auto",
     input_format: o.InputFormat = None,
@@ -317,7 +318,7 @@ def _check_sheet(sheet: str, job: Drawing) -> None:
 def carry_out(
     made: Plan | TimelinePlan, sheet: str | None, *, as_json: bool, dry_run: bool, quiet: bool
 ) -> None:
-    from vtg_cli import sidecar, tasks
+    from vtg_cli import memory, sidecar, tasks
     from vtg_cli.cli.summary import summary
     from vtg_cli.retakes import summary as findings
 
@@ -340,5 +341,7 @@ def carry_out(
     said = findings(rendering.report.outcomes, segments, made.parts[0].job.on_bad)
     if said and not quiet:
         say(said)
+    if rendering.report.rungs and not quiet:
+        say(memory.report(rendering.report.rungs))
     if output != "-":
         result(json.dumps(report, indent=2) if as_json else output)

@@ -18,6 +18,7 @@ from vtg_cli.literals import (
     Endpoints,
     Fit,
     Init,
+    Memory,
     Method,
     OnBad,
     Rotate,
@@ -649,6 +650,15 @@ DecodeChunk = Annotated[
         "--decode-chunk",
         metavar="N",
         help="Frames a diffusion model decodes at once: fewer need less memory.",
+    ),
+]
+MemoryRung = Annotated[
+    Memory,
+    _option(
+        MACHINE,
+        "--memory",
+        help="What a diffusion model does to need less memory, from full (nothing) to tiny-vram. "
+        "auto: as little as it must, less where memory runs out.",
     ),
 ]
 Debug = Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from vtg_cli import memory
 from vtg_cli.plan import Plan
 from vtg_cli.timeline.plan import TimelinePlan
 from vtg_cli.timing import exact
@@ -33,6 +34,8 @@ def _drawing(made: Plan) -> Iterator[str]:
     else:
         precision = f" in {job.dtype}" if job.dtype != "auto" else ""
         yield f"model     {made.model.name} on {made.model.device}{precision}"
+        if told := memory.told(made):
+            yield f"memory    {told}"
         yield (
             f"sampling  {job.sampling.method} from {job.sampling.init}, {job.sampling.steps} "
             f"steps{' (fast)' * job.fast}, seed {job.sampling.seed}: {_cost(made)}"

@@ -14,7 +14,18 @@ from typing import Any, get_args
 
 from vtg_cli.errors import UsageError
 from vtg_cli.job import MAX_CANDIDATES, MAX_SEED, MAX_SIDE
-from vtg_cli.literals import Detail, Dtype, Endpoints, Fit, Init, Method, OnBad, Rotate, Solver
+from vtg_cli.literals import (
+    Detail,
+    Dtype,
+    Endpoints,
+    Fit,
+    Init,
+    Memory,
+    Method,
+    OnBad,
+    Rotate,
+    Solver,
+)
 from vtg_cli.timeline.lines import Path
 from vtg_cli.timing import MAX_FPS
 
@@ -118,6 +129,7 @@ CLIP: Mapping[str, Schema] = {
     "crf": _whole(0, 63, "Quality of .mp4 and .webm: lower is better and larger."),
     "device": _text("Where diffusion models compute: auto, cpu, cuda, cuda:1 or mps."),
     "dtype": _choice(Dtype, "Number format of diffusion models."),
+    "memory": _choice(Memory, "What diffusion models do to need less memory."),
 }
 """Keys of the whole clip, at the top of the file."""
 

@@ -23,6 +23,7 @@ CLIP_STARTS: Mapping[str, object] = {
     "crf": 16,
     "device": "auto",
     "dtype": "auto",
+    "memory": "auto",
 }
 SEGMENT_STARTS: Mapping[str, object] = {
     "prompt": "a lion",

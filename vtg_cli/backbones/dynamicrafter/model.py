@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from vtg_cli.backbones.base import STANDARD_MOTION, Motion, OnFrames
 from vtg_cli.backbones.clip_pixels import CLIP_SIZE
-from vtg_cli.backbones.deltas import layer_deltas
+from vtg_cli.backbones.deltas import layer_deltas, moved
 from vtg_cli.backbones.dynamicrafter import towers
 from vtg_cli.backbones.dynamicrafter.prompts import Prompts
 from vtg_cli.backbones.dynamicrafter.resampler import Resampler
@@ -167,6 +167,20 @@ class DynamiCrafter:
 
     def modules(self, kind: str) -> Sequence[nn.Module]:
         return self._modules[kind]
+
+    def parts(self) -> Mapping[str, nn.Module]:
+        """All of its networks by name."""
+        return {
+            "unet": self.network,
+            "resampler": self.resampler,
+            "autoencoder": self.autoencoder,
+            "image_tower": self.image_tower,
+            "text_tower": self.text_tower,
+        }
+
+    def compute_on(self, device: torch.device) -> None:
+        """From now on, wherever its weights lie."""
+        self.device, self.reverse = device, moved(self.reverse, device)
 
     def image_tokens(self, pixels: Tensor, frames: int) -> Tensor:
         """Pixels [B, 3, H, W] in [-1, 1], any size -> [B, F, M, D], the tokens of every frame.

@@ -31,6 +31,7 @@ SPEC = Spec(
     unused=frozenset(
         {
             *("--detail", "--motion-bucket", "--noise-aug", "--decode-chunk", "--dtype"),
+            "--memory",  # but for full
             *("--rotate", "--image-curve", "--motion-fps"),
         }
     ),
