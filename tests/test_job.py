@@ -55,12 +55,15 @@ FULL = Interpolate(
     negative_prompt="",
     text_curve="hold",
     lora="folder",
-    fast=True,
+    fast=True,  # which excludes quality
+    compile=True,
     sampling=Sampling(
         method="gi",
         steps=30,
-        solver="heun",
+        solver="dpmpp_2m",
+        schedule="ays",
         guidance=(1.0, 2.5),
+        guidance_span=(0.25, 0.75),
         fusion="linear",
         rotate="first",
         init="slerp",
@@ -73,6 +76,7 @@ FULL = Interpolate(
         motion_fps=12,
         motion_bucket=60,
         noise_aug=0.1,
+        reuse=3,
         seed=2**63 - 1,
     ),
     width=640,
@@ -127,7 +131,8 @@ def test_the_full_job_differs_from_the_plain_one_in_every_field() -> None:
     """So that the round trip above has seen each field with a value of its own."""
     for job, other in ((FULL, PLAIN), (FULL.sampling, PLAIN.sampling)):
         same = [f.name for f in fields(job) if getattr(job, f.name) == getattr(other, f.name)]
-        assert [name for name in same if name != "at"] == []  # which excludes others
+        excluded = ("at", "quality")  # by others
+        assert [name for name in same if name not in excluded] == []
 
 
 def test_times_of_keyframes_come_back_exactly() -> None:
@@ -316,6 +321,8 @@ def test_what_is_no_job_at_all_is_refused(document: object) -> None:
         ({"text_curve": "fast"}, "--text-curve"),
         ({"text_curve": "off"}, "--text-curve"),
         ({"lora": "fit", "fast": True}, "--fast"),
+        ({"quality": True, "fast": True}, "--quality"),
+        ({"quality": True, "sampling": Sampling(reuse=2)}, "--quality"),
         ({"encoding": Encoding(overwrite=True, skip_existing=True)}, "--overwrite"),
     ],
 )
@@ -345,6 +352,11 @@ def test_a_value_that_cannot_be_is_refused_by_its_option(
         ({"rotate": "none"}, "--rotate"),
         ({"image_curve": "fast"}, "--image-curve"),
         ({"motion_fps": 0}, "--motion-fps"),
+        ({"reuse": 0}, "--reuse"),
+        ({"reuse": 2, "solver": "heun"}, "--reuse"),
+        ({"schedule": "linear"}, "--schedule"),
+        ({"guidance_span": (0.5, 0.5)}, "--guidance-span"),
+        ({"guidance_span": (0.0, 1.1)}, "--guidance-span"),
         ({"init": "noise"}, "--init"),
         ({"init": "random", "strength": 0.5}, "--strength"),
         ({"init": "slerp", "strength": 0.5}, "--strength"),

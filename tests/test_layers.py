@@ -39,6 +39,8 @@ LEVELS = {
     "vtg_cli.backbones": 3,
     "vtg_cli.methods": 4,
     "vtg_cli.captions": 4,
+    "vtg_cli.reuse": 4,
+    "vtg_cli.compilation": 4,
     "vtg_cli.choice": 4,
     "vtg_cli.stills": 4,
     "vtg_cli.presets": 4,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -14,8 +15,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from vtg_cli import choice, interpolate, tasks
+from vtg_cli import choice, interpolate, sidecar, tasks
 from vtg_cli.backbones.flow import in_between
+from vtg_cli.cli.summary import summary
 from vtg_cli.errors import (
     Interrupted,
     MediaError,
@@ -470,6 +472,9 @@ class TestChoice:
 def test_options_the_embedded_model_has_no_use_for_are_refused_by_name(keys: list[str]) -> None:
     for flag, change in (
         ("--noise-aug", {"sampling": Sampling(noise_aug=0.1)}),
+        ("--schedule", {"sampling": Sampling(schedule="ays")}),
+        ("--reuse", {"sampling": Sampling(reuse=2)}),
+        ("--compile", {"compile": True}),
         ("--decode-chunk", {"decode_chunk": 2}),
         ("--dtype", {"dtype": "fp16"}),
     ):
@@ -480,9 +485,63 @@ def test_options_the_embedded_model_has_no_use_for_are_refused_by_name(keys: lis
     assert made.job.sampling.steps == 3 and made.job.sampling.guidance == (1.0, 1.0)
 
 
+def test_presets_of_speed_decide_what_was_left_open(keys: list[str]) -> None:
+    def steps(**changes: object) -> tuple[int | None, str | None]:
+        asked = job(keys[:2], **changes)
+        s = plan(replace(asked, model=str(DATA / "tiny_svd"), device="cpu")).job.sampling
+        return s.steps, s.schedule
+
+    assert steps() == (25, "karras")
+    assert steps(fast=True) == (10, "ays")
+    assert steps(fast=True, sampling=Sampling(schedule="karras")) == (10, "karras")
+    assert steps(fast=True, sampling=Sampling(steps=10)) == (10, "karras")  # as an old sidecar says
+    assert steps(quality=True) == (50, "karras")
+    assert steps(quality=True, sampling=Sampling(method="tvg")) == (25, "karras")
+    assert steps(quality=True, sampling=Sampling(steps=7)) == (7, "karras")
+    made = plan(replace(job(keys[:2], quality=True), model="tiny"))
+    assert made.job.sampling.steps == 2
+    assert made.notes[-1] == "note: --quality changes no step: tiny takes 2 by itself"
+
+
+def test_reuse_and_spans_are_planned_and_recorded(keys: list[str]) -> None:
+    s = Sampling(method="trf", steps=6, renoise=0, guidance=(1, 3), guidance_span=(0, 0.5), reuse=2)
+    made = plan(replace(job(keys[:2], sampling=s), model=str(DATA / "tiny_svd"), device="cpu"))
+    # 3 steps of 2 directions and 2 terms, 3 of 2 directions; whole are the 1st, 3rd, 4th and 6th
+    assert (made.evaluations, made.whole) == (3 * 4 + 3 * 2, 2 * 4 + 2 * 2)
+    (line,) = (line for line in summary(made, None) if line.startswith("sampling"))
+    assert line == (
+        "sampling  trf from random, 6 steps (guidance in 0 to 0.5 of them), seed 0: "
+        "18 evaluations of the network, 12 of them whole"
+    )
+    told = sidecar.outline(made)
+    assert told["model"]["whole"] == 12
+    assert told["job"]["sampling"]["guidance_span"] == [0, 0.5]
+    with pytest.raises(UsageError, match="--guidance-span means nothing without guidance"):
+        plan(replace(job(keys[:2], sampling=Sampling(guidance_span=(0, 0.5))), model="tiny"))
+
+
+def test_compilation_without_a_compiler_is_left_out_and_said(
+    keys: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = replace(job(keys[:2], compile=True), model=str(DATA / "tiny_svd"), device="cpu")
+    monkeypatch.setenv("CXX", sys.executable)
+    assert plan(asked).job.compile
+    monkeypatch.setenv("CXX", "nonesuch")
+    made = plan(asked)
+    assert not made.job.compile
+    assert made.notes[-1] == (
+        "note: --compile needs a C++ compiler (nonesuch), which is not here: it is left out"
+    )
+
+
 def test_options_flow_has_no_use_for_are_refused_by_name(keys: list[str]) -> None:
     changes: dict[str, dict[str, object]] = {
         "--steps": {"sampling": Sampling(steps=3)},
+        "--quality": {"quality": True},
+        "--compile": {"compile": True},
+        "--reuse": {"sampling": Sampling(reuse=2)},
+        "--schedule": {"sampling": Sampling(schedule="ays")},
+        "--guidance-span": {"sampling": Sampling(guidance_span=(0, 0.5))},
         "--guidance": {"sampling": Sampling(guidance=(1, 2))},
         "--renoise-until": {"sampling": Sampling(renoise_until=0.3)},
         "--reverse": {"reverse": "svd-reverse"},

@@ -24,6 +24,7 @@ from vtg_cli.literals import (
     Method,
     OnBad,
     Rotate,
+    Schedule,
     Solver,
     Stream,
 )
@@ -65,10 +66,14 @@ class Options(TypedDict, total=False):
     text_curve: str
     lora: str | os.PathLike[str]
     fast: bool
+    quality: bool
+    compile: bool
     method: Method | None
     steps: int | None
     solver: Solver
+    schedule: Schedule | None
     guidance: tuple[float, float] | str | None
+    guidance_span: tuple[float, float] | str
     fusion: str
     rotate: Rotate
     init: Init | None
@@ -81,6 +86,7 @@ class Options(TypedDict, total=False):
     motion_fps: int | None
     motion_bucket: int
     noise_aug: float
+    reuse: int
     seed: int
     width: int | None
     height: int | None
@@ -147,6 +153,8 @@ def job_of(keyframes: Sequence[str], options: Options) -> Interpolate:
         given["at"] = tuple(Fraction(str(seconds)) for seconds in at)
     if isinstance(guidance := given.get("guidance"), str):
         given["guidance"] = parse_guidance(guidance)
+    if isinstance(span := given.get("guidance_span"), str):
+        given["guidance_span"] = parse_span(span)
     if (prompts := given.get("prompts")) is not None:
         given["prompts"] = (prompts,) if isinstance(prompts, str) else tuple(prompts)
     for name in ("output", "lora"):
@@ -174,6 +182,19 @@ def parse_guidance(text: str) -> tuple[float, float]:
             subject="--guidance",
         ) from None
     return low, high
+
+
+def parse_span(text: str) -> tuple[float, float]:
+    """Shares of the steps from "0.2:0.8". UsageError."""
+    try:
+        first, last = map(float, text.split(":"))
+    except ValueError:
+        raise UsageError(
+            f"--guidance-span {text} is not a range",
+            "write two numbers from 0 to 1 in rising order, such as 0:0.6",
+            subject="--guidance-span",
+        ) from None
+    return first, last
 
 
 def _taken(given: dict[str, Any], made: type[Any]) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 GPU_FILES = ("nvidia*", "nvhost*", "nvmap", "kfd", "dxg")
@@ -26,6 +28,18 @@ def may_have_gpu(
     if system.startswith("linux"):
         return any(next(devices.glob(name), None) is not None for name in GPU_FILES)
     return True
+
+
+COMPILERS = {"darwin": "clang++", "win32": "cl"}
+"""What torch.compile asks for on a CPU, where CXX names nothing else; elsewhere g++."""
+
+
+def lacks_compiler(device: str, system: str = sys.platform) -> str:
+    """What torch.compile needs for a device and this machine has not; "" where it can run."""
+    if device.startswith("cuda"):
+        return "" if find_spec("triton") else "Triton"
+    name = os.environ.get("CXX") or COMPILERS.get(system, "g++")
+    return "" if shutil.which(name) else f"a C++ compiler ({name})"
 
 
 def device_name(asked: str) -> str:

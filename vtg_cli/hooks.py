@@ -17,13 +17,26 @@ from torch import Tensor, nn
 Override = Callable[..., Any]  # fn(module, forward, *args, **kwargs) -> what forward would return
 
 
+Routes = dict[nn.Module, Callable[..., Any]]
+"""Of one override, by module."""
+
+
 @contextmanager
-def overriding(modules: Iterable[nn.Module], fn: Override) -> Iterator[None]:
-    """Route forward() of every module through `fn(module, forward, *args, **kwargs)` while open."""
+def overriding(
+    modules: Iterable[nn.Module], fn: Override, routes: Routes | None = None
+) -> Iterator[None]:
+    """Route forward() of every module through `fn(module, forward, *args, **kwargs)` while open.
+
+    routes: kept by who opens the same override again and again, so that modules get the very same
+    object each time, which compiled code asks for.
+    """
+    routes = {} if routes is None else routes
     with ExitStack() as stack:
         for module in modules:
             covered = module.__dict__.get("forward")  # an override opened before, if any
-            routed = partial(fn, module, module.forward)
+            routed: Callable[..., Any] = partial(fn, module, module.forward)
+            if covered is None:
+                routed = routes.setdefault(module, routed)
             object.__setattr__(module, "forward", routed)
             stack.callback(_restore, module, covered)
         yield

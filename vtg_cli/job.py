@@ -34,6 +34,7 @@ from vtg_cli.literals import (
     Method,
     OnBad,
     Rotate,
+    Schedule,
     Solver,
 )
 from vtg_cli.media.encoding import Encoding, Input
@@ -50,6 +51,7 @@ MAX_SIDE = 16384  # pixels
 MAX_FRAMES = 100_000  # of a segment
 MAX_SEED = 2**63 - 1
 MAX_CANDIDATES = 100
+MAX_REUSE = 100
 NEGATIVE_PROMPT = (
     "Distorted, discontinuous, Ugly, blurry, low resolution, motionless, static, disfigured, "
     "disconnected limbs, Ugly faces, incomplete arms"
@@ -78,7 +80,9 @@ class Interpolate:
     text_curve: how one caption turns into the next: "linear", "hold" or an easing curve
     lora:      "off"; "fit": the network learns each keyframe before it draws; or a folder that
                holds what an earlier fit kept
-    fast:      fewer steps where their number is left open, and no fit
+    fast:      fewer steps, on a schedule for few, where these are left open, and no fit
+    compile:   the model's transformer blocks are compiled, which takes a while and changes nothing
+    quality:   more steps where their number is left open, and nothing left out
     width, height: of the clip in pixels; None: follows from the keyframes and the model
     fit:       what happens to keyframes of another shape; background: colour of padding and of
                what lies under transparent pixels
@@ -109,6 +113,8 @@ class Interpolate:
     text_curve: str = "linear"
     lora: str = "off"
     fast: bool = False
+    quality: bool = False
+    compile: bool = False
     sampling: Sampling = field(default_factory=Sampling)
     width: int | None = None
     height: int | None = None
@@ -311,6 +317,13 @@ def _check(job: Interpolate) -> None:
             "a network whose weights come and go cannot be trained: use auto, full or chunked",
             subject="--memory",
         )
+    for option, other in (("--fast", job.fast), ("--reuse", job.sampling.reuse > 1)):
+        if job.quality and other:
+            raise UsageError(
+                f"--quality and {option} exclude each other",
+                "leave one of them out",
+                subject="--quality",
+            )
     if job.at is not None:
         _check_at(job, job.at)
     _check_colour(job.background)
@@ -385,6 +398,15 @@ def _check_sampling(s: Sampling) -> None:
             "leave it out; the method draws fresh noise at every step",
             subject="--solver",
         )
+    if s.schedule is not None:
+        _one_of("--schedule", s.schedule, get_args(Schedule))
+    _within("--reuse", s.reuse, 1, MAX_REUSE)
+    if s.reuse > 1 and s.solver == "heun":
+        raise UsageError(
+            "--reuse and --solver heun exclude each other",
+            "leave one of them out; heun looks at every step twice",
+            subject="--reuse",
+        )
     if s.method in BETWEEN_INVERTED:
         _check_inverted(s)
     try:
@@ -423,6 +445,13 @@ def _check_sampling(s: Sampling) -> None:
     _within("--seed", s.seed, 0, MAX_SEED)
     for scale in s.guidance or ():
         _within("--guidance", scale, 0, 100)
+    first, last = s.guidance_span
+    if not 0 <= first < last <= 1:
+        raise UsageError(
+            f"--guidance-span {first:g}:{last:g} is no share of the steps",
+            "write two numbers from 0 to 1 in rising order, such as 0:0.6",
+            subject="--guidance-span",
+        )
 
 
 def _check_inverted(s: Sampling) -> None:

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -38,6 +38,7 @@ from vtg_cli.backbones.base import STANDARD_MOTION, Backbone, Motion
 from vtg_cli.captions import Captions as Captions
 from vtg_cli.captions import captioned as captioned
 from vtg_cli.captions import pictured
+from vtg_cli.compilation import compiling
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.conditioning.noise import slerped
@@ -45,17 +46,20 @@ from vtg_cli.conditioning.text import held_text, per_frame_text, straight_text
 from vtg_cli.device import Noise, seeded_noise
 from vtg_cli.errors import Interrupted
 from vtg_cli.hooks import overriding
+from vtg_cli.reuse import reusing
 from vtg_cli.sampling.attention import beta_shares, between_captions, between_ends
 from vtg_cli.sampling.coupling import couple_pairs, select_frames
 from vtg_cli.sampling.fusion import bidirectional, rotate_pairs
-from vtg_cli.sampling.guidance import bind, cfg
+from vtg_cli.sampling.guidance import bind, cfg, within
 from vtg_cli.sampling.inversion import inverted
 from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.loop import OnStep, sample
 from vtg_cli.sampling.path import Path, resample
 from vtg_cli.sampling.settings import (
     Sampling,
+    detoured,
     fusion_weights,
+    guided_steps,
     resolved,
     walked,
 )
@@ -258,7 +262,7 @@ def _walk(
     start = path[0].scale * eps if whole else path[0].noise(in_each(m.guess(keys)).to(eps), eps)
     solver = solver or SOLVERS[s.solver]
     if s.init == "slerp":
-        own = m.path(s.steps or 1)  # without detours
+        own = _own_path(m, s)
         solver = injecting(eps, own[int((len(own) - 1) * (s.init_until or 0) + 1e-9)], solver)
     return sample(predict, start, path, solver, noise=noise, on_step=on_step)
 
@@ -288,11 +292,10 @@ def between_inverted(
     ends = _alone(keys)
     cond = Cond.stack([m.condition(end, motion=_motion(s)) for end in ends])
     z = m.encode(torch.stack([end.pixels for end in ends]).to(_device(m)))
-    assert s.steps is not None
     with ExitStack() as stack:  # two clips of one frame, not two directions of many
         for kind in OVERRIDDEN:
             stack.enter_context(overriding(m.modules(kind), _as_built))
-        ahead, back = torch.split(inverted(bind(m, cond), z, m.path(s.steps), on_step), 1)
+        ahead, back = torch.split(inverted(bind(m, cond), z, _own_path(m, s), on_step), 1)
     return slerped(_unit(ahead), _unit(back), keys.length)
 
 
@@ -307,11 +310,14 @@ def _unit(noise: Tensor) -> Tensor:
     return scaled
 
 
-def _path(m: Backbone, s: Sampling) -> Path:
+def _own_path(m: Backbone, s: Sampling) -> Path:
+    """All of it, without detours."""
     assert s.steps is not None
-    steps = walked(s)
-    detoured = int(steps * (s.renoise_until or 0.0))
-    return resample(m.path(s.steps)[-steps - 1 :], s.renoise or 0, detoured)
+    return m.path(s.steps, s.schedule)
+
+
+def _path(m: Backbone, s: Sampling) -> Path:
+    return resample(_own_path(m, s)[-walked(s) - 1 :], s.renoise or 0, detoured(s))
 
 
 def _guided(
@@ -322,11 +328,18 @@ def _guided(
     rescale: float = 0.0,
     sequential: bool | None = None,
 ) -> Predictor:
-    """Guidance, left out where no frame asks for any. sequential: None: where it costs nothing."""
+    """Guidance, left out where no frame or step asks for any. sequential: None: where it costs
+    nothing.
+    """
     if max(_guidance(s)) <= 1:
         return bind(m, cond)
     one_by_one = term_by_term(m) if sequential is None else sequential
-    return cfg(m, cond, m.null(cond), scale, rescale, sequential=one_by_one)
+    guided = cfg(m, cond, m.null(cond), scale, rescale, sequential=one_by_one)
+    if s.guidance_span == (0, 1):
+        return guided
+    path, (first, end) = _own_path(m, s)[-walked(s) - 1 :], guided_steps(s)
+    alone = bind(m, replace(cond))  # a condition of its own, for those that count its evaluations
+    return within(guided, alone, path[first], path[end] if end < len(path) else None)
 
 
 def term_by_term(m: Backbone) -> bool:
@@ -376,11 +389,13 @@ def render(
     sampling: Sampling,
     *,
     captions: Captions | None = None,
+    compiled: bool = False,
     progress: Callable[[float, str], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> NDArray[np.uint8]:
-    """Keyframes in, frames out: uint8 [F, H, W, 3]. captions: for models that read. Interrupted
-    where `cancel` says so between two steps.
+    """Keyframes in, frames out: uint8 [F, H, W, 3]. captions: for models that read; compiled: the
+    network's transformer blocks are compiled first. Interrupted where `cancel` says so between two
+    steps.
     """
     s = resolved(sampling, has_reverse=bool(m.reverse), defaults_of=m.spec.defaults)
     assert s.method is not None
@@ -401,10 +416,12 @@ def render(
         report(share_sampling + (1 - share_sampling) * done / frames, "decoding")
 
     report(0.0, "sampling")
-    if captions is not None:
-        m, keys = captioned(m, keys, captions, TELLING.get(s.method, per_frame_text))
-    if s.image_curve != "off":
-        m, keys = pictured(m, keys, s.image_curve)
-    z = METHODS[s.method](m, keys, s, seeded_noise(s.seed), on_step)
+    with compiling(m) if compiled else nullcontext(), reusing(m, s.reuse) as m:
+        told = m, keys
+        if captions is not None:
+            told = captioned(*told, captions, TELLING.get(s.method, per_frame_text))
+        if s.image_curve != "off":
+            told = pictured(*told, s.image_curve)
+        z = METHODS[s.method](*told, s, seeded_noise(s.seed), on_step)
     pixels = m.decode(z, keys, on_frames)[0]
     return to_uint8(pixels)

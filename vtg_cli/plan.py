@@ -13,9 +13,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from vtg_cli import stills, timing
-from vtg_cli.backbones.base import check_words
+from vtg_cli.backbones.base import Spec, check_words
 from vtg_cli.choice import FLOW, Choice, choose
 from vtg_cli.errors import MediaError, MemoryLadderError, UsageError, WeightsError
+from vtg_cli.hardware import lacks_compiler
 from vtg_cli.job import NEGATIVE_PROMPT, Interpolate, validated
 from vtg_cli.literals import Dtype
 from vtg_cli.media import encoding, image
@@ -24,6 +25,7 @@ from vtg_cli.sampling.settings import (
     BETWEEN_CAPTIONS,
     FAST_STEPS,
     LORA_STEPS,
+    MethodDefaults,
     Sampling,
     resolved,
 )
@@ -44,7 +46,8 @@ DIFFUSION_ONLY = {
         "--motion-bucket",
         "--noise-aug",
     ),
-    *("--image-curve", "--motion-fps", "--rotate", "--lora", "--fast"),
+    *("--image-curve", "--motion-fps", "--rotate", "--lora", "--fast", "--quality"),
+    *("--schedule", "--guidance-span", "--reuse", "--compile"),
     *("--decode-chunk", "--memory", "--dtype", "--device", "--detail"),
 }
 """Options flow has no use for; --seed is harmless and --device cpu is what it does anyway."""
@@ -64,6 +67,7 @@ class Plan:
     drawn:   (height, width) at which it draws
     reverse: its reverse-motion weights, if any
     evaluations: of the model's network for the whole clip; 0 for flow
+    whole:   those among them in which its deep part is computed, all without --reuse
     inversions: those among them that look at a single frame
     fit_steps: of training before it draws, if none of it is kept from before
     notes:   what a person should know beforehand, a sentence each
@@ -76,6 +80,7 @@ class Plan:
     drawn: tuple[int, int]
     reverse: Reverse | None
     evaluations: int
+    whole: int
     inversions: int
     fit_steps: int
     notes: tuple[str, ...]
@@ -185,6 +190,9 @@ def plan(
     if model.source and (job.prompts or job.negative_prompt):
         check_words(model.source.folder, (*job.prompts, job.negative_prompt or ""))
     notes += _doubts(job, model, sampling)
+    lacking = lacks_compiler(model.device) if job.compile else ""
+    if lacking:
+        notes.append(f"note: --compile needs {lacking}, which is not here: it is left out")
     decided = replace(
         job,
         frames=schedule.segments,
@@ -196,16 +204,18 @@ def plan(
         reverse_base=job.reverse_base and _lasting(job.reverse_base),
         negative_prompt=_negative(job),
         lora=_lora(job.lora),
+        compile=job.compile and not lacking,
         sampling=sampling,
         width=width,
         height=height,
         dtype=_dtype(job.dtype, model),
         encoding=replace(job.encoding, alpha=alpha),
     )
-    parts, calls, single = len(schedule.segments), 0, 0
+    parts, calls, whole, single = len(schedule.segments), 0, 0, 0
     if model.spec is not None:
         single = parts * model.spec.inversions(sampling)
-        calls = parts * model.spec.evaluations(sampling)
+        work = model.spec.work(sampling)
+        calls, whole = parts * work.evaluations, parts * work.whole
     return Plan(
         job=decided,
         schedule=schedule,
@@ -214,6 +224,7 @@ def plan(
         drawn=drawn,
         reverse=reverse,
         evaluations=single + calls,
+        whole=single + whole,
         inversions=single,
         fit_steps=LORA_STEPS * len(read) if job.lora == "fit" else 0,
         notes=tuple(notes),
@@ -296,7 +307,7 @@ def _given(job: Interpolate) -> list[str]:
     given += ["negative_prompt"] if job.negative_prompt is not None else []
     given += ["text_curve"] if job.text_curve != "linear" else []
     given += ["lora"] if job.lora != "off" else []
-    given += ["fast"] if job.fast else []
+    given += [name for name in ("fast", "quality", "compile") if getattr(job, name)]
     return given + (["device"] if job.device not in ("auto", "cpu") else [])
 
 
@@ -354,10 +365,31 @@ def _sampling(job: Interpolate, model: Choice, reverse: Reverse | None) -> Sampl
         has_reverse=reverse is not None,
         defaults_of=model.spec.defaults,
     )
-    if job.fast and job.sampling.steps is None:
-        assert sampling.steps is not None
-        return replace(sampling, steps=min(FAST_STEPS, sampling.steps))
-    return sampling
+    assert sampling.guidance is not None
+    if sampling.guidance_span != (0, 1) and max(sampling.guidance) <= 1:
+        raise UsageError(
+            "--guidance-span means nothing without guidance",
+            "give --guidance above 1 beside it",
+            subject="--guidance-span",
+        )
+    schedules = model.spec.schedules
+    if job.sampling.schedule is None and schedules:
+        few = job.fast and job.sampling.steps is None and "ays" in schedules
+        sampling = replace(sampling, schedule="ays" if few else schedules[0])
+    if job.sampling.steps is not None:
+        return sampling
+    steps = sampling.steps
+    assert steps is not None
+    if job.fast:
+        steps = min(FAST_STEPS, steps)
+    elif job.quality:
+        steps = max(_defaults(model.spec, sampling).quality_steps, steps)
+    return replace(sampling, steps=steps)
+
+
+def _defaults(spec: Spec, sampling: Sampling) -> MethodDefaults:
+    """Of the resolved settings' method under a model."""
+    return spec.defaults.get(sampling.method or "", spec.defaults["i2v"])
 
 
 def _lora(asked: str) -> str:
@@ -383,6 +415,11 @@ def _doubts(job: Interpolate, model: Choice, sampling: Sampling) -> list[str]:
     if job.fast and job.sampling.steps is None and sampling.steps != FAST_STEPS:
         doubts.append(
             f"note: --fast changes no step: {model.name} takes {sampling.steps} by itself"
+        )
+    own = _defaults(model.spec, sampling).steps
+    if job.quality and job.sampling.steps is None and sampling.steps == own:
+        doubts.append(
+            f"note: --quality changes no step: {model.name} takes {sampling.steps} by itself"
         )
     return [doubt for doubt in doubts if doubt]
 

@@ -159,7 +159,11 @@ def diffusion(made: Plan, load: Load = loaded, on_rungs: OnRungs | None = None) 
                 )
         with adapted:
             frames = methods.render(
-                backbone, ends, sampling, captions=captions, progress=progress, cancel=cancel
+                *(backbone, ends, sampling),
+                captions=captions,
+                compiled=job.compile,
+                progress=progress,
+                cancel=cancel,
             )
         if isinstance(backbone, Ladder) and on_rungs is not None:
             on_rungs(backbone.tried)

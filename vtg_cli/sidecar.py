@@ -82,6 +82,7 @@ def _models(plan: Plan | TimelinePlan) -> dict[str, Any]:
         {
             **model(part),
             "evaluations": part.evaluations,
+            "whole": part.whole,
             "inversions": part.inversions,
             "fit_steps": part.fit_steps,
         }

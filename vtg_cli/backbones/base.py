@@ -20,8 +20,9 @@ from vtg_cli.sampling.settings import (
     DEFAULTS,
     MethodDefaults,
     Sampling,
-    evaluations,
+    Work,
     inversions,
+    work,
 )
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Spec:
     text: whether it reads captions, as a Reader;
     both_ends: whether one condition holds the keyframes of both ends, not the first alone;
     begins_empty, ends_clean: whether its path begins without any signal, and ends on data;
+    schedules: names its path may be given, its own first; empty: it has no choice;
     longest: frames it draws at once, from 3 on; None: `frames` and no other number;
     motion_fps: what it is told of its rate where nothing is said, None: nothing;
     defaults: what a method does where the person did not say; unused: options it has no use for;
@@ -88,6 +90,7 @@ class Spec:
     both_ends: bool = False
     begins_empty: bool = False
     ends_clean: bool = True
+    schedules: tuple[str, ...] = ()
     longest: int | None = None
     motion_fps: int | None = None
     defaults: Mapping[str, MethodDefaults] = field(default_factory=lambda: DEFAULTS)
@@ -101,8 +104,12 @@ class Spec:
         return min(max(frames, 3), self.longest)
 
     def evaluations(self, sampling: Sampling) -> int:
-        """sampling.settings.evaluations on this model's path."""
-        return evaluations(sampling, begins_empty=self.begins_empty, ends_clean=self.ends_clean)
+        """The first number of `work`."""
+        return self.work(sampling).evaluations
+
+    def work(self, sampling: Sampling) -> Work:
+        """sampling.settings.work on this model's path."""
+        return work(sampling, begins_empty=self.begins_empty, ends_clean=self.ends_clean)
 
     def inversions(self, sampling: Sampling) -> int:
         """sampling.settings.inversions on this model's path."""
@@ -142,8 +149,10 @@ class Backbone(Protocol):
     def __call__(self, x: Tensor, level: Level, cond: Cond) -> Tensor:
         """The x0-prediction, latents in, latents out."""
 
-    def path(self, steps: int) -> Path:
-        """From pure noise to data in `steps` moves."""
+    def path(self, steps: int, schedule: str | None = None) -> Path:
+        """From pure noise to data in `steps` moves. schedule: of Spec.schedules; None: the first,
+        and of a model without a choice the only one.
+        """
 
     def latent_size(self, height: int, width: int) -> tuple[int, int]:
         """Of a picture's latents [h, w]; height and width in pixels."""
@@ -176,7 +185,8 @@ class Backbone(Protocol):
         """The same kinds, knowing nothing of what is dropped."""
 
     def modules(self, kind: str) -> Sequence[nn.Module]:
-        """In network order. kind: "temporal_attention", of a temporal block the
+        """In network order. kind: "deep" (the U-Net's part below its first resolution; empty where
+        there is none), "temporal_attention", of a temporal block the
         "first_temporal_attention", "spatial_attention", "cross_attention", "block" (transformer
         blocks; their input is [(B F), N, D] or [B, F, h, w, D]) or "block_along_time" (those of
         them whose input is [(B N), F, D]).
@@ -252,6 +262,7 @@ def unet_facts(folder: FilePath) -> Spec:
         channels=unet["out_channels"],
         factor=factor,
         area=height * width * factor**2,
+        schedules=("karras", "ays"),
         motion_fps=7,
         unused=frozenset({"--rotate"}),
     )

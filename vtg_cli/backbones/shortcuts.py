@@ -18,7 +18,7 @@ On a CPU also:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from vtg_cli.hooks import overriding
+from vtg_cli.hooks import Routes, overriding
 from vtg_cli.tensor import FRAMES
 
 CACHED = 2**19
@@ -54,6 +54,7 @@ class Shortcuts:
         self.temporal_conv = [
             m for m in named.values() if isinstance(m, nn.Conv3d) and m.kernel_size == (3, 1, 1)
         ]
+        self._kept: dict[tuple[int, tuple[int, ...]], tuple[Callable[..., Any], Routes]] = {}
         self.on_cpu = next(network.parameters()).device.type == "cpu"
 
     @contextmanager
@@ -65,14 +66,23 @@ class Shortcuts:
         with ExitStack() as stack:
             if tokens is not None:
                 stack.enter_context(overriding(self.transformers, _shown(tokens)))
-            spatial = _one_token(batch if tokens is None else batch * tokens.shape[FRAMES])
-            stack.enter_context(overriding(self.spatial_cross_attention, spatial))
-            stack.enter_context(overriding(self.temporal_cross_attention, _one_token(batch)))
-            stack.enter_context(overriding(self.cross_norm, lambda m, forward, h: h))
+            rows = batch if tokens is None else batch * tokens.shape[FRAMES]
+            self._open(stack, self.spatial_cross_attention, _one_token, rows)
+            self._open(stack, self.temporal_cross_attention, _one_token, batch)
+            self._open(stack, self.cross_norm, _without)
             if self.on_cpu:
-                stack.enter_context(overriding(self.temporal_conv, _flat_conv))
-                stack.enter_context(overriding(self.feed_forward, _in_runs))
+                self._open(stack, self.temporal_conv, _flat_conv)
+                self._open(stack, self.feed_forward, _in_runs)
             yield
+
+    def _open(
+        self, stack: ExitStack, modules: Sequence[nn.Module], fn: Callable[..., Any], *told: int
+    ) -> None:
+        """The override `fn`, or what it makes of what it is told; the same object every time."""
+        key = id(modules), told
+        if key not in self._kept:
+            self._kept[key] = fn(*told) if told else fn, {}
+        stack.enter_context(overriding(modules, *self._kept[key]))
 
 
 def _one_token(batch: int) -> Callable[..., Tensor]:
@@ -88,6 +98,10 @@ def _one_token(batch: int) -> Callable[..., Tensor]:
         return out.repeat_interleave(rows, 0)  # [rows of h, 1, D], broadcast when added to h
 
     return vector
+
+
+def _without(module: Any, forward: Callable[..., Tensor], h: Tensor) -> Tensor:
+    return h
 
 
 def _shown(tokens: Tensor) -> Callable[..., Any]:

@@ -30,7 +30,7 @@ from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.device import choose_device, choose_dtype
 from vtg_cli.errors import WeightsError
 from vtg_cli.sampling.level import Level
-from vtg_cli.sampling.path import Path, edm_path, karras_sigmas
+from vtg_cli.sampling.path import Path, ays_sigmas, edm_path, karras_sigmas
 from vtg_cli.tensor import FRAMES
 from vtg_cli.weights import layout
 
@@ -69,6 +69,9 @@ class SVD:
             kind: [m for name, m in network.named_modules() if re.search(pattern, name)]
             for kind, pattern in KINDS.items()
         } | {"block_along_time": []}
+        unet: Any = network
+        below, above = unet.down_blocks[1:], unet.up_blocks[:-1]
+        self._modules["deep"] = [*below, unet.mid_block, *above]
         self._shortcuts = Shortcuts(network)
         temporal = self._modules["temporal_attention"]
         self._modules["first_temporal_attention"] = temporal  # its blocks have one
@@ -85,8 +88,10 @@ class SVD:
             )[0]
         return level.x0_from_v(x, v.float())
 
-    def path(self, steps: int) -> Path:
-        return edm_path(karras_sigmas(steps, *self.sigmas))
+    def path(self, steps: int, schedule: str | None = None) -> Path:
+        """schedule: "karras", the model's own, or "ays" (ays_sigmas), whatever its own range."""
+        ays = schedule == "ays"
+        return edm_path(ays_sigmas(steps) if ays else karras_sigmas(steps, *self.sigmas))
 
     def latent_size(self, height: int, width: int) -> tuple[int, int]:
         return height // self.spec.factor, width // self.spec.factor

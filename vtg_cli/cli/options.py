@@ -22,6 +22,7 @@ from vtg_cli.literals import (
     Method,
     OnBad,
     Rotate,
+    Schedule,
     Solver,
     Stream,
 )
@@ -255,7 +256,18 @@ Fast = Annotated[
         MODEL,
         "--fast",
         help="A quicker, rougher clip of a diffusion model: 10 steps or the model's own if those "
-        "are fewer, and no --lora fit. Numbers given beside it stay.",
+        "are fewer, on --schedule ays where it can be, and no --lora fit. Numbers given beside it "
+        "stay.",
+    ),
+]
+HighQuality = Annotated[
+    bool,
+    _option(
+        MODEL,
+        "--quality",
+        help="A slower, finer clip of a diffusion model: 50 steps, for tvg 25, or the model's own "
+        "if those are more. tiny keeps its 2, which more of them do not better. A number given "
+        "beside it stays.",
     ),
 ]
 Reverse = Annotated[
@@ -304,6 +316,15 @@ Steps = Annotated[
     ),
 ]
 SolverName = Annotated[Solver, _option(SAMPLING, "--solver", help="How a denoising step is taken.")]
+ScheduleName = Annotated[
+    Schedule | None,
+    _option(
+        SAMPLING,
+        "--schedule",
+        help="How Stable Video Diffusion spreads noise over the steps: karras, its own; ays (Align "
+        "Your Steps), made for 10. Default: karras; with --fast ays.",
+    ),
+]
 Guidance = Annotated[
     str | None,
     _option(
@@ -311,6 +332,16 @@ Guidance = Annotated[
         "--guidance",
         metavar="MIN:MAX",
         help="How closely frames follow the keyframe, at the near and the far end. Default: 1:3.",
+    ),
+]
+GuidanceSpan = Annotated[
+    str,
+    _option(
+        SAMPLING,
+        "--guidance-span",
+        metavar="FROM:TO",
+        help="The share of the steps that have guidance, such as 0:0.6; the others take half the "
+        "time. It changes the frames.",
     ),
 ]
 FusionName = Annotated[
@@ -432,6 +463,16 @@ NoiseAug = Annotated[
         "--noise-aug",
         metavar="SIGMA",
         help="Noise on the keyframe the model looks at, 0 to 1: more of it, more freedom.",
+    ),
+]
+Reuse = Annotated[
+    int,
+    _option(
+        SAMPLING,
+        "--reuse",
+        metavar="N",
+        help="Compute the deep part of the network at every N-th step only and use its last answer "
+        "in between: quicker, rougher. 1: at every step.",
     ),
 ]
 Seed = Annotated[
@@ -659,6 +700,15 @@ MemoryRung = Annotated[
         "--memory",
         help="What a diffusion model does to need less memory, from full (nothing) to tiny-vram. "
         "auto: as little as it must, less where memory runs out.",
+    ),
+]
+Compile = Annotated[
+    bool,
+    _option(
+        MACHINE,
+        "--compile",
+        help="Compile a diffusion model's transformer blocks first (torch.compile): minutes at the "
+        "start, quicker steps after it, the same frames but for rounding. For long clips on a GPU.",
     ),
 ]
 Debug = Annotated[

@@ -38,7 +38,7 @@ def _drawing(made: Plan) -> Iterator[str]:
             yield f"memory    {told}"
         yield (
             f"sampling  {job.sampling.method} from {job.sampling.init}, {job.sampling.steps} "
-            f"steps{' (fast)' * job.fast}, seed {job.sampling.seed}: {_cost(made)}"
+            f"steps{_how(made)}, seed {job.sampling.seed}: {_cost(made)}"
         )
         if job.lora != "off":
             yield f"lora      {_lora(made)}"
@@ -48,7 +48,19 @@ def _drawing(made: Plan) -> Iterator[str]:
 
 def _cost(made: Plan) -> str:
     single = f", {made.inversions} of them of single frames" if made.inversions else ""
-    return f"{made.evaluations} evaluations of the network{single}"
+    whole = f", {made.whole} of them whole" if made.job.sampling.reuse > 1 else ""
+    return f"{made.evaluations} evaluations of the network{single}{whole}"
+
+
+def _how(made: Plan) -> str:
+    """What is other than usual about the steps."""
+    job, s = made.job, made.job.sampling
+    own = made.model.spec.schedules[:1] if made.model.spec else ()
+    said = [word for word in ("fast", "quality") if getattr(job, word)]
+    said += [s.schedule] if s.schedule is not None and (s.schedule,) != own else []
+    if s.guidance_span != (0, 1):
+        said.append("guidance in {:g} to {:g} of them".format(*s.guidance_span))
+    return f" ({', '.join(said)})" if said else ""
 
 
 def _lora(made: Plan) -> str:

@@ -76,6 +76,18 @@ def cfg(
     return combine(denoise, [(cond, scale), (null, 1 - scale)], rescale, sequential)
 
 
+def within(guided: Predictor, alone: Predictor, first: Level, end: Level | None) -> Predictor:
+    """Guidance in an interval of noise levels only (Kynkaanniemi et al. 2024): `guided` from
+    `first` down to what is noisier than `end`, None: to the end; elsewhere `alone`.
+    """
+
+    def predict(x: Tensor, level: Level) -> Tensor:
+        inside = not level.noisier(first) and (end is None or level.noisier(end))
+        return (guided if inside else alone)(x, level)
+
+    return predict
+
+
 def multi_cfg(
     denoise: Denoiser,
     cond: Cond,

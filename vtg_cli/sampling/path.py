@@ -4,6 +4,7 @@ inverts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -28,6 +29,26 @@ def karras_sigmas(steps: int, sigma_min: float, sigma_max: float, rho: float = 7
     high, low = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
     ramp = [i / (steps - 1) for i in range(steps)] if steps > 1 else [0.0]
     return [(high + r * (low - high)) ** rho for r in ramp]
+
+
+AYS_SVD = (700.0, 54.5, 15.886, 7.977, 4.248, 1.789, 0.981, 0.403, 0.173, 0.034, 0.002)
+"""Stable Video Diffusion's 10 steps of Align Your Steps (Sabour et al. 2024, arXiv 2404.14507,
+appendix B)."""
+
+
+def ays_sigmas(steps: int) -> list[float]:
+    """`steps` noise levels from 700 down, after which comes data: the published ones at 10 steps,
+    else on straight lines through their logarithms. As published tools do, the lowest, 0.002, is
+    taken for data.
+    """
+    known = len(AYS_SVD) - 1
+
+    def sigma(place: float) -> float:
+        k = min(int(place), known - 1)
+        low, high = math.log(AYS_SVD[k]), math.log(AYS_SVD[k + 1])
+        return math.exp(low + (place - k) * (high - low))
+
+    return [sigma(known * i / steps) for i in range(steps)]
 
 
 def edm_path(sigmas: Sequence[float]) -> list[Level]:

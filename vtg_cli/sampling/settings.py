@@ -4,7 +4,7 @@ cheap.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import ceil
 from types import MappingProxyType
@@ -19,8 +19,12 @@ class Sampling:
     method:         a name in DEFAULTS; None: gi where a reverse-motion delta is at hand, else trf
     steps:          moves down the noise path, 1 or more
     solver:         "euler", "heun" or "dpmpp_2m"; methods in OWN_SOLVER have theirs
+    schedule:       how noise levels are spread over the steps, of those the model has a choice of
+                    (base.Spec): "karras" or "ays"; None: the model's own
     guidance:       classifier-free guidance scale at the first and the last frame of each
                     direction's own time
+    guidance_span:  shares of the walked steps, 0 to 1, between which there is guidance; outside of
+                    it the condition alone is asked (Kynkaanniemi et al. 2024, guidance interval)
     fusion:         "mean": both directions weigh 1/2, guidance constant at the ramp's mean;
                     "linear": the nearer keyframe's direction weighs more, guidance ramps over the
                     frames; or the forward direction's weight in numbers, see fusion_weights
@@ -41,13 +45,17 @@ class Sampling:
     motion_fps:     frames a second the model is told, 1 to 60 (DynamiCrafter's fs); None: its own
     motion_bucket:  SVD's motion amount, 0 to 255
     noise_aug:      standard deviation of the noise on the conditioning picture, 0 to 1
+    reuse:          the deep part of the network is computed at every so many steps, 1 or more, and
+                    its last answer taken in between (DeepCache, Ma et al. 2023)
     seed:           of every random number drawn, 0 to 2**63 - 1
     """
 
     method: str | None = None
     steps: int | None = None
     solver: str = "euler"
+    schedule: str | None = None
     guidance: tuple[float, float] | None = None
+    guidance_span: tuple[float, float] = (0.0, 1.0)
     fusion: str = "mean"
     rotate: str = "all"
     init: str | None = None
@@ -60,17 +68,21 @@ class Sampling:
     motion_fps: int | None = None
     motion_bucket: int = 127
     noise_aug: float = 0.02
+    reuse: int = 1
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class MethodDefaults:
-    """What a method does where the person did not say."""
+    """What a method does where the person did not say; quality_steps: the fewest steps it takes
+    under --quality.
+    """
 
     renoise: int = 0
     renoise_until: float = 0.0
     guidance: tuple[float, float] = (1.0, 3.0)
     steps: int = 25
+    quality_steps: int = 50
     strength: float = 1.0
     temperature: float = 1.0
 
@@ -85,7 +97,7 @@ DEFAULTS = {
     "attention": MethodDefaults(guidance=(7.5, 7.5), steps=50),
     # without guidance, inverted noise leads back to its keyframe
     "di": MethodDefaults(guidance=(1.0, 1.0), steps=50),
-    "tvg": MethodDefaults(guidance=(7.5, 7.5), steps=10),
+    "tvg": MethodDefaults(guidance=(7.5, 7.5), steps=10, quality_steps=25),
 }
 SOLVER_CALLS = {"euler": 1, "heun": 2, "dpmpp_2m": 1}
 """Network calls per down-move."""
@@ -167,28 +179,72 @@ def walked(sampling: Sampling) -> int:
     return max(1, ceil(sampling.steps * sampling.strength - 1e-9))
 
 
-def evaluations(sampling: Sampling, *, begins_empty: bool = False, ends_clean: bool = True) -> int:
-    """Single-clip network evaluations of one segment under resolved settings: moves x directions x
-    guidance terms. Those of single frames are `inversions`; the frames of a clip that are denoised
-    one by one (di) count as the clip.
+def detoured(sampling: Sampling) -> int:
+    """How many of the walked steps take detours, under resolved settings."""
+    return int(walked(sampling) * (sampling.renoise_until or 0))
+
+
+def guided_steps(sampling: Sampling) -> tuple[int, int]:
+    """The walked steps that have guidance, from the first up to but without the second."""
+    assert sampling.guidance
+    if max(sampling.guidance) <= 1:
+        return 0, 0
+    steps = walked(sampling)
+    first, end = (int(steps * share + 1e-9) for share in sampling.guidance_span)
+    return first, end + (end == steps)  # a second-order step may look at the last level too
+
+
+@dataclass(frozen=True)
+class Work:
+    """Single-clip network evaluations of one segment; whole: those among them in which the deep
+    part of the network is computed and not taken from an earlier one.
+    """
+
+    evaluations: int
+    whole: int
+
+
+def work(sampling: Sampling, *, begins_empty: bool = False, ends_clean: bool = True) -> Work:
+    """Of one segment under resolved settings: calls x directions x guidance terms. Those of single
+    frames are `inversions`; the frames of a clip that are denoised one by one (di) count as the
+    clip.
 
     begins_empty, ends_clean: whether the model's path begins without signal and ends on data
     (base.Spec); moves from the one and onto the other are first order under every solver.
     """
-    assert sampling.guidance and sampling.renoise is not None
-    steps = walked(sampling)
-    detoured = int(steps * (sampling.renoise_until or 0))
-    moves = steps + sampling.renoise * detoured
-    first = 1 + sampling.renoise * (detoured > 0)
-    last = 1 + sampling.renoise * (detoured == steps)
-    from_empty = begins_empty and steps == sampling.steps
-    short = first * from_empty + last * ends_clean
-    if steps == 1 and from_empty and ends_clean:
-        short = first  # which are the last
-    extra = SOLVER_CALLS[sampling.solver] - 1
-    calls = moves + extra * (moves - short)
+    first, end = guided_steps(sampling)
     directions = 1 if sampling.method in ONE_WAY else 2
-    return calls * directions * (2 if max(sampling.guidance) > 1 else 1)
+    made = whole = 0
+    trails: dict[bool, tuple[int, int]] = {}  # with guidance or without: level, calls since whole
+    before = now = 0
+    for level in _calls(sampling, begins_empty, ends_clean):
+        guided = first <= level < end
+        calls = directions * (2 if guided else 1)
+        before, now = (now, level) if level != now else (before, now)
+        last, since = trails.get(guided, (level, 0))
+        since = (since + 1) % sampling.reuse if last == before and level > last else 0
+        trails[guided] = level, since
+        made += calls
+        whole += calls * (since == 0)
+    return Work(made, whole)
+
+
+def _calls(s: Sampling, begins_empty: bool, ends_clean: bool) -> Iterator[int]:
+    """The levels at which the network is asked, in order, as places on the path that is walked."""
+    assert s.renoise is not None
+    steps = walked(s)
+    from_empty = begins_empty and steps == s.steps
+    for i in range(steps):
+        short = (i == 0 and from_empty) or (i == steps - 1 and ends_clean)
+        for _ in range(1 + s.renoise * (i < detoured(s))):
+            yield i
+            if SOLVER_CALLS[s.solver] > 1 and not short:
+                yield i + 1
+
+
+def evaluations(sampling: Sampling, *, begins_empty: bool = False, ends_clean: bool = True) -> int:
+    """The first number of `work`."""
+    return work(sampling, begins_empty=begins_empty, ends_clean=ends_clean).evaluations
 
 
 def inversions(sampling: Sampling, ends_clean: bool) -> int:

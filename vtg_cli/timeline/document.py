@@ -141,6 +141,8 @@ class _Reading:
             options["guidance"] = tuple(map(float, guidance))
         elif guidance is not None:
             options["guidance"] = (float(guidance),) * 2
+        if "guidance_span" in options:
+            options["guidance_span"] = tuple(map(float, options["guidance_span"]))
         if "prompt" in options:
             options["prompts"] = options.pop("prompt")
         return options

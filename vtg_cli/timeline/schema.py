@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import Any, get_args
 
 from vtg_cli.errors import UsageError
-from vtg_cli.job import MAX_CANDIDATES, MAX_SEED, MAX_SIDE
+from vtg_cli.job import MAX_CANDIDATES, MAX_REUSE, MAX_SEED, MAX_SIDE
 from vtg_cli.literals import (
     Detail,
     Dtype,
@@ -24,6 +24,7 @@ from vtg_cli.literals import (
     Method,
     OnBad,
     Rotate,
+    Schedule,
     Solver,
 )
 from vtg_cli.timeline.lines import Path
@@ -89,11 +90,17 @@ SEGMENT: Mapping[str, Schema] = {
         ],
         "description": "How closely frames follow the keyframe; or two, for near and far.",
     },
+    "schedule": _choice(Schedule, "How noise is spread over the steps."),
+    "guidance_span": {
+        **_list({"type": "number", "minimum": 0, "maximum": 1}, 2, 2),
+        "description": "The share of the steps that have guidance.",
+    },
     "fusion": _text("How both directions are mixed: mean, linear, 0.4 or 1,0.8,0."),
     "rotate": _choice(Rotate, "Which temporal attentions method gi turns."),
     "image_curve": _text("How one picture turns into the other in what SVD looks at, or off."),
     "lora": _text("off, fit (learn both keyframes first) or a folder of fits."),
     "fast": _flag("Ten steps at most and no fit."),
+    "quality": _flag("More steps than usual."),
     "init": _choice(Init, "What the segment starts from."),
     "init_until": _number(0, 1, "Share of the steps that keep the noise of init slerp."),
     "strength": _number(0.01, 1, "Share of the steps that init flow makes."),
@@ -103,11 +110,13 @@ SEGMENT: Mapping[str, Schema] = {
     "motion_fps": _whole(1, 1000, "What a model is told of its rate."),
     "motion_bucket": _whole(0, 255, "Amount of motion."),
     "noise_aug": _number(0, 1, "Noise on the keyframe the model looks at."),
+    "reuse": _whole(1, MAX_REUSE, "The deep part of the network at every so many steps."),
     "seed": _whole(0, MAX_SEED, "Where chance starts."),
     "endpoints": _choice(Endpoints, "How the keyframes stand in the clip."),
     "detail": _choice(Detail, "Where fine detail comes from."),
     "on_bad": _choice(OnBad, "What is done about a segment that is no in-between."),
     "candidates": _whole(2, MAX_CANDIDATES, "Takes of a segment under on_bad retry."),
+    "compile": _flag("Compile the model's transformer blocks first."),
     "decode_chunk": _whole(1, 10_000, "Frames a diffusion model decodes at once."),
 }
 """Keys of a segment; [defaults] gives them for all."""

@@ -72,6 +72,7 @@ class DynamiCrafter:
         self._modules = {kind: unet.parts(kind) for kind in KINDS} | {
             "temporal_attention": temporal,
             "first_temporal_attention": temporal[::2],
+            "deep": unet.deep(),
         }
         self.reverse = layer_deltas(unet, temporal, reverse or {})
         self._grey: Tensor | None = None
@@ -87,7 +88,7 @@ class DynamiCrafter:
             return level.x0_from_eps(x, out)
         return level.x0_from_v(x, out)
 
-    def path(self, steps: int) -> Path:
+    def path(self, steps: int, schedule: str | None = None) -> Path:
         facts = self.facts
         return dynamicrafter_path(steps, facts.base_scale, facts.spacing, facts.zero_snr)
 

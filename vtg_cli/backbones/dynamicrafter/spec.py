@@ -155,5 +155,5 @@ def spec(name: str, facts: Facts) -> Spec:
         ends_clean=False,
         motion_fps=facts.fs,
         defaults={**DEFAULTS, **dict.fromkeys(("gi", "trf", "i2v"), _DEFAULTS)},
-        unused=frozenset({"--motion-bucket", "--noise-aug", "--image-curve"}),
+        unused=frozenset({"--motion-bucket", "--noise-aug", "--image-curve", "--schedule"}),
     )

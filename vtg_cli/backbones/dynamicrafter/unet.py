@@ -442,6 +442,12 @@ class UNet(nn.Module):
         """
         return [part for name, part in self._named_parts() if name == kind]
 
+    def deep(self) -> list[nn.Module]:
+        """The stages below the first resolution, in network order."""
+        shallow = self.config.num_res_blocks + 1  # of either side
+        above = self.output_blocks[:-shallow]
+        return [*self.input_blocks[shallow:], self.middle_block, *above]
+
     def _named_parts(self) -> Iterator[tuple[str, nn.Module]]:
         stages = [self.input_blocks[0], self.init_attn, *self.input_blocks[1:]]
         for stage in (*stages, self.middle_block, *self.output_blocks):

@@ -55,6 +55,7 @@ class Tiny:
             "cross_attention": [],
             "block": [*blocks],
             "block_along_time": [],
+            "deep": [],
         }
         self.reverse = layer_deltas(network, self._modules["temporal_attention"], reverse or {})
         self._motion: _Motion | None = None
@@ -72,7 +73,7 @@ class Tiny:
         x0: Tensor = g + (r / total) ** 2 * (x - g) + (level.sigma * r / total) * change
         return x0
 
-    def path(self, steps: int) -> Path:
+    def path(self, steps: int, schedule: str | None = None) -> Path:
         return edm_path(karras_sigmas(steps, *SIGMAS))
 
     def latent_size(self, height: int, width: int) -> tuple[int, int]:
