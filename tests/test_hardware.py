@@ -80,3 +80,35 @@ print(sorted({"torch", "diffusers", "transformers", "safetensors"} & set(sys.mod
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
     assert '"tiny"' in done.stdout
+
+
+def test_memory_is_what_linux_tells(tmp_path: Path) -> None:
+    told = tmp_path / "meminfo"
+    told.write_text("MemTotal:       16000 kB\nMemFree:  100 kB\nMemAvailable:    9000 kB\n")
+    assert hardware.memory(told, ()) == hardware.Memory(16000 * 1024, 9000 * 1024)
+
+
+@pytest.mark.parametrize(
+    ("limit", "total", "free"),
+    [("max\n", 16000, 9000), (f"{8000 * 1024}\n", 8000, 8000), (f"{2**63 - 4096}\n", 16000, 9000)],
+)
+def test_a_container_has_what_it_may_have(
+    limit: str, total: int, free: int, tmp_path: Path
+) -> None:
+    told, group = tmp_path / "meminfo", tmp_path / "memory.max"
+    told.write_text("MemTotal: 16000 kB\nMemAvailable: 9000 kB\n")
+    group.write_text(limit)
+    found = hardware.memory(told, (tmp_path / "nothing", group))
+    assert found == hardware.Memory(total * 1024, free * 1024)
+
+
+def test_two_threads_of_a_core_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert hardware.cores() == 4
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert hardware.cores() == 2
+    monkeypatch.setenv("OMP_NUM_THREADS", "99")
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    assert hardware.cores() == 8

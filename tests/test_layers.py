@@ -27,6 +27,7 @@ LEVELS = {
     "vtg_cli.tensor": 0,
     "vtg_cli.device": 0,
     "vtg_cli.hardware": 0,
+    "vtg_cli.cost": 0,
     "vtg_cli.sampling.settings": 0,
     # 1: what is asked for, and files
     "vtg_cli.job": 1,
@@ -49,6 +50,8 @@ LEVELS = {
     "vtg_cli.batch": 5,
     "vtg_cli.plan": 5,
     "vtg_cli.memory": 5,
+    "vtg_cli.preflight": 5,
+    "vtg_cli.health": 5,
     "vtg_cli.retakes": 5,
     "vtg_cli.sidecar": 5,
     "vtg_cli.renderers": 5,

@@ -122,10 +122,10 @@ def test_a_dry_run_makes_a_table_and_nothing_else(capfd: pytest.CaptureFixture[s
     options = ("-o", "out", "--output-template", "{index:03}.mov", "--frames", "5")
     assert vtg("in", *options, "--dry-run", "-q") == 0
     assert capfd.readouterr().out == (
-        "name  keyframes        frames  size   model  output\n"
-        "x     x_a.png x_b.png  5       48x32  flow   001.mov  make\n"
-        "y     y_a.png y_b.png  5       48x32  flow   002.mov  make\n"
-        "z     z_a.png z_b.png  5       48x32  flow   003.mov  make\n"
+        "name  keyframes        frames  size   model  memory  time    output\n"
+        "x     x_a.png x_b.png  5       48x32  flow   87 MB   0.77 s  001.mov  make\n"
+        "y     y_a.png y_b.png  5       48x32  flow   87 MB   0.77 s  002.mov  make\n"
+        "z     z_a.png z_b.png  5       48x32  flow   87 MB   0.77 s  003.mov  make\n"
     )
     assert not Path("out").exists()
     Path("in/y_b.png").write_bytes(b"broken")

@@ -56,7 +56,7 @@ def test_slow_makes_a_clip_its_report_and_the_same_again(
 def test_bridge_and_the_same_again(capfd: pytest.CaptureFixture[str]) -> None:
     how = ["bridge", "a.mp4", "b.mp4", "-o", "ab.mp4", "--frames", "4", "--model", "flow"]
     assert main([*how, "--dry-run"]) == 0
-    assert capfd.readouterr().out.splitlines() == [
+    assert capfd.readouterr().out.splitlines()[:-3] == [  # cost: test_preflight.py
         "clip      ab.mp4: 24000/1001 a second, 32x18",
         "leaves    a.mp4 at frame 5",
         "between   2 frames",
@@ -75,7 +75,7 @@ def test_bridge_and_the_same_again(capfd: pytest.CaptureFixture[str]) -> None:
 def test_dry_run_of_retime(capfd: pytest.CaptureFixture[str]) -> None:
     how = ["retime", "a.mp4", "--fps", "60", "-o", "r.mp4", "--dry-run"]
     assert main(how) == 0
-    assert capfd.readouterr().out.splitlines() == [
+    assert capfd.readouterr().out.splitlines()[:-3] == [
         "clip      r.mp4: 15 frames, 0.25 s, 60 a second, 32x18",
         "from      a.mp4: 6 frames, 24000/1001 a second",
         "lasts     1 times as long",

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vtg_cli import __version__, renderers, sidecar, tasks
+from vtg_cli import __version__, preflight, renderers, sidecar, tasks
 from vtg_cli.batch.item import Item, Outcome, failed
 from vtg_cli.batch.store import Store
 from vtg_cli.choice import FLOW
@@ -166,6 +166,7 @@ class Worker:
             notes = [*made.notes]
             if item.sidecar is not None:
                 notes += sidecar.compare(sidecar.read(Path(item.sidecar)), made)
+            preflight.checked(made)
             self._store.record("start", item.output, name=item.name, key=key, replaces=found)
             report = tasks.render(made, load=self._model).save()
         self._store.record(

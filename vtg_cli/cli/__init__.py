@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from vtg_cli import __version__
 from vtg_cli.cli import batch, bridge, clips, create, models, timeline
 from vtg_cli.cli.console import fail, result, say
+from vtg_cli.cli.doctor import doctor
 from vtg_cli.cli.inspect import inspect
 from vtg_cli.errors import Interrupted, UsageError, VtgError, explained
 from vtg_cli.presets import PRESETS
@@ -37,6 +38,7 @@ app.command()(clips.slow)
 app.command()(clips.retime)
 app.command()(create.run)
 app.command()(inspect)
+app.command()(doctor)
 app.command()(timeline.render)
 app.add_typer(timeline.app, name="timeline", no_args_is_help=False)
 app.command("batch")(batch.command())

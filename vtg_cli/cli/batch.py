@@ -240,31 +240,38 @@ class Tally:
 
 def _dry_run(items: Sequence[Item], settings: Settings, *, as_json: bool) -> None:
     """The table of what would be made. BatchError where an item would fail."""
-    from vtg_cli import sidecar
+    from vtg_cli import preflight, sidecar
     from vtg_cli.batch.store import open_store
     from vtg_cli.batch.worker import Worker
+    from vtg_cli.cli.preflight import time_text
 
     worker = Worker(open_store(settings.place, look=True), settings)
-    rows: list[tuple[str, ...]] = [("name", "keyframes", "frames", "size", "model", "output", "")]
+    head = ("name", "keyframes", "frames", "size", "model", "memory", "time", "output", "")
+    rows: list[tuple[str, ...]] = [head]
     documents: list[dict[str, Any]] = []
     bad = 0
     for item in items:
         keys = " ".join(name.rpartition("/")[2] for name in item.job.keyframes)
-        head = {"name": item.name, "output": item.output}
+        named = {"name": item.name, "output": item.output}
         try:
             made, verdict = worker.look(item)
+            ahead = preflight.checked(made)
         except Exception as error:
             bad += 1
             said = explained(error)
-            rows.append((item.name, keys, "", "", item.job.model, item.output, said.message))
-            documents.append({**head, "error": said.message, "exit_code": said.exit_code})
+            model = item.job.model
+            rows.append((item.name, keys, "", "", model, "", "", item.output, said.message))
+            documents.append({**named, "error": said.message, "exit_code": said.exit_code})
             continue
         height, width, _ = made.shape
         what = "make" if verdict == "make" else "skip: it is there"
         size = f"{width}x{height}"
         frames = str(made.schedule.total)
-        rows.append((item.name, keys, frames, size, made.model.name, item.output, what))
-        documents.append({**head, "what": what.partition(":")[0], **sidecar.outline(made)})
+        needs = preflight.amount(ahead.cost.memory), time_text(ahead.cost.seconds)
+        rows.append((item.name, keys, frames, size, made.model.name, *needs, item.output, what))
+        predicted = {"prediction": preflight.document(ahead)}
+        what = what.partition(":")[0]
+        documents.append({**named, "what": what, **sidecar.outline(made), **predicted})
     if as_json:
         result(json.dumps(documents, indent=2))
     else:

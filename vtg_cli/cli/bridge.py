@@ -159,7 +159,8 @@ def second(text: str) -> Fraction:
 
 def carry_out(job: Bridge, *, as_json: bool, dry_run: bool, quiet: bool) -> None:
     """Makes the clip, or says what would be made."""
-    from vtg_cli import bridging, clip_reports
+    from vtg_cli import bridging, clip_reports, preflight
+    from vtg_cli.cli.preflight import tell, warn
 
     if not ready(job.between, as_json=as_json, dry_run=dry_run, quiet=quiet):
         return
@@ -169,9 +170,10 @@ def carry_out(job: Bridge, *, as_json: bool, dry_run: bool, quiet: bool) -> None
                 say(f"model {made.base.model.name}: {made.base.model.reason}")
             for note in made.notes:
                 say(note)
+        ahead = preflight.checked(made.base)
+        warn(ahead, quiet=quiet)
         if dry_run:
-            outline = clip_reports.bridged(made)
-            result(json.dumps(outline, indent=2) if as_json else "\n".join(_summary(made)))
+            tell(ahead, clip_reports.bridged(made), _summary(made), as_json=as_json)
             return
         with progress(quiet=quiet) as show:
             report = bridging.save(made, progress=show)

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Collection, Iterator
 from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -253,7 +254,8 @@ def again(
 
 
 def carry_out(job: Retime, *, as_json: bool, dry_run: bool, quiet: bool) -> None:
-    from vtg_cli import clip_reports, retiming
+    from vtg_cli import clip_reports, preflight, retiming
+    from vtg_cli.cli.preflight import tell, warn
 
     if not ready(job.between, as_json=as_json, dry_run=dry_run, quiet=quiet):
         return
@@ -261,14 +263,25 @@ def carry_out(job: Retime, *, as_json: bool, dry_run: bool, quiet: bool) -> None
         if not quiet:
             for note in made.notes:
                 say(note)
+        works = [preflight.work_of(made.base, pieces(made))]
+        ahead = preflight.of_works(made.base, works, made.frames)
+        warn(ahead, quiet=quiet)
         if dry_run:
-            summary = "\n".join(_summary(made))
-            result(json.dumps(clip_reports.retimed(made), indent=2) if as_json else summary)
+            tell(ahead, clip_reports.retimed(made), [*_summary(made)], as_json=as_json)
             return
         with progress(quiet=quiet) as show:
             report = retiming.save(made, clip, progress=show)
     if job.between.output != "-":
         result(json.dumps(report, indent=2) if as_json else str(job.between.output))
+
+
+def pieces(made: Retiming) -> tuple[int, ...]:
+    """Frames from each frame of the old clip to the next, both included, on average; of one pair
+    where nobody knows how many there are.
+    """
+    drawn = ceil(made.fps * made.factor / made.rate) + 1
+    pairs = 1 if made.extent is None else max(made.extent.frames - 1, 1)
+    return (drawn,) * pairs
 
 
 def _summary(made: Retiming) -> Iterator[str]:

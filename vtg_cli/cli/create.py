@@ -323,7 +323,8 @@ def _check_sheet(sheet: str, job: Drawing) -> None:
 def carry_out(
     made: Plan | TimelinePlan, sheet: str | None, *, as_json: bool, dry_run: bool, quiet: bool
 ) -> None:
-    from vtg_cli import memory, sidecar, tasks
+    from vtg_cli import memory, preflight, sidecar, tasks
+    from vtg_cli.cli.preflight import tell, warn
     from vtg_cli.cli.summary import summary
     from vtg_cli.retakes import summary as findings
 
@@ -335,9 +336,11 @@ def carry_out(
                 say(f"model {model.name}: {model.reason}")
         for note in made.notes:
             say(note)
+    ahead = preflight.checked(made)
+    warn(ahead, quiet=quiet)
     if dry_run:
-        told = "\n".join(summary(made, sidecar.place_of(made)))
-        result(json.dumps(sidecar.outline(made), indent=2) if as_json else told)
+        lines = [*summary(made, sidecar.place_of(made))]
+        tell(ahead, sidecar.outline(made), lines, as_json=as_json)
         return
     with progress(quiet=quiet) as show:
         rendering = tasks.render(made, progress=show)

@@ -30,7 +30,8 @@ def carry_out(
     quiet: bool,
 ) -> None:
     """The clip of a job whose one keyframe is "-"."""
-    from vtg_cli import streaming
+    from vtg_cli import preflight, streaming
+    from vtg_cli.cli.preflight import needs, warn
     from vtg_cli.job import validated
     from vtg_cli.media.clip import open_clip
     from vtg_cli.plan import refuse_unused
@@ -58,13 +59,15 @@ def carry_out(
                 say(f"model {made.model.name}: {reason}")
             for note in made.notes:
                 say(note)
+        ahead = preflight.of_works(made, [preflight.work_of(made)], None)
+        warn(ahead, quiet=quiet)
         height, width, _ = made.shape
         if dry_run:
             between = made.schedule.total - 2
             result(
                 f"clip      {job.output}: {width}x{height}, {exact(made.schedule.fps)} a second\n"
                 f"between   {between} frames from each keyframe to the next\n"
-                f"model     {made.model.name}"
+                f"model     {made.model.name}\n" + "\n".join(needs(ahead))
             )
             return
         with progress(quiet=quiet) as show:

@@ -69,6 +69,29 @@ class Listing:
         return cache.repo_folder(self.place.repo_id) / "blobs" / name
 
 
+def offline() -> bool:
+    """Whether the client was told to leave the network alone."""
+    from huggingface_hub import constants
+
+    return bool(constants.HF_HUB_OFFLINE)
+
+
+def reachable(seconds: float = 4.0) -> tuple[str, str]:
+    """The hub's address, and in a line why it does not answer within a few seconds; empty: it
+    does.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
+
+    place = constants.ENDPOINT
+    try:
+        get_session().head(place, timeout=seconds)
+    except Exception as error:  # httpx's, or those of the proxy's and the certificates' libraries
+        lines = str(error).strip().splitlines()
+        return place, lines[0] if lines else type(error).__name__
+    return place, ""
+
+
 def look_up(name: str, here: str | None = None) -> Listing:
     """Asks the hub, in one small request, what a pull of a catalogue name or hub id would fetch.
 

@@ -1,0 +1,62 @@
+"""How large models are, from headers alone; and files that are not what they say."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+
+from vtg_cli.errors import WeightsError
+from vtg_cli.weights import sizes
+from vtg_cli.weights.catalog import EMBEDDED_FOLDER
+
+SVD = Path(__file__).parents[1] / "data" / "parity" / "tiny_svd"
+
+
+def counted(file: Path) -> int:
+    """By the format's own library, which loads the values."""
+    with safe_open(file, framework="np") as opened:
+        return sum(opened.get_tensor(name).size for name in opened.keys())  # noqa: SIM118
+
+
+def test_numbers_and_widths_of_a_diffusers_folder() -> None:
+    found = sizes.parts_of(SVD)
+    files = [
+        SVD / part / f"{stem}.safetensors"
+        for part, stem in (
+            ("unet", "diffusion_pytorch_model"),
+            ("vae", "diffusion_pytorch_model"),
+            ("image_encoder", "model"),
+        )
+    ]
+    assert (found.core, found.codec, found.rest) == tuple(map(counted, files))
+    assert (found.kind, found.width, found.codec_width) == ("svd", 32, 32)
+
+
+def test_of_the_embedded_model() -> None:
+    found = sizes.parts_of(EMBEDDED_FOLDER)
+    assert found == sizes.Parts(
+        "tiny", counted(EMBEDDED_FOLDER / "network.safetensors"), 0, 0, 128, 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda whole: whole[:-10], "damaged: it has {less} bytes and says {size}"),
+        (lambda whole: b"<html>" * 99, "damaged: it does not begin like a safetensors file"),
+        (lambda whole: b"", "damaged: it does not begin like a safetensors file"),
+    ],
+)
+def test_a_damaged_file_is_told_by_its_size(change: object, said: str, tmp_path: Path) -> None:
+    shutil.copytree(EMBEDDED_FOLDER, tmp_path / "tiny")
+    file = tmp_path / "tiny" / "network.safetensors"
+    whole = file.read_bytes()
+    file.write_bytes(change(whole))  # type: ignore[operator]
+    with pytest.raises(WeightsError) as failed:
+        sizes.parts_of(tmp_path / "tiny")
+    said = said.format(less=len(whole) - 10, size=len(whole))
+    assert failed.value.message == f"{file} is {said}"
+    assert failed.value.hint == "fetch the model again"

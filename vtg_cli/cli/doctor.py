@@ -1,0 +1,35 @@
+"""vtg doctor: what this machine has of what vtg needs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import typer
+
+from vtg_cli.cli import options as o
+from vtg_cli.cli.console import result
+
+
+def doctor(as_json: o.JsonOnly = False, debug: o.Debug = False) -> None:
+    """Check ffmpeg, torch, GPUs, memory, the cache, models and the hub; say what to do.
+
+    vtg doctor
+
+    One line for each: ok, note (lacking, and not everybody needs it) or bad. Ends with 1 where
+    something is bad: then nothing can be drawn.
+    """
+    from vtg_cli import health
+
+    found = []
+    for each in health.findings():
+        found.append(each)
+        if not as_json:  # at once: some take seconds
+            todo = f" -> {each.todo}" if each.todo else ""
+            result(f"{each.state:<4}  {each.name:<12}  {each.text}{todo}")
+    draws = health.can_draw(found)
+    if as_json:
+        told = {"can_draw": draws, "findings": [asdict(each) for each in found]}
+        result(json.dumps(told, indent=2))
+    if not draws:
+        raise typer.Exit(1)

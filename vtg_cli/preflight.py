@@ -1,0 +1,326 @@
+"""The plan before the work: what drawing it needs, held against what this machine has.
+
+Nothing heavy is loaded: weights are counted from their headers, memory and time predicted from
+counts (cost.py). What cannot end well is refused here, with exit code 4 for memory and 7 for the
+disk; what may not is said.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from vtg_cli import hardware
+from vtg_cli.cost import Cost, Sizes, Work, predict, verdict
+from vtg_cli.errors import MediaError, MemoryLadderError
+from vtg_cli.hardware import Memory
+from vtg_cli.media import encoding
+from vtg_cli.memory import has_ladder
+from vtg_cli.plan import Plan
+from vtg_cli.retakes import variants
+from vtg_cli.sampling.settings import ONE_WAY
+from vtg_cli.timeline.plan import TimelinePlan
+from vtg_cli.weights import layout, sizes
+
+ITEM = {"fp32": 4, "fp16": 2, "bf16": 2}
+DECODED = {"svd": 8, "dynamicrafter": 4}
+"""Frames decoded at a time where nothing is said: DECODE_CHUNK of either backbone."""
+VOLUME = {
+    "mp4": (0.12, 8.0),
+    "webm": (0.1, 8.0),
+    "webp": (0.15, 8.0),
+    "gif": (0.5, 4.0),
+    "mov": (0.6, 2.0),
+    "mkv": (1.3, 2.0),
+    "png": (1.7, 2.0),
+}
+"""Bytes of a pixel in each file format, and the factor that lies within: what photographs come to;
+smooth pictures take far less, noise more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """A model's files. licence: where it is known."""
+
+    name: str
+    folder: str
+    files: int
+    bytes: int
+    licence: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What there is: bytes of memory, of the GPU's, free in the folder of the output; cores. None:
+    not known, or not there.
+    """
+
+    memory: Memory | None
+    gpu: Memory | None
+    disk: int | None
+    cores: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preflight:
+    """What is known before the work.
+
+    whole: whether all frames are counted; else the time is that of one segment
+    takes: how often a segment may be drawn at most; the time is that of one take
+    volume: bytes of the output, None for a stream; notes: what a person should know, a sentence
+    each
+    """
+
+    cost: Cost
+    whole: bool
+    takes: int
+    machine: Machine
+    weights: tuple[Weights, ...]
+    volume: int | None
+    volume_within: float
+    notes: tuple[str, ...]
+
+
+def checked(made: Plan | TimelinePlan, machine: Machine | None = None) -> Preflight:
+    """The prediction of a plan. machine: stands in for this one.
+
+    MemoryLadderError for what needs more memory than there is by more than the prediction may be
+    wrong, MediaError for a clip the disk cannot hold, WeightsError for damaged weights.
+    """
+    works = [work_of(part) for part in made.parts]
+    return of_works(made, works, made.schedule.total, machine)
+
+
+def of_works(
+    made: Plan | TimelinePlan,
+    works: Sequence[Work],
+    frames: int | None,
+    machine: Machine | None = None,
+) -> Preflight:
+    """As `checked`, of other work with a plan's models and output. frames: of the clip, None where
+    that is not known.
+    """
+    output = made.job.output
+    here = machine or this_machine(works[0].device, output)
+    cost = predict(works, here.cores)
+    volume, within = _volume(made, frames)
+    notes = [*_memory(made, cost, here), *_disk(volume, within, here.disk, output)]
+    found = {each.name: each for part in made.parts for each in weights_of(part)}
+    return Preflight(
+        cost=cost,
+        whole=frames is not None,
+        takes=max(len(variants(part.job, part.model.name)) for part in made.parts),
+        machine=here,
+        weights=tuple(found.values()),
+        volume=volume,
+        volume_within=within,
+        notes=tuple(notes),
+    )
+
+
+def this_machine(device: str, output: str | None) -> Machine:
+    """As it is now. output: of which the folder's disk is meant."""
+    disk = None
+    if output not in (None, "-"):
+        places = (Path(str(output)).absolute(), *Path(str(output)).absolute().parents)
+        disk = shutil.disk_usage(next(place for place in places if place.is_dir())).free
+    return Machine(
+        memory=hardware.memory(),
+        gpu=None if device == "cpu" else hardware.gpu_memory(device),
+        disk=disk,
+        cores=hardware.cores(),
+    )
+
+
+def work_of(made: Plan, segments: tuple[int, ...] | None = None) -> Work:
+    """What a plan asks of this machine. segments: in place of the plan's, drawn alike."""
+    lengths = made.schedule.segments if segments is None else segments
+    height, width = made.shape[:2]
+    if made.model.spec is None or made.model.source is None:
+        return Work(
+            kind="flow",
+            device="cpu",
+            segments=lengths,
+            drawn=lengths,
+            size=(height, width),
+            canvas=(height, width),
+        )
+    job, share = made.job, len(lengths) / len(made.schedule.segments)
+    item = ITEM.get(job.dtype, 4)
+    kind, model = _model(made.model.source.folder, item, job.decode_chunk, made.model.spec.factor)
+    guided = max(job.sampling.guidance or (1.0, 1.0)) > 1 and made.model.device != "cpu"
+    directions = 1 if job.sampling.method in ONE_WAY else 2
+    return Work(
+        kind=kind,
+        device=made.model.device,
+        segments=lengths,
+        drawn=tuple(made.model.spec.drawn(n) for n in lengths),
+        size=(height, width),
+        canvas=made.drawn,
+        model=model,
+        evaluations=round((made.evaluations - made.inversions) * share),
+        singles=round(made.inversions * share),
+        fits=made.fit_steps,
+        batch=directions * (2 if guided else 1),
+        item=item,
+    )
+
+
+def weights_of(made: Plan) -> tuple[Weights, ...]:
+    """The files of a plan's model and of its reverse motion; none for flow."""
+    found = []
+    source = made.model.source
+    if source is not None:
+        files = [*layout.used_files(source.folder)]
+        licence = source.entry.licence if source.entry else None
+        found.append(_weights(source.name, source.folder, files, licence))
+    if made.reverse is not None:
+        place = made.reverse.path
+        files = [place] if place.is_file() else [*layout.used_files(place)]
+        found.append(_weights(made.job.reverse or "reverse", place, files, None))
+    return tuple(found)
+
+
+def document(found: Preflight) -> dict[str, Any]:
+    """The prediction as `--dry-run --json` prints it: bytes and seconds, rounded to what they are
+    worth.
+    """
+    cost, machine = found.cost, found.machine
+    return {
+        "memory_bytes": rounded(cost.memory),
+        "gpu_memory_bytes": None if cost.gpu is None else rounded(cost.gpu),
+        "memory_within": cost.memory_within,
+        "seconds": rounded(cost.seconds) if found.whole else None,
+        "seconds_within": cost.seconds_within,
+        "takes_at_most": found.takes,
+        "basis": cost.basis,
+        "output_bytes": None if found.volume is None else rounded(found.volume),
+        "output_within": None if found.volume is None else found.volume_within,
+        "machine": {
+            "memory_bytes": machine.memory and machine.memory.total,
+            "memory_free_bytes": machine.memory and machine.memory.free,
+            "gpu_memory_bytes": machine.gpu and machine.gpu.total,
+            "disk_free_bytes": machine.disk,
+            "cores": machine.cores,
+        },
+        "weights": [asdict(each) for each in found.weights],
+        "notes": list(found.notes),
+    }
+
+
+def amount(count: float) -> str:
+    """Bytes for people: 4.5 GB, 88 MB."""
+    for unit, scale, digits in (("GB", 1e9, 1), ("MB", 1e6, 0), ("kB", 1e3, 0)):
+        if count >= scale:
+            return f"{count / scale:.{digits}f} {unit}"
+    return f"{count:.0f} bytes"
+
+
+def rounded(value: float) -> float:
+    """To two figures; whole numbers stay whole."""
+    if value >= 10:
+        unit: int = 10 ** (len(str(int(value))) - 2)
+        return round(value / unit) * unit
+    return float(f"{value:.2g}")
+
+
+@cache
+def _model(folder: Path, item: int, chunk: int | None, factor: int) -> tuple[str, Sizes]:
+    parts = sizes.parts_of(folder)
+    count = parts.core + parts.codec + parts.rest
+    whole = count * item
+    if parts.kind == "svd":
+        whole += parts.codec * (4 - item)  # its autoencoder insists on single precision
+    side = factor if parts.kind == "svd" else 8
+    if parts.kind == "tiny":
+        side = 4
+    return parts.kind, Sizes(
+        core=parts.core,
+        codec=parts.codec,
+        rest=parts.rest,
+        bytes=whole,
+        width=parts.width,
+        codec_width=parts.codec_width,
+        factor=side,
+        decoded=chunk or DECODED.get(parts.kind, 1),
+    )
+
+
+def _weights(name: str, folder: Path, files: Sequence[Path], licence: str | None) -> Weights:
+    total = sum(file.stat().st_size for file in files)
+    return Weights(name=name, folder=str(folder), files=len(files), bytes=total, licence=licence)
+
+
+def _volume(made: Plan | TimelinePlan, frames: int | None) -> tuple[int | None, float]:
+    output = made.job.output
+    if output in (None, "-") or frames is None:
+        return None, 1.0
+    form = encoding.format_of(str(output), made.job.encoding)
+    height, width, channels = made.shape
+    share, within = VOLUME[form.name]
+    return round(frames * height * width * share * (4 / 3 if channels == 4 else 1)), within
+
+
+def _memory(made: Plan | TimelinePlan, cost: Cost, here: Machine) -> list[str]:
+    height, width, _ = made.shape
+    what = f"{' and '.join(model.name for model in made.models)} at {width}x{height}"
+    places = [("this machine", cost.memory, here.memory)]
+    if cost.gpu is not None:
+        places.append(("the GPU", cost.gpu, here.gpu))
+    notes = []
+    for where, needed, room in places:
+        if room is None:
+            continue
+        too_much = verdict(needed, cost.memory_within, room.total) == "too much"
+        if too_much and where == "the GPU" and _steps_down(made):
+            notes.append(
+                f"note: {what} needs about {amount(needed)} of memory if all of it stays on the "
+                f"GPU, which has {amount(room.total)}: --memory does with less, more slowly"
+            )
+            continue
+        if too_much:
+            raise MemoryLadderError(
+                f"{what} needs about {amount(needed)} of memory, and {where} has "
+                f"{amount(room.total)}",
+                _less(made),
+                subject="memory",
+            )
+        if verdict(needed, cost.memory_within, room.free) != "fits":
+            notes.append(
+                f"note: {what} needs about {amount(needed)} of memory, and "
+                f"{amount(room.free)} are free on {where}: it may not fit"
+            )
+    return notes
+
+
+def _steps_down(made: Plan | TimelinePlan) -> bool:
+    """Whether something else than all of a model on its device may run."""
+    return any(
+        has_ladder(part) and part.job.memory not in ("full", "chunked") for part in made.parts
+    )
+
+
+def _less(made: Plan | TimelinePlan) -> str:
+    """What to do about too little memory."""
+    less = "ask for a smaller --width, or fewer --frames from one keyframe to the next"
+    specs = [model.spec for model in made.models]
+    chunked = any(spec and "--decode-chunk" not in spec.unused for spec in specs)
+    return less + (", or --decode-chunk 1; --model tiny and flow need little" if chunked else "")
+
+
+def _disk(volume: int | None, within: float, free: int | None, output: str | None) -> list[str]:
+    if volume is None or free is None:
+        return []
+    if volume / within > free:
+        raise MediaError(
+            f"{output} will take about {amount(volume)}, and its disk has {amount(free)} free",
+            "free some space, or write it to another disk",
+            subject=str(output),
+        )
+    if volume > free:
+        return [f"note: {output} may take {amount(volume)}, and its disk has {amount(free)} free"]
+    return []
