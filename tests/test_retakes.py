@@ -268,7 +268,7 @@ def test_fail_is_exit_code_6_and_nothing_is_left(
 def test_fallback_in_place_of_a_diffusion_model(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(renderers, "diffusion", lambda made, load: [lambda sampling: slideshow])
+    monkeypatch.setattr(renderers, "diffusion", lambda made, *more: [lambda sampling: slideshow])
     assert vtg("--model", "tiny", "--on-bad", "fallback") == 0
     assert capfd.readouterr().err == (
         "vtg: the clip is drawn by flow: the first take is a slideshow of its keyframes\n"
