@@ -31,6 +31,7 @@ LEVELS = {
     "vtg_cli.sampling.settings": 0,
     # 1: what is asked for, and files
     "vtg_cli.job": 1,
+    "vtg_cli.validation": 1,
     "vtg_cli.hooks": 1,
     "vtg_cli.conditioning": 1,
     "vtg_cli.media": 1,
@@ -49,6 +50,7 @@ LEVELS = {
     "vtg_cli.metrics": 5,
     "vtg_cli.batch": 5,
     "vtg_cli.plan": 5,
+    "vtg_cli.refusals": 5,
     "vtg_cli.memory": 5,
     "vtg_cli.preflight": 5,
     "vtg_cli.health": 5,

@@ -14,7 +14,7 @@ from vtg_cli import interpolate, renderers, tasks
 from vtg_cli.backbones.flow import in_between
 from vtg_cli.cli import main
 from vtg_cli.errors import QualityError, UsageError
-from vtg_cli.job import MAX_SEED, Interpolate
+from vtg_cli.job import Interpolate
 from vtg_cli.media.anchor import AnchorReport
 from vtg_cli.media.sheet import save_png
 from vtg_cli.metrics.segment import Label, Verdict
@@ -22,6 +22,7 @@ from vtg_cli.plan import plan
 from vtg_cli.renderers import Cancel, Frames, Progress, Renderer
 from vtg_cli.retakes import Outcome, Take, Variant, settled, summary, variants
 from vtg_cli.sampling.settings import Sampling
+from vtg_cli.validation import MAX_SEED
 
 Pixels = NDArray[np.uint8]
 KEYS = ("a.png", "b.png", "c.png")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
 from vtg_cli import stills, timing
-from vtg_cli.backbones.base import Spec, check_words
+from vtg_cli.backbones.base import check_words
 from vtg_cli.choice import FLOW, Choice, choose
 from vtg_cli.errors import MediaError, MemoryLadderError, UsageError, WeightsError
 from vtg_cli.hardware import lacks_compiler
@@ -21,11 +21,16 @@ from vtg_cli.job import NEGATIVE_PROMPT, Interpolate, validated
 from vtg_cli.literals import Dtype
 from vtg_cli.media import encoding, image
 from vtg_cli.media.formats import Format
+from vtg_cli.refusals import (
+    defaults_of,
+    doubts,
+    given,
+    refuse_unused,
+    refuse_without_captions,
+)
 from vtg_cli.sampling.settings import (
-    BETWEEN_CAPTIONS,
     FAST_STEPS,
     LORA_STEPS,
-    MethodDefaults,
     Sampling,
     resolved,
 )
@@ -33,28 +38,6 @@ from vtg_cli.stills import Frame, Still
 from vtg_cli.timing import Schedule
 from vtg_cli.weights.catalog import CATALOG, EMBEDDED
 from vtg_cli.weights.reverse import Reverse, known_reverse, resolve_reverse
-
-DIFFUSION_ONLY = {
-    *("--method", "--reverse", "--reverse-base", "--steps", "--solver", "--guidance", "--fusion"),
-    *(
-        "--init",
-        "--init-until",
-        "--strength",
-        "--temperature",
-        "--renoise",
-        "--renoise-until",
-        "--motion-bucket",
-        "--noise-aug",
-    ),
-    *("--image-curve", "--motion-fps", "--rotate", "--lora", "--fast", "--quality"),
-    *("--schedule", "--guidance-span", "--reuse", "--compile"),
-    *("--decode-chunk", "--memory", "--dtype", "--device", "--detail"),
-}
-"""Options flow has no use for; --seed is harmless and --device cpu is what it does anyway."""
-
-
-TEXT_ONLY = {"--prompt", "--negative-prompt", "--text-curve"}
-"""Options only models that read captions have a use for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,8 +146,8 @@ def plan(
     if job.output is not None:
         claimed(job.output, job.encoding, job.keyframes if pictures is None else ())
     model = choose(job.model, job.device)
-    refuse_unused(model, _given(job))
-    _refuse_without_captions(job, model)
+    refuse_unused(model, given(job))
+    refuse_without_captions(job, model)
     schedule = timing.schedule(
         len(job.keyframes),
         frames=timing.placed(job.at, job.fps or model.fps) if job.at else job.frames,
@@ -189,7 +172,7 @@ def plan(
     sampling = _sampling(job, model, reverse)
     if model.source and (job.prompts or job.negative_prompt):
         check_words(model.source.folder, (*job.prompts, job.negative_prompt or ""))
-    notes += _doubts(job, model, sampling)
+    notes += doubts(job, model, sampling)
     lacking = lacks_compiler(model.device) if job.compile else ""
     if lacking:
         notes.append(f"note: --compile needs {lacking}, which is not here: it is left out")
@@ -231,51 +214,6 @@ def plan(
     )
 
 
-def refuse_unused(model: Choice, options: Collection[str]) -> None:
-    """UsageError for the first option the model has no use for; options: flags or field names."""
-    for option in options:
-        flag = "--" + option.removeprefix("--").replace("_", "-")
-        if flag in TEXT_ONLY and not reads(model):
-            chosen = f"; {model.name} was chosen: {model.reason}" if model.reason else ""
-            raise UsageError(
-                f"{flag} is for models that take text, and {model.name} takes none",
-                f"leave it out, or name such a model with --model{chosen}",
-                subject=flag,
-            )
-        if model.spec is not None and flag in model.spec.unused:
-            chosen = f"; {model.name} was chosen: {model.reason}" if model.reason else ""
-            raise UsageError(
-                f"{flag} means nothing to {model.name}", f"leave it out{chosen}", subject=flag
-            )
-        if model.spec is None and flag in DIFFUSION_ONLY:
-            raise UsageError(
-                f"{flag} is for diffusion models, and the model is {model.name}",
-                "leave it out, or name a diffusion model with --model"
-                + (f"; flow was chosen: {model.reason}" if model.reason else ""),
-                subject=flag,
-            )
-
-
-def _refuse_without_captions(job: Interpolate, model: Choice) -> None:
-    """UsageError for a method that goes between captions where there are none to go between."""
-    method = job.sampling.method
-    if method not in BETWEEN_CAPTIONS or (reads(model) and len({*job.prompts}) > 1):
-        return
-    lacking, hint = f"{model.name} takes none", "name a model that takes text with --model"
-    if reads(model):
-        lacking, hint = "there are no two of them", "give one --prompt for each keyframe"
-    raise UsageError(
-        f"--method {method} goes between captions, and {lacking}",
-        f"{hint}, or another method",
-        subject="--method",
-    )
-
-
-def reads(model: Choice) -> bool:
-    """Whether captions say something to the model."""
-    return model.spec is not None and model.spec.text
-
-
 def _negative(job: Interpolate) -> str | None:
     if job.prompts and job.negative_prompt is None:
         return NEGATIVE_PROMPT
@@ -292,23 +230,6 @@ def _sizes(
         return size, size
     size = image.canvas(sizes, job.width, job.height, 1)
     return size, image.canvas([size], None, None, factor, area)
-
-
-def _given(job: Interpolate) -> list[str]:
-    """Names of the options that were given and that not every model looks at."""
-    default = Sampling()
-    chosen = [f.name for f in fields(default)]
-    given = [name for name in chosen if getattr(job.sampling, name) != getattr(default, name)]
-    given += ["detail"] if job.detail != "model" else []
-    given += [name for name in ("reverse", "decode_chunk") if getattr(job, name) is not None]
-    given += ["memory"] if job.memory not in ("auto", "full") else []
-    given += ["dtype"] if job.dtype != "auto" else []
-    given += ["prompt"] if job.prompts else []
-    given += ["negative_prompt"] if job.negative_prompt is not None else []
-    given += ["text_curve"] if job.text_curve != "linear" else []
-    given += ["lora"] if job.lora != "off" else []
-    given += [name for name in ("fast", "quality", "compile") if getattr(job, name)]
-    return given + (["device"] if job.device not in ("auto", "cpu") else [])
 
 
 def _check_memory(frames: int, height: int, width: int) -> None:
@@ -383,13 +304,8 @@ def _sampling(job: Interpolate, model: Choice, reverse: Reverse | None) -> Sampl
     if job.fast:
         steps = min(FAST_STEPS, steps)
     elif job.quality:
-        steps = max(_defaults(model.spec, sampling).quality_steps, steps)
+        steps = max(defaults_of(model.spec, sampling).quality_steps, steps)
     return replace(sampling, steps=steps)
-
-
-def _defaults(spec: Spec, sampling: Sampling) -> MethodDefaults:
-    """Of the resolved settings' method under a model."""
-    return spec.defaults.get(sampling.method or "", spec.defaults["i2v"])
 
 
 def _lora(asked: str) -> str:
@@ -404,24 +320,6 @@ def _lora(asked: str) -> str:
             subject="--lora",
         )
     return str(folder.absolute())
-
-
-def _doubts(job: Interpolate, model: Choice, sampling: Sampling) -> list[str]:
-    """What is known to change little or nothing of what was asked for."""
-    if model.spec is None:
-        return []
-    doubts = [model.spec.doubts.get("--lora", "")] if job.lora != "off" else []
-    doubts += [model.spec.doubts.get("--init slerp", "")] if sampling.init == "slerp" else []
-    if job.fast and job.sampling.steps is None and sampling.steps != FAST_STEPS:
-        doubts.append(
-            f"note: --fast changes no step: {model.name} takes {sampling.steps} by itself"
-        )
-    own = _defaults(model.spec, sampling).steps
-    if job.quality and job.sampling.steps is None and sampling.steps == own:
-        doubts.append(
-            f"note: --quality changes no step: {model.name} takes {sampling.steps} by itself"
-        )
-    return [doubt for doubt in doubts if doubt]
 
 
 def _dtype(asked: Dtype, model: Choice) -> Dtype:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from vtg_cli.choice import FLOW
 from vtg_cli.errors import QualityError
-from vtg_cli.job import MAX_SEED, Interpolate
+from vtg_cli.job import Interpolate
+from vtg_cli.validation import MAX_SEED
 
 if TYPE_CHECKING:
     import numpy as np

@@ -367,7 +367,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def parse_factor(text: str) -> Fraction:
     """How many times as long, from "4", "2.5" or "5/2". UsageError for 0 and all else."""
-    from vtg_cli.job import MAX_FACTOR
+    from vtg_cli.validation import MAX_FACTOR
 
     try:
         factor = Fraction(text.strip())

@@ -132,7 +132,8 @@ def preset_command(preset: Preset) -> Callable[..., None]:
 def _draw(ctx: typer.Context, preset: Preset | None = None) -> None:
     """What `interpolate` and the presets do with the options they were given."""
     from vtg_cli.api import job_of
-    from vtg_cli.plan import plan, refuse_unused
+    from vtg_cli.plan import plan
+    from vtg_cli.refusals import refuse_unused
 
     options = dict(ctx.params)
     arriving = [options.pop(name) for name in ("input_format", "input_size", "input_fps")]
@@ -210,7 +211,7 @@ def _preset(
 ) -> tuple[Interpolate, tuple[str, ...]]:
     from vtg_cli.choice import choose
     from vtg_cli.job import validated
-    from vtg_cli.plan import reads
+    from vtg_cli.refusals import reads
     from vtg_cli.sampling.settings import Sampling
 
     validated(replace(job, sampling=Sampling()))  # the rest when the preset's values are in

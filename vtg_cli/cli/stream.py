@@ -34,7 +34,7 @@ def carry_out(
     from vtg_cli.cli.preflight import needs, warn
     from vtg_cli.job import validated
     from vtg_cli.media.clip import open_clip
-    from vtg_cli.plan import refuse_unused
+    from vtg_cli.refusals import refuse_unused
     from vtg_cli.timing import exact
 
     if preset is not None:

@@ -17,7 +17,7 @@ from vtg_cli.choice import FLOW
 from vtg_cli.errors import MediaError, UsageError, naming
 from vtg_cli.job import Timeline, validated
 from vtg_cli.media.encoding import Encoding
-from vtg_cli.plan import DIFFUSION_ONLY, TEXT_ONLY
+from vtg_cli.refusals import DIFFUSION_ONLY, TEXT_ONLY
 from vtg_cli.timeline.lines import Path, lines_of
 from vtg_cli.timeline.schema import CLIP, FPS, SEGMENT, Misfit, check
 from vtg_cli.timeline.toml import tomllib

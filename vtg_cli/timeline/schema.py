@@ -13,7 +13,6 @@ from difflib import get_close_matches
 from typing import Any, get_args
 
 from vtg_cli.errors import UsageError
-from vtg_cli.job import MAX_CANDIDATES, MAX_REUSE, MAX_SEED, MAX_SIDE
 from vtg_cli.literals import (
     Detail,
     Dtype,
@@ -29,6 +28,7 @@ from vtg_cli.literals import (
 )
 from vtg_cli.timeline.lines import Path
 from vtg_cli.timing import MAX_FPS
+from vtg_cli.validation import MAX_CANDIDATES, MAX_REUSE, MAX_SEED, MAX_SIDE
 
 Schema = Mapping[str, Any]
 
