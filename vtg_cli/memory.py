@@ -6,11 +6,11 @@ only decides where to begin; what it gets wrong costs a step down, which is seen
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from vtg_cli import hardware
 from vtg_cli.plan import Plan
 from vtg_cli.rungs import NAMED, RUNGS, Rung, ran_out
 from vtg_cli.sampling.settings import ONE_WAY
@@ -87,18 +87,8 @@ def needed_bytes(rung: Rung, made: Plan) -> int:
 
 def free_bytes(device: str) -> int | None:
     """Memory a device has to give; None: it does not say."""
-    if device == "cpu":
-        try:
-            return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        except (AttributeError, ValueError, OSError):
-            return None
-    import torch
-
-    if device.startswith("cuda"):
-        return int(torch.cuda.mem_get_info(device)[0])
-    if device == "mps":
-        return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
-    return None
+    here = hardware.memory() if device == "cpu" else hardware.gpu_memory(device)
+    return here.free if here else None
 
 
 def loaded(made: Plan, load: Callable[[str], Backbone]) -> Backbone:

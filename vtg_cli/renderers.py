@@ -101,17 +101,22 @@ def once(load: Load) -> Load:
     kept: dict[Hashable, Backbone] = {}
 
     def keeping(made: Plan) -> Backbone:
-        assert made.model.source is not None
-        job = made.job
-        key = (
-            *(made.model.source.folder, made.model.device, job.dtype),
-            *(made.reverse, job.decode_chunk, job.memory, job.lora == "fit"),
-        )
+        key = key_of(made)
         if key not in kept:
             kept[key] = load(made)
         return kept[key]
 
     return keeping
+
+
+def key_of(made: Plan) -> Hashable:
+    """Equal for plans that one loaded model serves."""
+    assert made.model.source is not None
+    job = made.job
+    return (
+        *(made.model.source.folder, made.model.device, job.dtype),
+        *(made.reverse, job.decode_chunk, job.memory, job.lora == "fit"),
+    )
 
 
 def diffusion(made: Plan, load: Load = loaded, on_rungs: OnRungs | None = None) -> list[Seeded]:

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from vtg_cli.backbones.correspondence import correspond
 from vtg_cli.metrics.pair import Pair, inspect, moved, suggestion
 from vtg_cli.training.textures import power_noise
 
@@ -89,8 +90,8 @@ def test_ssim_is_that_of_wang() -> None:
 def test_moved_is_the_share_that_the_true_motion_explains() -> None:
     a, b = window(0, 0), window(8, 0)
     # all but 8 columns can be explained; where nothing moves there is nothing to explain
-    assert moved(a, b) == pytest.approx(1 - 8 / 160, abs=0.12)
-    assert moved(a, a) == 0
+    assert moved(a, b, correspond(a, b)) == pytest.approx(1 - 8 / 160, abs=0.12)
+    assert moved(a, a, correspond(a, a)) == 0
 
 
 NEAR = Pair(

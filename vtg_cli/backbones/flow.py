@@ -162,11 +162,13 @@ class Bend:
 
 @dataclass(frozen=True)
 class Track:
-    """The motion between two keyframes: straight tracks, and the bends seen from either of them."""
+    """The motion between two keyframes: straight tracks, and the bends seen from either of them, if
+    any.
+    """
 
     found: Correspondence
-    ahead: Bend
-    back: Bend
+    ahead: Bend | None = None
+    back: Bend | None = None
 
     def reversed(self) -> Track:
         return Track(self.found.reversed(), self.back, self.ahead)

@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -66,15 +66,11 @@ class KeptModel:
     """Loads as renderers.loaded does and keeps the last model, for items that mostly share it."""
 
     def __init__(self) -> None:
-        self._of: tuple[object, ...] | None = None
+        self._of: Hashable = None
         self._model: Backbone | None = None
 
     def __call__(self, made: Plan) -> Backbone:
-        job, source = made.job, made.model.source
-        wanted = (
-            *(source, made.model.device, job.dtype, made.reverse),
-            *(job.decode_chunk, job.memory, job.lora == "fit"),
-        )
+        wanted = renderers.key_of(made)
         if self._model is None or self._of != wanted:
             self._model = None  # before the next one needs its room
             self._model, self._of = renderers.loaded(made), wanted

@@ -101,18 +101,16 @@ def inspect(first: NDArray[np.uint8], last: NDArray[np.uint8]) -> Pair:
         shift=(float(shift[0]), float(shift[1])),
         motion=float(np.median(lengths)),
         farthest=float(np.percentile(lengths, 95)),
-        moved=_moved(a, b, found),
+        moved=moved(a, b, found),
         colour_gap=float(np.linalg.norm(labs[1] - labs[0])),
         side=max(height, width),
     )
 
 
-def moved(first: NDArray[np.uint8], last: NDArray[np.uint8]) -> float:
-    """Share of the difference of two pictures [H, W, 3] that motion one can see explains."""
-    return _moved(first, last, correspond(first, last))
-
-
-def _moved(first: NDArray[np.uint8], last: NDArray[np.uint8], found: Correspondence) -> float:
+def moved(first: NDArray[np.uint8], last: NDArray[np.uint8], found: Correspondence) -> float:
+    """Share of the difference of two pictures [H, W, 3] that motion one can see explains. found:
+    between them.
+    """
     flow = found.forward
     h, w = flow.shape[:2]
     a, b = (resize(x, w, h).astype(np.float32) for x in (first, last))

@@ -25,7 +25,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vtg_cli.backbones.flow import in_between
+from vtg_cli.backbones.correspondence import Correspondence, correspond
+from vtg_cli.backbones.flow import Track, in_between
 from vtg_cli.metrics.pair import ALIKE, moved
 
 Label = Literal["slideshow", "frozen", "flicker", "hard-cut", "cross-fade"]
@@ -121,12 +122,13 @@ def judge(frames: Iterable[NDArray[np.uint8]], times: Sequence[float] | None = N
     failed = [label for label, value in excess.items() if value >= 1]
     notes: tuple[Note, ...] = ()
     if failed == ["cross-fade"]:
-        ends = [np.round(clip[i]).astype(np.uint8) for i in (0, -1)]
-        explained = moved(*ends)
+        first, last = (np.round(clip[i]).astype(np.uint8) for i in (0, -1))
+        motion = correspond(first, last)
+        explained = moved(first, last, motion)
         found = replace(found, moved=explained)
         if explained < AVOIDABLE:
             failed, notes, excess["cross-fade"] = [], ("dissolve",), 0.0
-        elif _fade(_carried(*ends)) >= THRESHOLDS["cross-fade"]:
+        elif _fade(_carried(first, last, motion)) >= THRESHOLDS["cross-fade"]:
             failed, excess["cross-fade"] = [], 0.0
     elif "cross-fade" in failed:  # so is every mix of two pictures
         failed.remove("cross-fade")
@@ -225,9 +227,9 @@ def _swing(clip: Reduced) -> float:
     return usual / 6**0.5 if usual > RHYTHM * float(np.median(slopes)) else 0.0
 
 
-def _carried(first: NDArray[np.uint8], last: NDArray[np.uint8]) -> Reduced:
+def _carried(first: NDArray[np.uint8], last: NDArray[np.uint8], motion: Correspondence) -> Reduced:
     """Both ends and what motion puts half-way: smooth pictures that move little look mixed."""
-    return np.asarray(in_between(first, last, [0.0, 0.5, 1.0]), np.float32)
+    return np.asarray(in_between(first, last, [0.0, 0.5, 1.0], track=Track(motion)), np.float32)
 
 
 def _deviation(x: NDArray[Any]) -> NDArray[np.float64]:
