@@ -20,7 +20,7 @@ from vtg_cli.stills import Frame
 if TYPE_CHECKING:
     from vtg_cli import methods
     from vtg_cli.backbones.base import Backbone
-    from vtg_cli.backbones.flow import Track
+    from vtg_cli.backbones.splatting import Track
 
 Frames = NDArray[np.uint8]
 """[N, H, W, C]"""

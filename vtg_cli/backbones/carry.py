@@ -23,7 +23,7 @@ import numpy as np
 
 from vtg_cli.backbones.correspondence import Correspondence, correspond
 from vtg_cli.backbones.filters import Field, warp
-from vtg_cli.backbones.flow import Bend, Picture, Track, seen
+from vtg_cli.backbones.splatting import Bend, Picture, Track, seen
 from vtg_cli.timing import cubic
 
 STEEPEST = 3.0  # slope of a cubic that still never turns back

@@ -8,7 +8,9 @@ Everything happens at a working size, both directions alike:
 3. trust    forward and backward motion must cancel, the neighbourhoods must look alike;
 4. fill     pixels without trust (occluded, leaving the frame, changed) take the motion of trusted
             ones on their side of the edges, far from any the camera's;
-5. snap     at an object's rim a pixel takes the neighbouring motion that explains its colour.
+5. snap     at an object's rim a pixel takes the neighbouring motion that explains its colour;
+6. calm     where nothing far around is trusted, motion is smooth, so that what is carried along
+            keeps its shape.
 
 If next to nothing is trusted the two pictures are unrelated, and the answer is no motion at all.
 """
@@ -32,8 +34,11 @@ STRUCTURE_FLOOR = 4e-4  # (2 % of the lightness range)^2: below it flat areas co
 COLOUR_SCALE = 0.12  # Lab difference, in hundredths, that is a full mismatch
 LEAVING = 0.6  # mismatch of a motion that leaves the picture
 ALIKE = (0.35, 0.8)  # mismatch up to which trust is full, from which there is none
+COMPANY = (0.015, 0.04)  # reach of the neighbourhood that trust needs, of the long side
+ENOUGH = (0.2, 0.5)  # trust in the wider of both up to which there is none, from which it is full
 RELATED = (0.04, 0.12)  # trusted share up to which motion is ignored, from which it is used
 RIM = (4, 8)  # how far away, in pixels, a rim pixel may find its motion
+CALM = 0.03  # reach over which motion without trust is averaged, of the long side
 TAKEN, DOUBTFUL = 0.07, 0.4  # cost of another pixel's motion, and of one that is not trusted
 
 
@@ -75,6 +80,7 @@ def correspond(
     trust_a, trust_b = _trust(a, b, forward, backward), _trust(b, a, backward, forward)
     forward, backward = _fill(a, forward, trust_a), _fill(b, backward, trust_b)
     forward, backward = _snap(a, b, forward, trust_a), _snap(b, a, backward, trust_b)
+    forward, backward = _calm(forward, trust_a), _calm(backward, trust_b)
     trust_a, trust_b = _trust(a, b, forward, backward), _trust(b, a, backward, forward)
     related = ramp((trust_a.mean() + trust_b.mean()) / 2, *RELATED)
     return Correspondence(
@@ -114,14 +120,14 @@ def _trust(a: Side, b: Side, flow: Field, reverse: Field) -> Field:
     slack = 1 + 0.003 * (np.square(flow).sum(-1) + np.square(back).sum(-1))
     alike = 1 - ramp(box(_mismatch(a, b, flow), 2), *ALIKE)
     trust = gauss(np.float32(np.exp(-error / (2 * slack)) * alike * ~outside(flow)), 1)
-    # a lone island is a chance match: trust needs trusted company
-    company = gauss(trust, 0.015 * max(a.size))
-    return np.asarray(trust * np.minimum(2 * company, 1), np.float32)
+    # a lone island is a chance match: trust needs trusted company, near and further away
+    near, wide = (gauss(trust, share * max(a.size)) for share in COMPANY)
+    return np.asarray(trust * np.minimum(2 * near, 1) * ramp(wide, *ENOUGH), np.float32)
 
 
 def _fill(a: Side, flow: Field, trust: Field) -> Field:
     motion, share = camera(flow, np.where(trust > 0.3, trust, 0), 0.01 * max(a.size))
-    far = _averaged(a, flow, trust, motion * ramp(share, 0.03, 0.15), 1e-4, 2000)
+    far = _averaged(a, flow, trust, motion * ramp(share, 0.03, 0.15), 1e-3, 80)
     return _averaged(a, flow, trust, far, 0.02, 2)
 
 
@@ -154,3 +160,12 @@ def _snap(a: Side, b: Side, flow: Field, trust: Field) -> Field:
         doubt = TAKEN + DOUBTFUL * (1 - near[..., 2]) if x or y else 0
         costs.append(np.asarray(smooth(box(miss, 1)) + doubt, np.float32))
     return _cheapest(flows, costs)
+
+
+def _calm(flow: Field, trust: Field) -> Field:
+    reach = CALM * max(trust.shape)
+    lost = 1 - ramp(trust, 0, 0.3)
+    weight = lost + np.float32(1e-3)  # among its like: no motion leaks across an object's rim
+    mean = gauss(flow * weight[..., None], reach) / gauss(weight, reach)[..., None]
+    alone = lost * (1 - ramp(gauss(trust, reach), 0.2, 0.5))
+    return np.asarray(flow + alone[..., None] * (mean - flow), np.float32)

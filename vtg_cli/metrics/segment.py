@@ -26,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vtg_cli.backbones.correspondence import Correspondence, correspond
-from vtg_cli.backbones.flow import Track, in_between
+from vtg_cli.backbones.flow import in_between
+from vtg_cli.backbones.splatting import Track
 from vtg_cli.metrics.pair import ALIKE, moved
 
 Label = Literal["slideshow", "frozen", "flicker", "hard-cut", "cross-fade"]

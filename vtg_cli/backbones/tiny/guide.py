@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vtg_cli.backbones.filters import Field
-from vtg_cli.backbones.flow import carrier
+from vtg_cli.backbones.splatting import carrier
 
-UNSEEN = 0.002
+UNSEEN = 0.0002
 """The least confidence; 0 is left to mean that a network is told nothing."""
 
 
