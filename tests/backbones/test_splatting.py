@@ -24,15 +24,19 @@ def ground(dx: float, dy: float) -> NDArray[np.float64]:
     return np.asarray(moved, np.float64)
 
 
-def disc(at: tuple[float, float]) -> NDArray[np.bool_]:
+def disc(at: tuple[float, float], radius: float = RADIUS) -> NDArray[np.bool_]:
     y, x = np.mgrid[:HEIGHT, :WIDTH]
-    return np.hypot(x - at[0], y - at[1]) < RADIUS
+    return np.asarray(np.hypot(x - at[0], y - at[1]) < radius)
 
 
 def picture(
-    behind: NDArray[np.float64], at: tuple[float, float], colour: tuple[float, float, float]
+    behind: NDArray[np.float64],
+    at: tuple[float, float],
+    colour: tuple[float, float, float],
+    radius: float = RADIUS,
 ) -> Picture:
-    return np.clip(np.where(disc(at)[..., None], colour, behind), 0, 255).astype(np.uint8)
+    seen = np.where(disc(at, radius)[..., None], colour, behind)
+    return np.clip(seen, 0, 255).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +78,18 @@ def test_the_changeover_is_the_same_backwards(strange: tuple[Picture, Picture]) 
     for t in (0.46, 0.5, 0.54):
         # the search looks at the pictures in another order: rounding, and little else
         assert np.abs(mixed(ahead(t))[0] - mixed(back(1 - t))[0]).mean() < 1
+
+
+def test_a_subject_in_the_place_of_another_dissolves() -> None:
+    middle = (104, 72)
+    at = carrier(
+        picture(ground(0, 0), middle, DARK, 56), picture(ground(*SHIFT), middle, BRIGHT, 56)
+    )
+    for t in (0.3, 0.5, 0.7):
+        share = mixed(at(t))[1][disc(middle, 30)]
+        even, swift = 1 - t, (1 - t) ** 2 / ((1 - t) ** 2 + t**2)  # of the longest and the shortest
+        low, high = sorted((even, swift))
+        assert low - 0.02 < np.median(share) < high + 0.02
 
 
 def test_pictures_that_have_nothing_in_common_dissolve() -> None:
