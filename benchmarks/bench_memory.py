@@ -31,6 +31,7 @@ from measure import peak_mebibytes
 ROOT = Path(__file__).resolve().parent.parent
 TINY = ROOT / "tests" / "data" / "parity" / "tiny_svd"
 SIZES = {False: ("576x1024", 25), True: ("32x48", 6)}
+NAMES = ("full", "chunked", "offload", "sequential", "tiny-vram", "tiled")
 PASSED_ON = ("folder", "device", "dtype", "size", "frames", "steps", "decode_chunk")
 
 
@@ -112,7 +113,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, help="default: the model's")
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--decode-chunk", type=int, default=0, help="0: the rung's own")
-    parser.add_argument("--rungs", default="full,chunked,offload,sequential,tiny-vram")
+    parser.add_argument("--rungs", default=",".join(NAMES))
     parser.add_argument("--rung", help=argparse.SUPPRESS)
     parser.add_argument("--frames-file", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from vtg_cli.cost import ASSUMED_WITHIN, WITHIN, Sizes, Work, predict, verdict
+from vtg_cli.cost import ASSUMED_WITHIN, WITHIN, Sizes, Work, fits, on_device, predict, verdict
+from vtg_cli.rungs import NAMED
 
 U_NET = Sizes(
     core=1_000_000,
@@ -91,6 +92,31 @@ def test_the_batch_and_the_decoded_frames_decide_about_memory() -> None:
     frame = 39 * 32 * 256 * 448
     assert memories[1] - memories[0] == pytest.approx(frame, rel=1e-6)
     assert memories[2] == memories[3]  # no more than there are
+
+
+def test_every_rung_takes_of_a_gpu_what_its_facts_say() -> None:
+    """Closed forms: weights on it, and a step or a decoded chunk, whichever has more."""
+    step = 18 * 2 * 64 * 14  # bytes of a latent of one clip, of 14 frames in half precision
+    decode = 39 * 32 * 64  # of the pixels of a latent of one frame, 8 * 8 of them
+    guided = replace(SVD, device="cuda", item=2, terms=2, size=(768, 1024), canvas=(768, 1024))
+    latents, tile = 96 * 128, 48 * 48
+    weights = U_NET.bytes
+    expected = {
+        "full": weights + max(4 * step, 14 * decode) * latents,
+        "chunked": weights + max(2 * step, 2 * decode) * latents,
+        "offload": 0.3 * weights + max(2 * step, 2 * decode) * latents,
+        "sequential": 0.05 * weights + max(2 * step, decode) * latents,
+        "tiny-vram": 0.05 * weights + max(2 * step * latents, decode * tile),
+        "tiled": 0.05 * weights + max(2 * step, decode) * tile,
+    }
+    assert {*expected} == {*NAMED}
+    for name, amount in expected.items():
+        work = replace(guided, rung=NAMED[name])
+        assert on_device(work) == predict([work]).gpu == pytest.approx(amount, rel=1e-9)
+        assert fits(work, 0, round(amount / 0.9) + 1)
+        assert not fits(work, 10**12, round(amount / 0.9) - 1)
+    given = replace(guided, rung=NAMED["sequential"], chunk=14)  # what is given counts more
+    assert on_device(given) == pytest.approx(0.05 * weights + 14 * decode * latents)
 
 
 def test_a_gpu_is_an_estimate_and_says_so() -> None:

@@ -12,10 +12,14 @@ from PIL import Image
 
 from vtg_cli import preflight
 from vtg_cli.api import job_of
+from vtg_cli.cost import on_device
 from vtg_cli.errors import MediaError, MemoryLadderError, WeightsError
 from vtg_cli.hardware import Memory
+from vtg_cli.memory import first, work_of
 from vtg_cli.plan import Plan, plan
-from vtg_cli.preflight import Machine, amount, checked, document, rounded, work_of
+from vtg_cli.preflight import Machine, amount, checked, document, rounded
+from vtg_cli.rungs import RUNGS
+from vtg_cli.weights import sizes
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER
 
 SVD = Path(__file__).parent / "data" / "parity" / "tiny_svd"
@@ -55,10 +59,14 @@ def test_far_too_little_memory_is_refused_before_anything(tmp_path: Path) -> Non
     assert failed.value.__cause__ is None  # vtg batch does not try such an item again
 
 
-def test_a_model_that_decodes_in_chunks_can_decode_fewer(tmp_path: Path) -> None:
-    with pytest.raises(MemoryLadderError) as failed:
-        checked(planned(tmp_path, str(SVD)), with_memory(1e8))
-    assert failed.value.hint.endswith("or --decode-chunk 1; --model tiny and flow need little")
+def test_a_model_with_a_ladder_can_go_down_it(tmp_path: Path) -> None:
+    for rung, less in (("auto", ""), ("tiled", ""), ("full", ", or --memory auto")):
+        with pytest.raises(MemoryLadderError) as failed:
+            checked(planned(tmp_path, str(SVD), memory=rung), with_memory(1e8))
+        assert failed.value.hint == (
+            "ask for a smaller --width, or fewer --frames from one keyframe to the next"
+            f"{less}; --model tiny and flow need little"
+        )
 
 
 def test_little_memory_is_said(tmp_path: Path) -> None:
@@ -73,16 +81,25 @@ def test_little_memory_is_said(tmp_path: Path) -> None:
 def test_the_gpu_has_a_memory_of_its_own(tmp_path: Path) -> None:
     made = planned(tmp_path, str(SVD))
     made = replace(made, model=replace(made.model, device="cuda"))
-    here = replace(PLENTY, gpu=Memory(10**6, 10**6))
-    (note,) = checked(made, here).notes
-    assert note.endswith("the GPU, which has 1 MB: --memory does with less, more slowly")
-    full = replace(made, job=replace(made.job, memory="full"))
+    full, last = (replace(made, job=replace(made.job, memory=name)) for name in ("full", "tiled"))
+    plenty = replace(PLENTY, gpu=Memory(10**12, 10**12))
+    most, least = (checked(each, plenty).cost.gpu or 0 for each in (full, last))
+    found = checked(made, plenty)
+    assert (found.cost.basis, found.cost.gpu) == ("estimated, unmeasured", most)
+    # auto: between the two, without a word, and what is predicted is the rung it begins at
+    between = (most + least) // 2
+    found = checked(made, replace(PLENTY, gpu=Memory(between, between)))
+    assert found.notes == () and least <= (found.cost.gpu or 0) <= between
+    rung = first(made, Memory(between, between))
+    assert found.rungs == (rung.name,) and rung.name not in ("full", "tiled")
+    assert found.cost.gpu == on_device(work_of(made, rung))
     with pytest.raises(MemoryLadderError, match=r"of memory, and the GPU has 1 MB"):
-        checked(full, here)
-    found = checked(made, replace(PLENTY, gpu=Memory(10**12, 10**12)))
-    assert found.cost.basis == "estimated, unmeasured"
-    assert work_of(made).batch == 4  # both directions, with and without guidance
-    assert work_of(planned(tmp_path, str(SVD))).batch == 2  # one after another on a CPU
+        checked(full, replace(PLENTY, gpu=Memory(10**6, 10**6)))
+    with pytest.raises(MemoryLadderError, match=r"of memory, and the GPU has 0 bytes"):
+        checked(made, replace(PLENTY, gpu=Memory(0, 0)))
+    work = work_of(made, RUNGS[0])
+    assert (work.batch, work.terms) == (2, 2)  # directions, with and without guidance
+    assert work_of(planned(tmp_path, str(SVD)), RUNGS[0]).terms == 1  # in turn on a CPU
 
 
 def test_a_disk_that_cannot_hold_the_clip(tmp_path: Path) -> None:
@@ -121,15 +138,15 @@ def test_weights_are_counted_and_damaged_ones_refused(tmp_path: Path) -> None:
 
 def test_work_is_what_the_plan_says(tmp_path: Path) -> None:
     made = planned(tmp_path, str(SVD), steps=3)
-    work = work_of(made)
+    work = work_of(made, RUNGS[1])
     assert (work.kind, work.device, work.segments, work.drawn) == ("svd", "cpu", (8,), (6,))
     assert (work.evaluations, work.singles) == (made.evaluations, 0)
     assert (work.size, work.canvas) == (made.shape[:2], made.drawn)
     assert work.model is not None and (work.model.factor, work.model.decoded) == (4, 8)
-    halves = work_of(planned(tmp_path, str(SVD), dtype="fp16")).model
+    halves = work_of(planned(tmp_path, str(SVD), dtype="fp16"), RUNGS[1]).model
     assert halves is not None  # the autoencoder stays in single precision
     assert work.model.bytes - halves.bytes == 2 * (work.model.core + work.model.rest)
-    flow = work_of(planned(tmp_path), (5, 5, 5))
+    flow = work_of(planned(tmp_path), RUNGS[1], (5, 5, 5))
     assert (flow.kind, flow.segments, flow.model) == ("flow", (5, 5, 5), None)
 
 
@@ -146,6 +163,7 @@ def test_the_document_has_plain_numbers(tmp_path: Path) -> None:
         "memory_bytes": rounded(found.cost.memory),
         "gpu_memory_bytes": None,
         "memory_within": 1.3,
+        "rungs": [],
         "seconds": rounded(found.cost.seconds),
         "seconds_within": 2.0,
         "takes_at_most": 1,
@@ -182,5 +200,5 @@ def test_the_constants_are_the_backbones() -> None:
     from vtg_cli.backbones.tiny import model as tiny
     from vtg_cli.cost import RATES
 
-    assert preflight.DECODED == {"svd": svd.DECODE_CHUNK, "dynamicrafter": model.DECODE_CHUNK}
+    assert sizes.DECODED == {"svd": svd.DECODE_CHUNK, "dynamicrafter": model.DECODE_CHUNK}
     assert RATES["tiny"].most == tiny.LATENTS

@@ -16,10 +16,12 @@ from torch import Tensor, nn
 
 from vtg_cli import methods
 from vtg_cli.backbones import base
+from vtg_cli.backbones.ladder import Ladder
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.hooks import overriding, recording
 from vtg_cli.reuse import reusing
+from vtg_cli.rungs import RUNGS, Rung
 from vtg_cli.sampling.settings import Sampling, Work, resolved, work
 
 sys.path.insert(0, str(Path(__file__).parent / "backbones" / "dynamicrafter"))
@@ -95,6 +97,63 @@ def test_conditions_never_share_answers(
     with reusing(m, 2) as quick:
         mixed = [quick(x, level, each) for level in (high, low) for each in (cond, null)]
     assert torch.equal(mixed[1], alone[0]) and torch.equal(mixed[3], alone[1])
+
+
+@pytest.mark.parametrize("rung", ["full", "chunked", "windows"])
+@pytest.mark.parametrize("which", ["svd", "crafter"])
+@torch.inference_mode()
+def test_on_a_ladder_every_piece_has_its_own_answer(
+    models: dict[str, base.Backbone], keys: Keyframes, which: str, rung: str
+) -> None:
+    """Guidance terms in one batch, taken apart below full; against each term asked for by itself,
+    and by windows against each window.
+    """
+    m: Any = models[which]
+    x, cond = task(m, keys)
+    x = torch.cat([x, x.flip(-1)], -1)
+    cond = replace(cond, concat=torch.cat([cond.concat, cond.concat.flip(-1)], -1))
+    levels, terms = m.path(8)[2:4], (cond, m.null(cond))
+    window = min(x.shape[-2:]) if rung == "windows" else None
+    step = Rung(name=rung, one_by_one=rung != "full", window=window)
+    ladder: Any = Ladder(m, (step,), torch.device("cpu"))
+    together = Cond.interleave(terms)
+    with reusing(ladder, 2) as quick:
+        found = [quick(x.repeat_interleave(2, 0), level, together) for level in levels]
+    for k, term in enumerate(terms):
+        alone: Any = Ladder(m, (replace(step, one_by_one=False),), torch.device("cpu"))
+        with reusing(alone, 2) as quick:
+            expected = [quick(x, level, term) for level in levels]
+        for a, b in zip(found, expected, strict=True):
+            # full adds up in another order, on latents of some units
+            torch.testing.assert_close(a[k : k + 1], b, atol=1e-5, rtol=0)
+    plain = alone(x, levels[1], terms[1])
+    assert (found[1][1:] - plain).abs().max() > 1e-3
+
+
+@torch.inference_mode()
+def test_a_rung_lower_nothing_of_the_one_before_is_taken(
+    models: dict[str, base.Backbone], keys: Keyframes
+) -> None:
+    """Memory runs out where the deep part would have been remembered: that step is whole."""
+    m: Any = models["svd"]
+    x, cond = task(m, keys)
+    high, low = m.path(8)[2:4]
+    together, both = Cond.interleave((cond, m.null(cond))), x.repeat_interleave(2, 0)
+    ladder: Any = Ladder(m, RUNGS[:2], torch.device("cpu"))
+    failing = iter([True, False, False])
+
+    def fails(_: Any, forward: Any, *args: Any, **kwargs: Any) -> Any:
+        if next(failing):
+            raise torch.OutOfMemoryError
+        return forward(*args, **kwargs)
+
+    with reusing(ladder, 2) as quick:
+        quick(both, high, together)
+        with overriding([m.network], fails), counted(m.modules("deep")[0]) as deep:
+            found = quick(both, low, together)
+    assert ladder.tried == ("full", "chunked") and deep == [FRAMES, FRAMES]
+    expected = torch.cat([m(x, low, each) for each in (cond, m.null(cond))])
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("which", ["svd", "crafter"])

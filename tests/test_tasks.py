@@ -18,6 +18,7 @@ from PIL import Image
 from vtg_cli import choice, interpolate, sidecar, tasks
 from vtg_cli.backbones.flow import in_between
 from vtg_cli.cli.summary import summary
+from vtg_cli.cost import SPARE, Work, on_device
 from vtg_cli.errors import (
     Interrupted,
     MediaError,
@@ -26,15 +27,18 @@ from vtg_cli.errors import (
     VtgError,
     WeightsError,
 )
+from vtg_cli.hardware import Memory
 from vtg_cli.job import Interpolate
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.media.image import fit, read_image
 from vtg_cli.media.video import read_video
 from vtg_cli.plan import plan
 from vtg_cli.renderers import Cancel, Frames, Progress, Renderer
+from vtg_cli.rungs import RUNGS, Rung
 from vtg_cli.sampling.settings import Sampling
 from vtg_cli.tasks import Rendering
 from vtg_cli.tensor import to_pixels
+from vtg_cli.weights import sizes
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER
 
 Pixels = NDArray[np.uint8]
@@ -216,8 +220,9 @@ def test_running_out_of_memory_is_said_in_one_way(keys: list[str]) -> None:
 def test_a_segment_no_machine_could_hold_is_refused_before_anything_is_drawn(
     keys: list[str],
 ) -> None:
-    with pytest.raises(MemoryLadderError, match="needs 161,061"):  # 2 copies, 3 bytes a pixel
-        plan(job(keys[:2], frames=(100_000,), width=16384, height=16384))
+    # 3.5 bytes a pixel and frame (vtg_cli/cost.py): 1.5 TB
+    with pytest.raises(MemoryLadderError, match=r"flow at 2048x2048 needs about 1468\.\d GB of"):
+        tasks.run(job(keys[:2], frames=(100_000,), width=2048, height=2048))
 
 
 def test_other_failures_of_a_renderer_pass_through(keys: list[str]) -> None:
@@ -439,13 +444,21 @@ class TestChoice:
     """--model auto, with what lies on the machine and what runs there replaced."""
 
     def choose(
-        self, monkeypatch: pytest.MonkeyPatch, here: list[str], obstacle: str, device: str = "auto"
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        here: list[str],
+        room: float | None,
+        device: str = "auto",
+        rungs: tuple[Rung, ...] = RUNGS,
     ) -> choice.Choice:
+        """room: bytes of the GPU's memory, None: there is no GPU."""
         monkeypatch.setattr(choice.store, "available", lambda: here)
-        monkeypatch.setattr(choice, "_obstacle", lambda entry, device: obstacle)
-        tiny = choice.store.Source("tiny", DATA / "tiny_svd")
-        monkeypatch.setattr(choice.store, "resolve", lambda name: replace(tiny, name=name))
-        return choice.choose("auto", device)
+        on = "cpu" if room is None or device == "cpu" else "cuda"
+        monkeypatch.setattr(choice, "device_name", lambda device: on)
+        monkeypatch.setattr(choice, "gpu_memory", lambda device: Memory(int(room or 0), 0))
+        small = choice.store.Source("tiny", DATA / "tiny_svd")
+        monkeypatch.setattr(choice.store, "resolve", lambda name: replace(small, name=name))
+        return choice.choose("auto", device, rungs)
 
     def test_no_weights_means_the_embedded_model(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(choice.store, "available", list)
@@ -455,18 +468,53 @@ class TestChoice:
         assert made.source is not None and made.source.folder == EMBEDDED_FOLDER
 
     def test_the_best_of_what_is_here(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        made = self.choose(monkeypatch, ["svd", "svd-xt"], "")
+        made = self.choose(monkeypatch, ["svd", "svd-xt"], 1e12)
         assert (made.name, made.frames) == ("svd-xt", 6)
-        assert "the best one here" in made.reason
+        assert made.reason == "the best one here that this machine can run"
 
     def test_never_a_large_model_on_a_cpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        made = self.choose(monkeypatch, ["svd"], "there is no GPU to run it on")
-        assert made.name == "tiny"
+        made = self.choose(monkeypatch, ["svd"], None)
+        assert made.name == "tiny"  # which `resolve` here names as it is asked
         assert "svd is here, but there is no GPU" in made.reason
-        assert self.choose(monkeypatch, ["svd"], "", device="cpu").name == "tiny"
+        assert self.choose(monkeypatch, ["svd"], 1e12, device="cpu").name == "tiny"
 
-    def test_on_this_machine_s_cpu_the_obstacle_is_the_cpu(self) -> None:
-        assert "no GPU" in choice._obstacle(choice.CATALOG["svd"], "cpu")
+    def test_a_small_gpu_runs_it_a_rung_lower(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The expected peaks of the rungs themselves as the GPU's memory: 10 % is spared."""
+        asked = work_at(RUNGS[0])
+        peaks = [on_device(replace(asked, rung=rung)) for rung in RUNGS]
+        for rung, peak in zip(RUNGS, peaks, strict=True):
+            made = self.choose(monkeypatch, ["svd"], peak / SPARE + 2, rungs=(rung,))
+            how = f", by --memory {rung.name}" if rung.weights != "here" else ""
+            assert (made.name, made.device) == ("svd", "cuda")
+            assert made.reason == f"the best one here that this machine can run{how}"
+        made = self.choose(monkeypatch, ["svd"], peaks[2] / SPARE + 2)
+        assert made.reason.endswith(", by --memory offload")
+        made = self.choose(monkeypatch, ["svd"], peaks[-1] / 2)
+        assert made.reason == (
+            f"svd is here, but at --memory tiled it wants about {peaks[-1] / 1e9:.1f} GB of GPU "
+            f"memory and there are {peaks[-1] / 2e9:.1f} ('--model svd' tries it anyway)"
+        )
+        named = self.choose(monkeypatch, ["svd"], peaks[-1] / SPARE + 2, rungs=RUNGS[:1])
+        assert "svd is here, but at --memory full it wants" in named.reason
+
+
+def work_at(rung: Rung) -> Work:
+    """The tiny Stable Video Diffusion at its own size in half precision, as on a GPU."""
+    kind, model = sizes.in_memory(DATA / "tiny_svd", 2, 4)
+    side = 64  # sample_size 16, times 4
+    return Work(
+        kind=kind,
+        device="cuda",
+        segments=(6,),
+        drawn=(6,),
+        size=(side, side),
+        canvas=(side, side),
+        model=model,
+        batch=2,
+        terms=2,
+        item=2,
+        rung=rung,
+    )
 
 
 def test_options_the_embedded_model_has_no_use_for_are_refused_by_name(keys: list[str]) -> None:

@@ -5,14 +5,16 @@ Nothing is ever downloaded. torch is imported only to ask it about a GPU, where 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from vtg_cli.backbones.base import Spec, spec_of
-from vtg_cli.hardware import device_name
-from vtg_cli.weights import store
-from vtg_cli.weights.catalog import CATALOG, EMBEDDED
-from vtg_cli.weights.entry import Entry
+from vtg_cli.cost import Work, fits, on_device
+from vtg_cli.hardware import device_name, gpu_memory
+from vtg_cli.rungs import AWAY, RUNGS, Rung
+from vtg_cli.weights import sizes, store
+from vtg_cli.weights.catalog import EMBEDDED
 from vtg_cli.weights.store import Source
 
 FLOW = "flow"
@@ -45,16 +47,19 @@ class Choice:
         return self.spec.fps if self.spec else FLOW_FPS
 
 
-def choose(model: str, device: str) -> Choice:
-    """The model of a job. WeightsError where it is not on this machine, UsageError for no name."""
+def choose(model: str, device: str, rungs: Sequence[Rung] = RUNGS) -> Choice:
+    """The model of a job. rungs: of the memory ladder that it may use.
+
+    WeightsError where it is not on this machine, UsageError for no name.
+    """
     if model == "auto":
-        return _best(device)
+        return _best(device, rungs)
     if model == FLOW:
         return Choice(FLOW, "", None, None, "cpu")
     return _diffusion(store.resolve(model), "", device)
 
 
-def _best(device: str) -> Choice:
+def _best(device: str, rungs: Sequence[Rung]) -> Choice:
     names = store.available()
     if not names:
         reason = "no larger model on this machine ('vtg models list' shows what there is)"
@@ -63,28 +68,47 @@ def _best(device: str) -> Choice:
     if device == "cpu":
         reason = f"{best} is here, but --device cpu rules it out ('--model {best}' insists)"
         return _embedded(reason, device)
+    where = "this machine" if device == "auto" else device
+    obstacle = ""
     for name in reversed(names):
-        obstacle = _obstacle(CATALOG[name], device)
-        if not obstacle:
-            where = "this machine" if device == "auto" else device
-            return _diffusion(
-                store.resolve(name), f"the best one here that {where} can run", device
-            )
+        source = store.resolve(name)
+        rung, lacking = _least(source, device_name(device), rungs)
+        if rung is not None:
+            how = f", by --memory {rung.name}" if rung.name in AWAY else ""
+            return _diffusion(source, f"the best one here that {where} can run{how}", device)
+        obstacle = obstacle or lacking
     return _embedded(f"{best} is here, but {obstacle} ('--model {best}' tries it anyway)", device)
 
 
-def _obstacle(entry: Entry, device: str) -> str:
-    """Why the device cannot run a model; empty where it can."""
-    chosen = device_name(device)
-    if chosen == "cpu":
-        return "there is no GPU to run it on"
-    if chosen.startswith("cuda") and entry.min_vram_gb is not None:
-        import torch
-
-        gb = torch.cuda.get_device_properties(chosen).total_memory / 1e9
-        if gb < entry.min_vram_gb:
-            return f"it wants about {entry.min_vram_gb:g} GB of GPU memory and there are {gb:.0f}"
-    return ""
+def _least(source: Source, device: str, rungs: Sequence[Rung]) -> tuple[Rung | None, str]:
+    """The first rung at which the device can run a model at its native size in half precision, with
+    both directions of time and guidance; or None, and what stands against it.
+    """
+    if device == "cpu":
+        return None, "there is no GPU to run it on"
+    spec, room = spec_of(source.folder), gpu_memory(device)
+    kind, model = sizes.in_memory(source.folder, sizes.ITEM["fp16"], spec.factor)
+    side = round((spec.area or 0) ** 0.5)
+    work = Work(
+        kind=kind,
+        device=device,
+        segments=(spec.frames,),
+        drawn=(spec.frames,),
+        size=(side, side),
+        canvas=(side, side),
+        model=model,
+        batch=2,
+        terms=2,
+        item=sizes.ITEM["fp16"],
+    )
+    for rung in rungs:
+        work = replace(work, rung=rung)
+        if room is None or fits(work, room.total, room.total):
+            return rung, ""
+    return None, (
+        f"at --memory {rungs[-1].name} it wants about {on_device(work) / 1e9:.1f} GB of GPU memory "
+        f"and there are {room.total / 1e9 if room else 0:.1f}"
+    )
 
 
 def _embedded(reason: str, device: str) -> Choice:

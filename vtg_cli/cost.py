@@ -4,6 +4,9 @@
                 (setting out + evaluations * network + frames * pixels * drawing)
     bytes   = start + weights + what the largest segment works with
 
+and of a GPU, the weights on it and what works there, at a rung of the memory ladder (rungs.py):
+what `--dry-run` tells, `--memory auto` begins by and `--model auto` chooses by.
+
 Linear in the counts but for attention, which grows with the square of a frame's latents. What one
 count costs stands in RATES, one row for each kind of model, fitted on a CPU; how far off they are,
 and on which machine: benchmarks/results/plan.md. On a GPU it is the same work at an assumed rate.
@@ -14,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
+
+from vtg_cli.rungs import NAMED, RESIDENT, Rung
 
 Basis = Literal["fitted", "estimated, unmeasured"]
 Fit = Literal["fits", "tight", "too much"]
@@ -27,7 +32,7 @@ class Sizes:
     bytes: of them all in memory, in the precision they run in
     width: channels at the full size of the latents; factor: pixels along the side of a latent
     codec_width: channels of the autoencoder at the picture's full size
-    decoded: frames that decodes at a time
+    decoded: frames that decodes at a time by itself
     """
 
     core: int
@@ -49,7 +54,9 @@ class Work:
     size, canvas: (height, width) of the clip, and at which the model draws
     evaluations, singles: of the network for all segments, of whole clips and of single frames
     fits: training steps on single frames before that
-    batch: clips in the network at a time; item: bytes of a number in it
+    batch: clips in the network at a time; terms: of guidance that may be beside them, where the
+    rung lets them; item: bytes of a number in it
+    chunk: frames decoded at a time as a person gave it; rung: of the memory ladder
     takes: how often each segment is drawn
     """
 
@@ -64,7 +71,10 @@ class Work:
     singles: int = 0
     fits: int = 0
     batch: int = 1
+    terms: int = 1
     item: int = 4
+    chunk: int | None = None
+    rung: Rung = NAMED["chunked"]
     takes: int = 1
 
 
@@ -176,6 +186,9 @@ RATES: Mapping[str, Rates] = {
     "dynamicrafter": replace(_FULL, start_bytes=370 * MIB),
 }
 
+SPARE = 0.9
+"""Share of a GPU's memory that is counted on."""
+
 FITTED = frozenset({"flow", "tiny", "svd", "dynamicrafter"})
 WITHIN = 1.3, 2.0
 """Memory and time of what was fitted: more than benchmarks/results/plan.md found, for other
@@ -210,12 +223,25 @@ def predict(parts: Sequence[Work], cores: int = 1) -> Cost:
     memory_within, seconds_within = WITHIN if known else ASSUMED_WITHIN
     return Cost(
         memory=round(start + weights + host),
-        gpu=round(weights + max(network for _, network in each)) if gpu else None,
+        gpu=max(map(on_device, parts)) if gpu else None,
         seconds=begin + sum(_seconds(part, cores) for part in parts),
         memory_within=memory_within,
         seconds_within=seconds_within,
         basis="fitted" if known else "estimated, unmeasured",
     )
+
+
+def on_device(part: Work) -> int:
+    """Bytes of its GPU that a part takes at its rung, at their peak."""
+    return round(RESIDENT[part.rung.weights] * _loaded(part) + _working(part)[1])
+
+
+def fits(part: Work, total: int, free: int) -> bool:
+    """Whether a part will do at its rung, as expected. total, free: bytes of what it runs on."""
+    if part.device == "cpu":
+        found = predict([part])
+        return verdict(found.memory, found.memory_within, total) != "too much"
+    return on_device(part) <= SPARE * free
 
 
 def verdict(needed: int, within: float, room: int) -> Fit:
@@ -231,13 +257,15 @@ def _loaded(part: Work) -> int:
     return part.model.bytes if part.model else 0
 
 
-def _places(part: Work) -> float:
-    """Latents of a frame."""
+def _places(part: Work, side: int | None = None) -> float:
+    """Latents of a frame, or of what of it has no longer sides than so many."""
     if part.model is None:
         return 0.0
-    places = part.canvas[0] * part.canvas[1] / part.model.factor**2
+    tall, wide = (length / part.model.factor for length in part.canvas)
+    if side is not None:
+        tall, wide = min(tall, side), min(wide, side)
     most = RATES[part.kind].most
-    return places if most is None else min(places, most)
+    return tall * wide if most is None else min(tall * wide, most)
 
 
 def _pixels(part: Work) -> int:
@@ -247,13 +275,15 @@ def _pixels(part: Work) -> int:
 
 def _working(part: Work) -> tuple[float, float]:
     """Bytes a part holds while its largest segment is drawn: of frames, and in the network."""
-    rates, model, pixels = RATES[part.kind], part.model, _pixels(part)
+    rates, model, pixels, rung = RATES[part.kind], part.model, _pixels(part), part.rung
     longest, shown = max(part.drawn), max(*part.drawn, *part.segments)
     frames = rates.pixel_bytes * pixels + rates.frame_bytes * shown * pixels
     network = 0.0
     if model is not None:
-        at_once = part.batch * longest * _places(part)
-        decoded = min(model.decoded, longest) * part.canvas[0] * part.canvas[1]
+        clips = part.batch * (1 if rung.one_by_one else part.terms)
+        at_once = clips * longest * _places(part, rung.window)
+        chunk = min(part.chunk or rung.chunk or model.decoded, longest)
+        decoded = chunk * _places(part, rung.tile) * model.factor**2
         network = max(
             rates.place_bytes * part.item * model.width * at_once,
             rates.decode_bytes * model.codec_width * decoded,

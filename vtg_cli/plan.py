@@ -6,7 +6,6 @@ model only its small JSON files are looked at.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -15,7 +14,7 @@ from pathlib import Path
 from vtg_cli import stills, timing
 from vtg_cli.backbones.base import check_words
 from vtg_cli.choice import FLOW, Choice, choose
-from vtg_cli.errors import MediaError, MemoryLadderError, UsageError, WeightsError
+from vtg_cli.errors import MediaError, UsageError, WeightsError
 from vtg_cli.hardware import lacks_compiler
 from vtg_cli.job import NEGATIVE_PROMPT, Interpolate, validated
 from vtg_cli.literals import Dtype
@@ -28,12 +27,8 @@ from vtg_cli.refusals import (
     refuse_unused,
     refuse_without_captions,
 )
-from vtg_cli.sampling.settings import (
-    FAST_STEPS,
-    LORA_STEPS,
-    Sampling,
-    resolved,
-)
+from vtg_cli.rungs import allowed
+from vtg_cli.sampling.settings import FAST_STEPS, LORA_STEPS, Sampling, resolved
 from vtg_cli.stills import Frame, Still
 from vtg_cli.timing import Schedule
 from vtg_cli.weights.catalog import CATALOG, EMBEDDED
@@ -145,7 +140,7 @@ def plan(
     validated(job)
     if job.output is not None:
         claimed(job.output, job.encoding, job.keyframes if pictures is None else ())
-    model = choose(job.model, job.device)
+    model = choose(job.model, job.device, allowed(job.memory, job.lora))
     refuse_unused(model, given(job))
     refuse_without_captions(job, model)
     schedule = timing.schedule(
@@ -162,7 +157,6 @@ def plan(
         read = arrays or stills.from_files(job.keyframes)
     (height, width), drawn = _sizes(job, model, [still.size for still in read])
     form = encoding.format_of(job.output, job.encoding) if job.output is not None else None
-    _check_memory(max(schedule.segments), height, width)
     alpha = stills.keeps_alpha(job.encoding.alpha, _forbids_alpha(model, form), read)
     notes = [*stills.notes(job, read, height, width, alpha)]
     if form is not None and job.output is not None:
@@ -230,21 +224,6 @@ def _sizes(
         return size, size
     size = image.canvas(sizes, job.width, job.height, 1)
     return size, image.canvas([size], None, None, factor, area)
-
-
-def _check_memory(frames: int, height: int, width: int) -> None:
-    """A segment is drawn as a whole: refuses one that the machine could never hold."""
-    if not hasattr(os, "sysconf"):
-        return
-    here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    needed = 2 * 3 * frames * height * width  # as drawn, and once more while it is anchored
-    if needed > here:
-        raise MemoryLadderError(
-            f"a segment of {frames} frames at {width}x{height} needs {needed / 1e9:,.1f} GB, "
-            f"and this machine has {here / 1e9:,.1f} GB of memory",
-            "ask for fewer --frames, a smaller --width, or put more keyframes between",
-            subject="--frames",
-        )
 
 
 def _forbids_alpha(model: Choice, form: Format | None) -> str:

@@ -10,25 +10,20 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from vtg_cli import hardware
-from vtg_cli.cost import Cost, Sizes, Work, predict, verdict
+from vtg_cli import hardware, memory
+from vtg_cli.cost import Cost, predict, verdict
 from vtg_cli.errors import MediaError, MemoryLadderError
 from vtg_cli.hardware import Memory
 from vtg_cli.media import encoding
-from vtg_cli.memory import has_ladder
 from vtg_cli.plan import Plan
 from vtg_cli.retakes import variants
-from vtg_cli.sampling.settings import ONE_WAY
+from vtg_cli.rungs import RUNGS
 from vtg_cli.timeline.plan import TimelinePlan
-from vtg_cli.weights import layout, sizes
+from vtg_cli.weights import layout
 
-ITEM = {"fp32": 4, "fp16": 2, "bf16": 2}
-DECODED = {"svd": 8, "dynamicrafter": 4}
-"""Frames decoded at a time where nothing is said: DECODE_CHUNK of either backbone."""
 VOLUME = {
     "mp4": (0.12, 8.0),
     "webm": (0.1, 8.0),
@@ -70,12 +65,14 @@ class Preflight:
     """What is known before the work.
 
     whole: whether all frames are counted; else the time is that of one segment
+    rungs: of the memory ladder at which its parts begin, for which memory is predicted
     takes: how often a segment may be drawn at most; the time is that of one take
     volume: bytes of the output, None for a stream; notes: what a person should know, a sentence
     each
     """
 
     cost: Cost
+    rungs: tuple[str, ...]
     whole: bool
     takes: int
     machine: Machine
@@ -91,27 +88,36 @@ def checked(made: Plan | TimelinePlan, machine: Machine | None = None) -> Prefli
     MemoryLadderError for what needs more memory than there is by more than the prediction may be
     wrong, MediaError for a clip the disk cannot hold, WeightsError for damaged weights.
     """
-    works = [work_of(part) for part in made.parts]
-    return of_works(made, works, made.schedule.total, machine)
+    return _predicted(made, None, made.schedule.total, machine)
 
 
-def of_works(
-    made: Plan | TimelinePlan,
-    works: Sequence[Work],
-    frames: int | None,
-    machine: Machine | None = None,
+def of_clip(
+    made: Plan, segments: tuple[int, ...], frames: int | None, machine: Machine | None = None
 ) -> Preflight:
-    """As `checked`, of other work with a plan's models and output. frames: of the clip, None where
+    """As `checked`, of other segments, drawn as the plan's are. frames: of the clip, None where
     that is not known.
     """
+    return _predicted(made, segments, frames, machine)
+
+
+def _predicted(
+    made: Plan | TimelinePlan,
+    segments: tuple[int, ...] | None,
+    frames: int | None,
+    machine: Machine | None,
+) -> Preflight:
     output = made.job.output
-    here = machine or this_machine(works[0].device, output)
+    here = machine or this_machine(made.parts[0].model.device, output)
+    rungs = [memory.first(part, _room(part, here)) for part in made.parts]
+    works = [memory.work_of(*each, segments) for each in zip(made.parts, rungs, strict=True)]
     cost = predict(works, here.cores)
     volume, within = _volume(made, frames)
     notes = [*_memory(made, cost, here), *_disk(volume, within, here.disk, output)]
     found = {each.name: each for part in made.parts for each in weights_of(part)}
+    begin = zip(made.parts, rungs, strict=True)
     return Preflight(
         cost=cost,
+        rungs=(*dict.fromkeys(rung.name for part, rung in begin if memory.has_ladder(part)),),
         whole=frames is not None,
         takes=max(len(variants(part.job, part.model.name)) for part in made.parts),
         machine=here,
@@ -120,6 +126,10 @@ def of_works(
         volume_within=within,
         notes=tuple(notes),
     )
+
+
+def _room(part: Plan, here: Machine) -> Memory | None:
+    return here.memory if part.model.device == "cpu" else here.gpu
 
 
 def this_machine(device: str, output: str | None) -> Machine:
@@ -133,40 +143,6 @@ def this_machine(device: str, output: str | None) -> Machine:
         gpu=None if device == "cpu" else hardware.gpu_memory(device),
         disk=disk,
         cores=hardware.cores(),
-    )
-
-
-def work_of(made: Plan, segments: tuple[int, ...] | None = None) -> Work:
-    """What a plan asks of this machine. segments: in place of the plan's, drawn alike."""
-    lengths = made.schedule.segments if segments is None else segments
-    height, width = made.shape[:2]
-    if made.model.spec is None or made.model.source is None:
-        return Work(
-            kind="flow",
-            device="cpu",
-            segments=lengths,
-            drawn=lengths,
-            size=(height, width),
-            canvas=(height, width),
-        )
-    job, share = made.job, len(lengths) / len(made.schedule.segments)
-    item = ITEM.get(job.dtype, 4)
-    kind, model = _model(made.model.source.folder, item, job.decode_chunk, made.model.spec.factor)
-    guided = max(job.sampling.guidance or (1.0, 1.0)) > 1 and made.model.device != "cpu"
-    directions = 1 if job.sampling.method in ONE_WAY else 2
-    return Work(
-        kind=kind,
-        device=made.model.device,
-        segments=lengths,
-        drawn=tuple(made.model.spec.drawn(n) for n in lengths),
-        size=(height, width),
-        canvas=made.drawn,
-        model=model,
-        evaluations=round((made.evaluations - made.inversions) * share),
-        singles=round(made.inversions * share),
-        fits=made.fit_steps,
-        batch=directions * (2 if guided else 1),
-        item=item,
     )
 
 
@@ -194,6 +170,7 @@ def document(found: Preflight) -> dict[str, Any]:
         "memory_bytes": rounded(cost.memory),
         "gpu_memory_bytes": None if cost.gpu is None else rounded(cost.gpu),
         "memory_within": cost.memory_within,
+        "rungs": list(found.rungs),
         "seconds": rounded(cost.seconds) if found.whole else None,
         "seconds_within": cost.seconds_within,
         "takes_at_most": found.takes,
@@ -228,28 +205,6 @@ def rounded(value: float) -> float:
     return float(f"{value:.2g}")
 
 
-@cache
-def _model(folder: Path, item: int, chunk: int | None, factor: int) -> tuple[str, Sizes]:
-    parts = sizes.parts_of(folder)
-    count = parts.core + parts.codec + parts.rest
-    whole = count * item
-    if parts.kind == "svd":
-        whole += parts.codec * (4 - item)  # its autoencoder insists on single precision
-    side = factor if parts.kind == "svd" else 8
-    if parts.kind == "tiny":
-        side = 4
-    return parts.kind, Sizes(
-        core=parts.core,
-        codec=parts.codec,
-        rest=parts.rest,
-        bytes=whole,
-        width=parts.width,
-        codec_width=parts.codec_width,
-        factor=side,
-        decoded=chunk or DECODED.get(parts.kind, 1),
-    )
-
-
 def _weights(name: str, folder: Path, files: Sequence[Path], licence: str | None) -> Weights:
     total = sum(file.stat().st_size for file in files)
     return Weights(name=name, folder=str(folder), files=len(files), bytes=total, licence=licence)
@@ -275,14 +230,7 @@ def _memory(made: Plan | TimelinePlan, cost: Cost, here: Machine) -> list[str]:
     for where, needed, room in places:
         if room is None:
             continue
-        too_much = verdict(needed, cost.memory_within, room.total) == "too much"
-        if too_much and where == "the GPU" and _steps_down(made):
-            notes.append(
-                f"note: {what} needs about {amount(needed)} of memory if all of it stays on the "
-                f"GPU, which has {amount(room.total)}: --memory does with less, more slowly"
-            )
-            continue
-        if too_much:
+        if verdict(needed, cost.memory_within, room.total) == "too much":
             raise MemoryLadderError(
                 f"{what} needs about {amount(needed)} of memory, and {where} has "
                 f"{amount(room.total)}",
@@ -297,19 +245,14 @@ def _memory(made: Plan | TimelinePlan, cost: Cost, here: Machine) -> list[str]:
     return notes
 
 
-def _steps_down(made: Plan | TimelinePlan) -> bool:
-    """Whether something else than all of a model on its device may run."""
-    return any(
-        has_ladder(part) and part.job.memory not in ("full", "chunked") for part in made.parts
-    )
-
-
 def _less(made: Plan | TimelinePlan) -> str:
     """What to do about too little memory."""
     less = "ask for a smaller --width, or fewer --frames from one keyframe to the next"
-    specs = [model.spec for model in made.models]
-    chunked = any(spec and "--decode-chunk" not in spec.unused for spec in specs)
-    return less + (", or --decode-chunk 1; --model tiny and flow need little" if chunked else "")
+    named = {part.job.memory for part in made.parts if memory.has_ladder(part)} - {"auto"}
+    if named and named != {RUNGS[-1].name}:
+        return f"{less}, or --memory auto; --model tiny and flow need little"
+    laddered = any(memory.has_ladder(part) for part in made.parts)
+    return less + ("; --model tiny and flow need little" if laddered else "")
 
 
 def _disk(volume: int | None, within: float, free: int | None, output: str | None) -> list[str]:

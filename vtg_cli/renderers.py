@@ -14,7 +14,7 @@ from vtg_cli import timing
 from vtg_cli.errors import Interrupted, MemoryLadderError
 from vtg_cli.plan import Plan
 from vtg_cli.rungs import RUNGS, OutOfRungsError, ran_out
-from vtg_cli.sampling.settings import ONE_WAY, Sampling
+from vtg_cli.sampling.settings import Sampling
 from vtg_cli.stills import Frame
 
 if TYPE_CHECKING:
@@ -147,8 +147,6 @@ def diffusion(made: Plan, load: Load = loaded, on_rungs: OnRungs | None = None) 
         progress: Progress,
         cancel: Cancel,
     ) -> Frames:
-        if isinstance(backbone, Ladder):
-            backbone.directions = 1 if sampling.method in ONE_WAY else 2
         length = backbone.spec.drawn(len(times))
         even = timing.segment_times(length, timing.easing("linear"))
         small = [fit(key, *made.drawn, "stretch") for key in (first, last)]

@@ -274,7 +274,7 @@ def _draw(base: Plan, report: Report, cancel: Cancel) -> Draw:
     render = seeded(base.job.sampling)
 
     def model(first: Frame, last: Frame, times: Sequence[float]) -> Iterator[Frame]:
-        with report.timed("drawing"):
+        with report.timed("drawing"), renderers.guarded(base):
             drawn = render(first, last, [0.0, *times, 1.0], renderers.silent, cancel)
             drawn, _ = anchor(drawn, first, last, base.job.endpoints)
         yield from drawn[1:-1]

@@ -7,7 +7,9 @@ on the deep part's modules: the last one hands out its answer again, the others 
 
 A condition's evaluations are counted by themselves, so guidance and fusion never mix answers; one
 that was not asked at the step before starts anew. A detour adds noise that no earlier answer has
-seen, so an evaluation at a level that is not below the last one is always whole.
+seen, so an evaluation at a level that is not below the last one is always whole. Where the memory
+ladder makes several calls of the network of one evaluation, each has an answer of its own, and one
+that is made in other pieces than the last is whole.
 """
 
 from __future__ import annotations
@@ -27,12 +29,14 @@ from vtg_cli.sampling.level import Level
 
 @dataclass
 class _Trail:
-    """The evaluations under one condition. cond: kept, so that no other is taken for it."""
+    """The evaluations under one condition. cond: kept, so that no other is taken for it; answers:
+    by the piece of an evaluation and the module.
+    """
 
     cond: Cond
     level: Level
     since: int = 0
-    answers: dict[nn.Module, Any] = field(default_factory=dict)
+    answers: dict[tuple[int, nn.Module], Any] = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:
@@ -48,6 +52,7 @@ class _Reusing:
         self._m, self._every = m, every
         self._trails: dict[int, _Trail] = {}
         self._now: _Trail | None = None
+        self._rung = ""
         self._before: Level | None = None  # the level that was asked at before this one
         self._level: Level | None = None
 
@@ -64,6 +69,8 @@ class _Reusing:
             below = trail.level == self._before and trail.level.noisier(level)
             trail.since = (trail.since + 1) % self._every if below else 0
             trail.level = level
+        if trail.whole:
+            trail.answers.clear()
         self._now = trail
         try:
             return self._m(x, level, cond)
@@ -77,12 +84,18 @@ class _Reusing:
         trail = self._now
         if trail is None:  # not asked through this backbone
             return forward(*args, **kwargs)
-        if trail.whole:
+        rung, piece = getattr(self._m, "piece", ("", 0))  # a Ladder's
+        if rung != self._rung:
+            for each in self._trails.values():
+                each.answers.clear()
+            self._rung = rung
+        key = piece, module
+        if trail.whole or key not in trail.answers:
             answer = forward(*args, **kwargs)
             last = module is self._m.modules("deep")[-1]
-            trail.answers[module] = answer if last else _nothing(answer)
+            trail.answers[key] = answer if last else _nothing(answer)
         else:
-            answer = trail.answers[module]
+            answer = trail.answers[key]
         return answer
 
 
@@ -98,7 +111,7 @@ def reusing(m: Backbone, every: int) -> Iterator[Backbone]:
     """The backbone with its deep part computed at every `every`-th step of a walk; its answers are
     forgotten when the block closes. 1: the backbone itself.
 
-    One answer per condition is kept: [B F, C, h, w] of the network's own precision.
+    One answer per condition and piece is kept: [B F, C, h, w] of the network's own precision.
     """
     if every == 1:
         yield m

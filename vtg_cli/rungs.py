@@ -6,13 +6,21 @@ Free of torch; backbones.ladder applies them, memory chooses among them.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 WHOLE = 10_000
 """Frames decoded at once where all of them are."""
+TILE = 48
+"""Latents: 384 pixels of Stable Video Diffusion's. A multiple of 16, as is what does not overlap,
+so that tiles of a network that halves its input four times lie on one grid."""
 
 Weights = Literal["here", "blocks", "leaves"]
+RESIDENT = {"here": 1.0, "blocks": 0.3, "leaves": 0.05}
+"""Share of the weights that are on the device at once. Of SVD-XT's numbers, the image encoder has
+28 %, which comes as one block, the network's largest block 22 % and its largest layer 1.3 %, which
+is there twice while it is widened from 8 bits; to that come vectors and the first matrix of each
+part."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +30,9 @@ class Rung:
     one_by_one: guidance terms run one after another (the two directions of time stay together);
     chunk: frames decoded at once, None: the model's own number; weights: where they are: on the
     device, or on the host and brought there by the block or by the layer while it works;
-    narrow: the network's weights are kept in 8 bits; tiles: decoded in tiles.
+    narrow: the network's weights are kept in 8 bits; tile: side, in latents, of the tiles that are
+    encoded and decoded, window: of the windows in which a step is computed, None: all at once.
+    Tiles and windows overlap by a third.
     """
 
     name: str
@@ -30,7 +40,13 @@ class Rung:
     chunk: int | None = None
     weights: Weights = "here"
     narrow: bool = False
-    tiles: bool = False
+    tile: int | None = None
+    window: int | None = None
+
+    @property
+    def same_frames(self) -> bool:
+        """Whether it draws what full draws, where the decode chunk is the same."""
+        return not (self.narrow or self.tile or self.window)
 
 
 RUNGS = (
@@ -38,12 +54,27 @@ RUNGS = (
     Rung(name="chunked"),
     Rung(name="offload", weights="blocks"),
     Rung(name="sequential", chunk=1, weights="leaves"),
-    Rung(name="tiny-vram", chunk=1, weights="leaves", narrow=True, tiles=True),
+    Rung(name="tiny-vram", chunk=1, weights="leaves", narrow=True, tile=TILE),
+    Rung(name="tiled", chunk=1, weights="leaves", narrow=True, tile=TILE, window=TILE),
 )
 """From the most memory to the least."""
 NAMED = {rung.name: rung for rung in RUNGS}
 AWAY = tuple(rung.name for rung in RUNGS if rung.weights != "here")
 """Rungs under which a network cannot be trained: its weights come and go."""
+
+
+def allowed(memory: str, lora: str) -> tuple[Rung, ...]:
+    """Those a job may use, from its --memory and --lora. A named one stands alone.
+
+    auto decodes as many frames at once as the model does by itself while it can, also with its
+    weights away: of Stable Video Diffusion that number shows in the frames, and frames should not
+    depend on how much memory is free.
+    """
+    if memory != "auto":
+        return (NAMED[memory],)
+    one = next(i for i, rung in enumerate(RUNGS) if rung.chunk == 1)
+    own = (*(replace(rung, chunk=None) for rung in RUNGS[: one + 1]), *RUNGS[one:])
+    return tuple(rung for rung in own if lora != "fit" or rung.name not in AWAY)
 
 
 class OutOfRungsError(MemoryError):

@@ -60,6 +60,7 @@ def frames(
             yield from islice(drawn, made.schedule.total - 1)
             for phase, spent in drawn.report.seconds.items():
                 report.seconds[phase] = report.seconds.get(phase, 0.0) + spent
+            report.climbed(drawn.report.rungs)
         before = key
     if before is None or arrived < 2:
         raise UsageError(f"{arrived} keyframe came, and two are needed", "send more", subject="-")
@@ -105,6 +106,7 @@ def save(
         },
         "model": sidecar.model(made),
         "seconds": {phase: round(spent, 3) for phase, spent in report.seconds.items()},
+        **({"memory": [*report.rungs]} if report.rungs else {}),
     }
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from vtg_cli import __version__, sidecar, timing
+from vtg_cli import __version__, preflight, sidecar, timing
 from vtg_cli.choice import FLOW
 from vtg_cli.errors import Interrupted, UsageError
 from vtg_cli.job import Drawing
@@ -37,6 +37,7 @@ from vtg_cli.renderers import (
     silent,
 )
 from vtg_cli.retakes import Take, Variant, place, settled, variants
+from vtg_cli.rungs import NAMED
 from vtg_cli.stills import Frame, flattened
 from vtg_cli.timeline.carrying import carried, easing_of
 from vtg_cli.timeline.plan import TimelinePlan, planned, written_to
@@ -54,7 +55,8 @@ class Report:
     """What a run found out; complete when the last frame has been taken.
 
     anchors, outcomes: of each segment; seconds: spent in each phase; rungs: of the memory ladder
-    (rungs.py) that a model was at, in order, the last one that it ended at.
+    (rungs.py) that a model was at, in order, the last one that it ended at; of several models, of
+    the one that went down furthest.
     """
 
     anchors: list[AnchorReport] = field(default_factory=list)
@@ -64,7 +66,8 @@ class Report:
 
     def climbed(self, rungs: tuple[str, ...]) -> None:
         """Takes note of where a model has been on its ladder."""
-        self.rungs = rungs
+        names = [*NAMED]
+        self.rungs = max(self.rungs, rungs, key=lambda tried: [names.index(n) for n in tried[-1:]])
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
@@ -154,7 +157,9 @@ def run(
 
     keyframes: uint8 [H, W, 3 or 4] that stand in for the files the job names.
     """
-    return render(planned(job, keyframes), progress=progress, cancel=cancel)
+    made = planned(job, keyframes)
+    preflight.checked(made)
+    return render(made, progress=progress, cancel=cancel)
 
 
 def render(

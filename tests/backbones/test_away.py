@@ -129,6 +129,19 @@ def test_eight_bits_keep_three_bits_of_mantissa_and_small_weights() -> None:
     assert bool(((layer.weight.data - before).abs() <= 1.001 * bound).all())
 
 
+@pytest.mark.parametrize(("deviation", "bare"), [(0.02, 0.033), (0.005, 0.113), (0.001, 0.562)])
+def test_one_scale_a_matrix_keeps_more_than_a_bare_cast(deviation: float, bare: float) -> None:
+    """Relative errors of normal weights; the figures why diffusers' casting is not taken."""
+    weights = deviation * randn(0, 512, 512)
+    kept = Resting(nn.Parameter(weights.clone()), narrow=True).on(CPU)
+
+    def off(found: Tensor) -> float:
+        return float((found - weights).norm() / weights.norm())
+
+    assert off(kept) == pytest.approx(0.0265, rel=0.01)  # a quarter of a million draws
+    assert off(weights.to(away_module.NARROW).float()) == pytest.approx(bare, rel=0.01)
+
+
 def test_an_override_may_open_before_and_close_inside() -> None:
     part = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 3))
     x = randn(1, 2, 3)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vtg_cli.batch.item import Outcome
 from vtg_cli.cli import main
 from vtg_cli.media.video import read_video
 
@@ -108,6 +109,26 @@ def test_one_bad_item_costs_no_other(capfd: pytest.CaptureFixture[str]) -> None:
     assert vtg("in/list.csv", "-o", "out", "--frames", "3", "--json") == 0
     summary = json.loads(capfd.readouterr().out)
     assert [item["state"] for item in summary["items"]] == ["skipped", "made", "made", "skipped"]
+
+
+def test_where_a_model_ended_on_the_memory_ladder_is_said_once(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Items that share a model have its rungs in common; what the workers find is made up."""
+    rungs = {"x": ["chunked"], "y": ["chunked"], "z": ["chunked", "offload"]}
+
+    def outcomes(*_: object, **__: object) -> list[Outcome]:
+        return [Outcome(name, f"{name}.mp4", "made", memory=tried) for name, tried in rungs.items()]
+
+    monkeypatch.setattr("vtg_cli.cli.batch._outcomes", outcomes)
+    assert vtg("in", "-o", "out", "--frames", "4") == 0
+    said = capfd.readouterr().err.splitlines()
+    assert [line for line in said if "memory" in line] == [
+        "vtg: x: memory: chunked",
+        "vtg: z: memory: offload, after chunked ran out",
+    ]
+    assert vtg("in", "-o", "out", "--frames", "4", "-q") == 0
+    assert capfd.readouterr().err == ""
 
 
 def test_fail_fast_ends_with_the_first_failure(capfd: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,10 @@ def test_interleave_puts_conditions_innermost() -> None:
     assert both.image.flatten().tolist() == [1, 11, 2, 12]
     assert both.motion.flatten().tolist() == [1, 11, 2, 12]
     assert both.text is None
+    assert (a.terms, both.terms) == (1, 2)
+    second = both.map(lambda v: v + 0).term(1)
+    assert second.image is not None and second.terms == 1
+    assert second.image.flatten().tolist() == [11, 12]
 
 
 def test_stack_refuses_different_kinds() -> None:

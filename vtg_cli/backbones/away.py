@@ -1,9 +1,13 @@
 """Weights that lie on the host, and are on the device only while the module they belong to works.
 
 Plain hooks of torch, which run around whatever `forward` is at the time: hooks.overriding may be
-open already or open later, and nothing has to be taken off for it. (diffusers' offloading and
-casting hooks replace `forward` themselves, so that an override that closes after them takes them
-away, and its casting cannot be undone.)
+open already or open later, and nothing has to be taken off for it.
+
+diffusers' offloading and layerwise casting are hooks that replace `forward` themselves: an override
+that closes after them takes them away, one that reads a layer's weights (shortcuts._flat_conv)
+finds them in 8 bits, and the casting cannot be undone. It has no scale either: of normal weights
+with a deviation of 0.02 a bare cast keeps all but 3.3 %, of 0.005 all but 11 %, of 0.001 all but
+56 %, where one scale a matrix keeps all but 2.7 % of each.
 """
 
 from __future__ import annotations
@@ -45,7 +49,7 @@ class Resting:
     def on(self, device: torch.device) -> Tensor:
         """The values there, as they are computed with."""
         moved = self.values.to(device)
-        return moved if self.scale is None else (moved.float() * self.scale).to(self.dtype)
+        return moved if self.scale is None else moved.to(self.dtype) * self.scale
 
 
 @contextmanager

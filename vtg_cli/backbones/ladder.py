@@ -12,6 +12,7 @@ import gc
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
+from itertools import count
 from typing import Any, Protocol, TypeVar, cast
 
 import torch
@@ -19,9 +20,10 @@ from torch import Tensor, nn
 
 from vtg_cli.backbones.away import away
 from vtg_cli.backbones.base import STANDARD_MOTION, Backbone, Motion, OnFrames, Reader
-from vtg_cli.backbones.tiles import in_tiles
+from vtg_cli.backbones.tiles import encoded_in_tiles, in_tiles, in_windows
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
+from vtg_cli.hooks import overriding
 from vtg_cli.rungs import OutOfRungsError, Rung, ran_out
 from vtg_cli.sampling.level import Level
 from vtg_cli.tensor import FRAMES
@@ -37,6 +39,9 @@ class Movable(Backbone, Protocol):
     def parts(self) -> Mapping[str, nn.Module]:
         """All of its networks by name."""
 
+    def encoder(self) -> nn.Module:
+        """The part of its autoencoder that looks at pixels, [N, 3, H, W]."""
+
     def compute_on(self, device: torch.device) -> None:
         """From now on, wherever its weights lie."""
 
@@ -44,8 +49,9 @@ class Movable(Backbone, Protocol):
 class Ladder:
     """A Backbone at one of `rungs`, the first of them while memory lasts.
 
-    directions: of time that a call's batch holds; they stay together when its terms do not.
     tried: the rungs so far; the last one is that it is at.
+    piece: which one of the calls of the network that a call of this is made of is under way; what
+    is kept of one (reuse.py) is no answer to another, nor at another rung.
     """
 
     def __init__(
@@ -64,7 +70,7 @@ class Ladder:
         self._own_chunk, self._given_chunk = m.decode_chunk, decode_chunk
         self._settled: Rung | None = None
         self._stack = ExitStack()
-        self.directions = 2
+        self.piece: tuple[str, int] = (rungs[0].name, 0)
         self.tried: tuple[str, ...] = (*tried, rungs[0].name)
         self._within(lambda: None)  # from the start its network tells where it computes
 
@@ -113,21 +119,30 @@ class Ladder:
         return self._within(lambda: cast(Reader, self._m).text_embedding(captions))
 
     def _denoised(self, x: Tensor, level: Level, cond: Cond) -> Tensor:
-        terms, odd = divmod(len(x), self.directions)
-        if not self.rung.one_by_one or terms < 2 or odd:
-            return self._m(x, level, cond)
-        each: list[Tensor] = []
-        for k in range(terms):  # they are innermost in the batch (sampling.guidance)
-            mine = partial(_every, k, terms)
-            each.append(self._m(mine(x), level, cond.map(mine)))
+        rung, pieces = self.rung, count()
+
+        def denoised(part: Tensor, told: Cond) -> Tensor:
+            self.piece = rung.name, next(pieces)
+            return self._m(part, level, told)
+
+        def at_once(part: Tensor, told: Cond) -> Tensor:
+            if rung.window is None:
+                return denoised(part, told)
+            return in_windows(denoised, part, told, rung.window)
+
+        if not rung.one_by_one or cond.terms == 1:
+            return at_once(x, cond)
+        terms = range(cond.terms)
+        each = [at_once(x[k :: len(terms)], cond.term(k)) for k in terms]
         return torch.stack(each, 1).flatten(0, 1)
 
     def _decoded(self, z: Tensor, keyframes: Keyframes | None, on_frames: OnFrames) -> Tensor:
-        if not self.rung.tiles:
+        tile = self.rung.tile
+        if tile is None:
             return self._m.decode(z, keyframes, on_frames)
         frames: list[Tensor] = []
         for chunk in torch.split(z, self._m.decode_chunk, FRAMES):
-            frames.append(in_tiles(lambda part: self._m.decode(part, keyframes), chunk))
+            frames.append(in_tiles(lambda part: self._m.decode(part, keyframes), chunk, tile))
             on_frames(sum(each.shape[FRAMES] for each in frames), z.shape[FRAMES])
         return torch.cat(frames, FRAMES)
 
@@ -154,8 +169,17 @@ class Ladder:
             parts = m.parts().values()
             narrow = [m.network] if rung.narrow else []
             self._stack.enter_context(away(parts, self._device, rung.weights, narrow=narrow))
+        if rung.tile is not None:
+            encoding = partial(self._encoded, rung.tile)
+            self._stack.enter_context(overriding([m.encoder()], encoding))
         _give_back(self._device)
         self._settled = rung
+
+    def _encoded(
+        self, tile: int, _: nn.Module, forward: Callable[[Tensor], Tensor], pixels: Tensor
+    ) -> Tensor:
+        height, width = pixels.shape[-2:]
+        return encoded_in_tiles(forward, pixels, self._m.latent_size(height, width), tile)
 
     def _step_down(self, error: Exception) -> None:
         if len(self._rungs) == 1:
@@ -165,10 +189,6 @@ class Ladder:
             self.tried += (self.rung.name,)
         gc.collect()  # what the failed call had may hang in cycles
         _give_back(self._device)
-
-
-def _every(first: int, step: int, x: Tensor) -> Tensor:
-    return x[first::step]
 
 
 def _give_back(device: torch.device) -> None:

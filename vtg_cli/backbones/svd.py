@@ -154,6 +154,11 @@ class SVD:
         """All of its networks by name."""
         return {"unet": self.network, "vae": self.vae, "image_encoder": self.image_encoder}
 
+    def encoder(self) -> nn.Module:
+        """The part of its autoencoder that looks at pixels."""
+        encoder: nn.Module = self.vae.encoder
+        return encoder
+
     def compute_on(self, device: torch.device) -> None:
         """From now on, wherever its weights lie."""
         self.device, self.reverse = device, moved(self.reverse, device)

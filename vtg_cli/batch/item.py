@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -45,7 +45,9 @@ def single(job: Job) -> Interpolate:
 
 @dataclass(frozen=True)
 class Outcome:
-    """busy: another process was at it, so nothing was done; attempts: how often it was tried."""
+    """busy: another process was at it, so nothing was done; attempts: how often it was tried;
+    memory: rungs of the memory ladder that its model has been at.
+    """
 
     name: str
     output: str
@@ -55,6 +57,7 @@ class Outcome:
     error: str = ""
     hint: str = ""
     exit_code: int = 0
+    memory: Sequence[str] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

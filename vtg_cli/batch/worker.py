@@ -31,6 +31,7 @@ from vtg_cli.job import Interpolate, to_json
 from vtg_cli.media import encoding
 from vtg_cli.media.image import sha256_of
 from vtg_cli.plan import Plan, plan
+from vtg_cli.rungs import NAMED
 
 if TYPE_CHECKING:
     from vtg_cli.backbones.base import Backbone
@@ -107,9 +108,9 @@ class Worker:
                 while True:
                     attempt += 1
                     try:
-                        state = self._attempt(item)
+                        state, rungs = self._attempt(item)
                         spent = round(time.perf_counter() - begin, 3)
-                        return Outcome(item.name, item.output, state, spent, attempt)
+                        return Outcome(item.name, item.output, state, spent, attempt, memory=rungs)
                     except Exception as error:
                         last = attempt > self._settings.retries or not may_pass(error)
                         self._note(item, explained(error), attempt, last)
@@ -143,7 +144,7 @@ class Worker:
                 exit_code=error.exit_code,
             )
 
-    def _attempt(self, item: Item) -> Literal["made", "skipped"]:
+    def _attempt(self, item: Item) -> tuple[Literal["made", "skipped"], Sequence[str]]:
         job = self._placed(item.job)
         inputs = [sha256_of(name) for name in job.keyframes]
         key = key_of(job, inputs, self._drawn_by(job))
@@ -153,7 +154,7 @@ class Worker:
                 "done", item.output, name=item.name, key=key, sha256=found, adopted=True
             )
         if verdict != "make":
-            return "skipped"
+            return "skipped", ()
         with self._store.writing(item.output) as place:
             past = self._store.history(item.output)
             again = found is not None or past.done is not None or past.start is not None
@@ -176,7 +177,7 @@ class Worker:
             model=made.model.name,
             notes=notes,
         )
-        return "made"
+        return "made", report.get("memory", ())
 
     def _placed(self, job: Interpolate) -> Interpolate:
         """The job on this worker's device, where it leaves that open; flow has none."""
@@ -225,7 +226,7 @@ def key_of(job: Interpolate, inputs: Sequence[str], drawn_by: Mapping[str, Any])
     asked = to_json(job)
     for name in ("keyframes", "output", "device", "decode_chunk"):
         del asked[name]
-    if job.memory != "tiny-vram":  # the one whose frames are others
+    if job.memory == "auto" or NAMED[job.memory].same_frames:
         del asked["memory"]
     for name in ("overwrite", "skip_existing"):
         del asked["encoding"][name]

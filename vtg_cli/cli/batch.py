@@ -82,6 +82,7 @@ def _batch(ctx: typer.Context, own: dict[str, Any], values: dict[str, Any]) -> N
     from vtg_cli.batch import manifest
     from vtg_cli.batch.store import open_store
     from vtg_cli.batch.worker import Settings
+    from vtg_cli.memory import report
 
     if own["ray_address"] is not None and own["engine"] != "ray":
         raise UsageError("--ray-address is for --engine ray", subject="--ray-address")
@@ -115,6 +116,7 @@ def _batch(ctx: typer.Context, own: dict[str, Any], values: dict[str, Any]) -> N
         _check_models(items)
     store = open_store(place)  # made now, so that a place that cannot be fails at once
     tally, stdout = Tally(place, len(items)), sys.stdout
+    rungs: set[str] = set()  # what was said of memory; most items share a model
     with _crew(items, settings, own, str(options["device"])) as (crew, places):
         for outcome in _outcomes(crew, places, items, store, settings, quiet=own["quiet"]):
             tally.add(outcome)
@@ -124,6 +126,10 @@ def _batch(ctx: typer.Context, own: dict[str, Any], values: dict[str, Any]) -> N
                     break
             elif not own["as_json"]:
                 result(tally.place_of(outcome), stdout)
+            told = report(outcome.memory)
+            if told and told not in rungs and not own["quiet"]:
+                rungs.add(told)
+                say(f"{outcome.name}: {told}")
     store.tidy()
     tally.tell(as_json=own["as_json"], quiet=own["quiet"])
 

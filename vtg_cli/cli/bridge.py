@@ -161,6 +161,7 @@ def carry_out(job: Bridge, *, as_json: bool, dry_run: bool, quiet: bool) -> None
     """Makes the clip, or says what would be made."""
     from vtg_cli import bridging, clip_reports, preflight
     from vtg_cli.cli.preflight import tell, warn
+    from vtg_cli.cli.summary import tell_memory
 
     if not ready(job.between, as_json=as_json, dry_run=dry_run, quiet=quiet):
         return
@@ -177,6 +178,7 @@ def carry_out(job: Bridge, *, as_json: bool, dry_run: bool, quiet: bool) -> None
             return
         with progress(quiet=quiet) as show:
             report = bridging.save(made, progress=show)
+    tell_memory(report, quiet=quiet)
     if not quiet:
         for note in report["notes"][len(made.notes) :]:
             say(note)
@@ -186,6 +188,7 @@ def carry_out(job: Bridge, *, as_json: bool, dry_run: bool, quiet: bool) -> None
 
 def _summary(made: Bridging) -> list[str]:
     """What will be made, for people, one fact a line."""
+    from vtg_cli.cli.summary import where
     from vtg_cli.timing import exact
 
     (height, width), job, (head, tail) = made.base.shape[:2], made.job, made.kept
@@ -197,4 +200,5 @@ def _summary(made: Bridging) -> list[str]:
         f"arrives   {job.last.path} at frame {made.last.begin}",
         f"copied    {head} frames of the first, {tail} of the last",
         f"model     {made.base.model.name}",
+        *where(made.base),
     ]

@@ -256,6 +256,7 @@ def again(
 def carry_out(job: Retime, *, as_json: bool, dry_run: bool, quiet: bool) -> None:
     from vtg_cli import clip_reports, preflight, retiming
     from vtg_cli.cli.preflight import tell, warn
+    from vtg_cli.cli.summary import tell_memory
 
     if not ready(job.between, as_json=as_json, dry_run=dry_run, quiet=quiet):
         return
@@ -263,14 +264,14 @@ def carry_out(job: Retime, *, as_json: bool, dry_run: bool, quiet: bool) -> None
         if not quiet:
             for note in made.notes:
                 say(note)
-        works = [preflight.work_of(made.base, pieces(made))]
-        ahead = preflight.of_works(made.base, works, made.frames)
+        ahead = preflight.of_clip(made.base, pieces(made), made.frames)
         warn(ahead, quiet=quiet)
         if dry_run:
             tell(ahead, clip_reports.retimed(made), [*_summary(made)], as_json=as_json)
             return
         with progress(quiet=quiet) as show:
             report = retiming.save(made, clip, progress=show)
+    tell_memory(report, quiet=quiet)
     if job.between.output != "-":
         result(json.dumps(report, indent=2) if as_json else str(job.between.output))
 
@@ -286,6 +287,7 @@ def pieces(made: Retiming) -> tuple[int, ...]:
 
 def _summary(made: Retiming) -> Iterator[str]:
     """What will be made, for people, one fact a line."""
+    from vtg_cli.cli.summary import where
     from vtg_cli.timing import exact
 
     job, (height, width) = made.job, made.size
@@ -297,6 +299,7 @@ def _summary(made: Retiming) -> Iterator[str]:
     yield f"lasts     {exact(made.factor)} times as long"
     yield f"sound     {'none' if made.sound is None else job.audio}"
     yield f"model     {made.base.model.name}"
+    yield from where(made.base)
 
 
 def ready(between: Interpolate, *, as_json: bool, dry_run: bool, quiet: bool) -> bool:

@@ -212,10 +212,11 @@ def _preset(
     from vtg_cli.choice import choose
     from vtg_cli.job import validated
     from vtg_cli.refusals import reads
+    from vtg_cli.rungs import allowed
     from vtg_cli.sampling.settings import Sampling
 
     validated(replace(job, sampling=Sampling()))  # the rest when the preset's values are in
-    model = choose(job.model, job.device)
+    model = choose(job.model, job.device, allowed(job.memory, job.lora))
     return preset.applied(job, given, model=model.name, reads=reads(model))
 
 
@@ -324,9 +325,9 @@ def _check_sheet(sheet: str, job: Drawing) -> None:
 def carry_out(
     made: Plan | TimelinePlan, sheet: str | None, *, as_json: bool, dry_run: bool, quiet: bool
 ) -> None:
-    from vtg_cli import memory, preflight, sidecar, tasks
+    from vtg_cli import preflight, sidecar, tasks
     from vtg_cli.cli.preflight import tell, warn
-    from vtg_cli.cli.summary import summary
+    from vtg_cli.cli.summary import summary, tell_memory
     from vtg_cli.retakes import summary as findings
 
     output = made.job.output
@@ -350,7 +351,6 @@ def carry_out(
     said = findings(rendering.report.outcomes, segments, made.parts[0].job.on_bad)
     if said and not quiet:
         say(said)
-    if rendering.report.rungs and not quiet:
-        say(memory.report(rendering.report.rungs))
+    tell_memory(report, quiet=quiet)
     if output != "-":
         result(json.dumps(report, indent=2) if as_json else output)

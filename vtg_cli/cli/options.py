@@ -698,7 +698,7 @@ MemoryRung = Annotated[
     _option(
         MACHINE,
         "--memory",
-        help="What a diffusion model does to need less memory, from full (nothing) to tiny-vram. "
+        help="What a diffusion model does to need less memory, from full (nothing) to tiled. "
         "auto: as little as it must, less where memory runs out.",
     ),
 ]

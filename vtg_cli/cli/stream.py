@@ -32,6 +32,7 @@ def carry_out(
     """The clip of a job whose one keyframe is "-"."""
     from vtg_cli import preflight, streaming
     from vtg_cli.cli.preflight import needs, warn
+    from vtg_cli.cli.summary import tell_memory, where
     from vtg_cli.job import validated
     from vtg_cli.media.clip import open_clip
     from vtg_cli.refusals import refuse_unused
@@ -59,7 +60,7 @@ def carry_out(
                 say(f"model {made.model.name}: {reason}")
             for note in made.notes:
                 say(note)
-        ahead = preflight.of_works(made, [preflight.work_of(made)], None)
+        ahead = preflight.of_clip(made, made.schedule.segments, None)
         warn(ahead, quiet=quiet)
         height, width, _ = made.shape
         if dry_run:
@@ -67,10 +68,11 @@ def carry_out(
             result(
                 f"clip      {job.output}: {width}x{height}, {exact(made.schedule.fps)} a second\n"
                 f"between   {between} frames from each keyframe to the next\n"
-                f"model     {made.model.name}\n" + "\n".join(needs(ahead))
+                f"model     {made.model.name}\n" + "\n".join([*where(made), *needs(ahead)])
             )
             return
         with progress(quiet=quiet) as show:
             report = streaming.save(made, clip, progress=show)
+    tell_memory(report, quiet=quiet)
     if job.output != "-":
         result(json.dumps(report, indent=2) if as_json else str(job.output))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from vtg_cli import memory
+from vtg_cli.cli.console import say
 from vtg_cli.plan import Plan
 from vtg_cli.timeline.plan import TimelinePlan
 from vtg_cli.timing import exact
@@ -27,6 +29,13 @@ def summary(made: Plan | TimelinePlan, place: Path | None) -> Iterator[str]:
     yield f"report    {place or 'none'}"
 
 
+def tell_memory(report: Mapping[str, Any], *, quiet: bool) -> None:
+    """Where a model ended on the memory ladder, on stderr; report: of a finished run."""
+    said = memory.report(report.get("memory", ()))
+    if said and not quiet:
+        say(said)
+
+
 def _drawing(made: Plan) -> Iterator[str]:
     job = made.job
     if made.model.spec is None:
@@ -34,8 +43,7 @@ def _drawing(made: Plan) -> Iterator[str]:
     else:
         precision = f" in {job.dtype}" if job.dtype != "auto" else ""
         yield f"model     {made.model.name} on {made.model.device}{precision}"
-        if told := memory.told(made):
-            yield f"memory    {told}"
+        yield from where(made)
         yield (
             f"sampling  {job.sampling.method} from {job.sampling.init}, {job.sampling.steps} "
             f"steps{_how(made)}, seed {job.sampling.seed}: {_cost(made)}"
@@ -44,6 +52,12 @@ def _drawing(made: Plan) -> Iterator[str]:
             yield f"lora      {_lora(made)}"
         if job.prompts:
             yield f"text      {'; '.join(job.prompts)} ({job.text_curve})"
+
+
+def where(made: Plan) -> Iterator[str]:
+    """The rungs of the memory ladder, where the plan's model has one."""
+    if told := memory.told(made):
+        yield f"memory    {told}"
 
 
 def _cost(made: Plan) -> str:

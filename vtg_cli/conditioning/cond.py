@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ class Cond:
     mask:   [B, F, 1, 1, 1]      1 where a frame is known
     motion: [B, n]               numbers about the whole clip (fps, motion bucket, noise
     augmentation)
+    terms:                       conditions that lie innermost in the batch, one after another
 
     A null condition has the same kinds with other values, never None in place of a tensor, so it
     can be batched with the condition it is the null of.
@@ -34,25 +36,30 @@ class Cond:
     known: Tensor | None = None
     mask: Tensor | None = None
     motion: Tensor | None = None
+    terms: int = 1
 
     def map(self, fn: Callable[[Tensor], Tensor]) -> Cond:
         """The same kinds with `fn` applied to every tensor."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Cond(**{name: None if v is None else fn(v) for name, v in values.items()})
+        held = {name: getattr(self, name) for name in TENSORS}
+        values: dict[str, Any] = {n: None if v is None else fn(v) for n, v in held.items()}
+        return Cond(**values, terms=self.terms)
+
+    def term(self, k: int) -> Cond:
+        """One of those that lie innermost in the batch, 0 <= k < terms."""
+        return replace(self.map(lambda v: v[k :: self.terms]), terms=1)
 
     @staticmethod
     def stack(conds: Sequence[Cond]) -> Cond:
         """Batch conditions one after another. ValueError if they differ in kind."""
-        kinds = {tuple(getattr(c, f.name) is None for f in fields(Cond)) for c in conds}
+        kinds = {tuple(getattr(c, name) is None for name in TENSORS) for c in conds}
         if len(kinds) != 1:
             raise ValueError("conditions to be batched must have the same kinds; see Backbone.null")
-        return Cond(
-            **{
-                f.name: torch.cat([getattr(c, f.name) for c in conds])
-                for f in fields(Cond)
-                if getattr(conds[0], f.name) is not None
-            }
-        )
+        values: dict[str, Any] = {
+            name: torch.cat([getattr(c, name) for c in conds])
+            for name in TENSORS
+            if getattr(conds[0], name) is not None
+        }
+        return Cond(**values, terms=conds[0].terms)
 
     @staticmethod
     def interleave(conds: Sequence[Cond]) -> Cond:
@@ -60,11 +67,15 @@ class Cond:
         c0) ..
         """
         n = len(conds)
-        return Cond.stack(conds).map(
+        laid = Cond.stack(conds).map(
             lambda v: torch.unflatten(v, 0, (n, -1)).transpose(0, 1).flatten(0, 1)
         )
+        return replace(laid, terms=n)
 
     def reversed(self) -> Cond:
         """The same clip told backwards in time."""
         told = self.map(lambda v: v.flip(FRAMES) if v.shape[FRAMES] > 1 else v)
         return replace(told, motion=self.motion)  # its second axis is not time
+
+
+TENSORS = tuple(f.name for f in fields(Cond) if f.name != "terms")

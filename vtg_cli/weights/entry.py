@@ -33,8 +33,9 @@ class Entry:
     spec.VARIANTS; None: the files are used as they are.
     revision: a commit to insist on; None: whatever the first pull finds.
     gb: 10^9 bytes fetched, without `needs`.
-    min_vram_gb: where `--model auto` takes it, an estimate, not measured, for native size, half
-    precision and frames decoded two at a time; None for what does not run by itself.
+    min_vram_gb: with all of it on the GPU, an estimate, not measured, for native size, half
+    precision and frames decoded two at a time; None for what does not run by itself. The memory
+    ladder does with less.
     commercial: "yes", "no" or the condition; terms: the licence in a sentence.
     frames, height, width: native, 0 for what draws nothing; prompts: whether it reads captions.
     reverse: the entry with this model's reverse-motion U-Net; base: what that one was tuned from.

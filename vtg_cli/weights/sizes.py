@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from vtg_cli.cost import Sizes
 from vtg_cli.errors import WeightsError
 from vtg_cli.weights import layout
 
@@ -58,6 +60,34 @@ def parts_of(folder: Path) -> Parts:
         for part, usual in (("unet", WIDTH), ("vae", CODEC_WIDTH))
     ]
     return Parts("svd", found["unet"], found["vae"], found["image_encoder"], *widths)
+
+
+ITEM = {"fp32": 4, "fp16": 2, "bf16": 2}
+"""Bytes of a number."""
+DECODED = {"svd": 8, "dynamicrafter": 4}
+"""Frames decoded at a time where nothing is said: DECODE_CHUNK of either backbone."""
+
+
+@cache
+def in_memory(folder: Path, item: int, factor: int) -> tuple[str, Sizes]:
+    """How a model's folder is laid out, a name in cost.RATES, and how large it is in memory.
+
+    item: bytes of a number; factor: of the model's Spec. WeightsError as `parts_of`.
+    """
+    parts = parts_of(folder)
+    whole = (parts.core + parts.codec + parts.rest) * item
+    if parts.kind == "svd":
+        whole += parts.codec * (4 - item)  # its autoencoder insists on single precision
+    return parts.kind, Sizes(
+        core=parts.core,
+        codec=parts.codec,
+        rest=parts.rest,
+        bytes=whole,
+        width=parts.width,
+        codec_width=parts.codec_width,
+        factor={"svd": factor, "tiny": 4}.get(parts.kind, 8),
+        decoded=DECODED.get(parts.kind, 1),
+    )
 
 
 def shapes_in(file: Path) -> dict[str, list[int]]:

@@ -179,6 +179,11 @@ class DynamiCrafter:
             "text_tower": self.text_tower,
         }
 
+    def encoder(self) -> nn.Module:
+        """The part of its autoencoder that looks at pixels."""
+        encoder: nn.Module = self.autoencoder.encoder
+        return encoder
+
     def compute_on(self, device: torch.device) -> None:
         """From now on, wherever its weights lie."""
         self.device, self.reverse = device, moved(self.reverse, device)
