@@ -166,7 +166,7 @@ def test_gpus_are_told_with_their_memory(monkeypatch: pytest.MonkeyPatch) -> Non
         (Memory(8 * 10**9, 5 * 10**9), Finding("memory", "ok", "8.0 GB, 5.0 GB free; 1 core")),
         (
             Memory(8 * 10**9, 10**8),
-            Finding("memory", "note", "8.0 GB, 0.1 GB free; 1 core", health.FREE_SOME),
+            Finding("memory", "note", "8.0 GB, 100 MB free; 1 core", health.FREE_SOME),
         ),
         (None, Finding("memory", "note", "this system does not tell")),
     ],
@@ -219,7 +219,7 @@ def test_models_that_are_whole_partly_here_or_damaged(hub: Path) -> None:
     embedded = Finding("model", "ok", "tiny and flow are embedded")
     assert [*health.models()] == [embedded]
     place = snapshot(hub)
-    assert [*health.models()] == [embedded, Finding("model", "ok", "svd is complete, 0.0 GB")]
+    assert [*health.models()] == [embedded, Finding("model", "ok", "svd is complete, 4 MB")]
     vae = place / "vae" / "diffusion_pytorch_model.fp16.safetensors"
     vae = vae if vae.exists() else place / "vae" / "diffusion_pytorch_model.safetensors"
     whole = vae.read_bytes()

@@ -129,7 +129,7 @@ def models(m: base.Backbone, embedded: base.Backbone) -> dict[str, base.Backbone
 @pytest.mark.parametrize(
     ("method", "solver"),
     [
-        *product(["gi", "trf", "i2v"], ["euler", "heun", "dpmpp_2m"]),
+        *product(["gi", "trf", "i2v"], ["euler", "heun", "dpmpp_2m", "lcm"]),
         *product(["di"], ["euler", "heun", "dpmpp_2m"]),
         *product(OWN_SOLVER, ["euler"]),  # others are refused
     ],

@@ -17,7 +17,7 @@ from vtg_cli.errors import MediaError, MemoryLadderError, WeightsError
 from vtg_cli.hardware import Memory
 from vtg_cli.memory import first, work_of
 from vtg_cli.plan import Plan, plan
-from vtg_cli.preflight import Machine, amount, checked, document, rounded
+from vtg_cli.preflight import Machine, checked, document, rounded
 from vtg_cli.rungs import RUNGS
 from vtg_cli.weights import sizes
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER
@@ -187,11 +187,6 @@ def test_the_document_has_plain_numbers(tmp_path: Path) -> None:
 )
 def test_two_figures(value: float, to: float) -> None:
     assert rounded(value) == to
-
-
-def test_amounts_for_people() -> None:
-    counts = (4_512_345_678, 87_600_000, 2200, 999)
-    assert [*map(amount, counts)] == ["4.5 GB", "88 MB", "2 kB", "999 bytes"]
 
 
 def test_the_constants_are_the_backbones() -> None:

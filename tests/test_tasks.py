@@ -582,6 +582,13 @@ def test_compilation_without_a_compiler_is_left_out_and_said(
     )
 
 
+def test_a_report_of_flow_that_names_the_usual_solver_is_drawn_again(keys: list[str]) -> None:
+    """As reports did before a model could have a solver of its own."""
+    assert plan(job(keys, sampling=Sampling(solver="euler"))).model.name == "flow"
+    with pytest.raises(UsageError, match="--solver is for diffusion models"):
+        plan(job(keys, sampling=Sampling(solver="heun")))
+
+
 def test_options_flow_has_no_use_for_are_refused_by_name(keys: list[str]) -> None:
     changes: dict[str, dict[str, object]] = {
         "--steps": {"sampling": Sampling(steps=3)},

@@ -9,10 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vtg_cli.api import Options, interpolate
+    from vtg_cli.api import Options, interpolate, predict
     from vtg_cli.conditioning.keyframes import Keyframes
     from vtg_cli.errors import VtgError
     from vtg_cli.job import Interpolate, Timeline
+    from vtg_cli.preflight import Preflight
     from vtg_cli.sampling.settings import Sampling
     from vtg_cli.tasks import Rendering
 
@@ -22,23 +23,27 @@ __all__ = [
     "Interpolate",
     "Keyframes",
     "Options",
+    "Preflight",
     "Rendering",
     "Sampling",
     "Timeline",
     "VtgError",
     "__version__",
     "interpolate",
+    "predict",
 ]
 
 _HOMES = {
     "Interpolate": "vtg_cli.job",
     "Keyframes": "vtg_cli.conditioning.keyframes",
     "Options": "vtg_cli.api",
+    "Preflight": "vtg_cli.preflight",
     "Rendering": "vtg_cli.tasks",
     "Sampling": "vtg_cli.sampling.settings",
     "Timeline": "vtg_cli.job",
     "VtgError": "vtg_cli.errors",
     "interpolate": "vtg_cli.api",
+    "predict": "vtg_cli.api",
 }
 
 

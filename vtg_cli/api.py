@@ -1,4 +1,6 @@
-"""The same in Python: `interpolate`, and the flat options that it and the command line share."""
+"""The same in Python: `interpolate`, `predict`, and the flat options that they and the command line
+share.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from vtg_cli import tasks
+from vtg_cli import preflight, tasks
 from vtg_cli.errors import UsageError
 from vtg_cli.job import Interpolate
 from vtg_cli.literals import (
@@ -31,10 +33,12 @@ from vtg_cli.literals import (
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.media.image import read_image
 from vtg_cli.plan import claimed
+from vtg_cli.preflight import Preflight
 from vtg_cli.renderers import Cancel, Progress
 from vtg_cli.sampling.settings import Sampling
 from vtg_cli.stills import Frame
 from vtg_cli.tasks import Rendering
+from vtg_cli.timeline.plan import planned
 from vtg_cli.timing import parse_duration, parse_fps, parse_frames
 
 if TYPE_CHECKING:
@@ -70,7 +74,7 @@ class Options(TypedDict, total=False):
     compile: bool
     method: Method | None
     steps: int | None
-    solver: Solver
+    solver: Solver | None
     schedule: Schedule | None
     guidance: tuple[float, float] | str | None
     guidance_span: tuple[float, float] | str
@@ -123,17 +127,37 @@ def interpolate(
 
     on_progress: told (share done in [0, 1], phase). cancel: asked between steps; True stops it.
 
-    Without `output` nothing is written; `Rendering.save` can do it later. Bad input raises a
-    VtgError at once: UsageError, MediaError or WeightsError.
+    Without `output` nothing is written; `Rendering.save` can do it later. What cannot be done
+    raises a VtgError at once, before anything large is loaded: UsageError, MediaError, WeightsError
+    for a model that is not here whole, MemoryLadderError for what this machine has no memory for.
     """
-    names = [_name(picture, number) for number, picture in enumerate(keyframes, start=1)]
-    job = job_of(names, options)
-    files = all(isinstance(picture, str | os.PathLike) for picture in keyframes)
-    pictures = None if files else [_pixels(picture) for picture in keyframes]
+    job, pictures = _asked(keyframes, options)
     rendering = tasks.run(job, progress=on_progress, cancel=cancel, keyframes=pictures)
     if job.output is not None and claimed(job.output, job.encoding):
         rendering.save()
     return rendering
+
+
+def predict(*keyframes: Picture, **options: Unpack[Options]) -> Preflight:
+    """What `interpolate` of the same arguments needs: memory, time, disk, the model's files.
+
+        ahead = predict("a.png", "b.png", model="svd-xt")
+        print(ahead.seconds, ahead.cost.memory, ahead.notes)
+
+    Nothing is drawn or written, no network is loaded. It raises what `interpolate` would.
+    """
+    job, pictures = _asked(keyframes, options)
+    return preflight.checked(planned(job, pictures))
+
+
+def _asked(
+    keyframes: Sequence[Picture], options: Options
+) -> tuple[Interpolate, list[Frame] | None]:
+    """The job, and the pictures where they are no files."""
+    names = [_name(picture, number) for number, picture in enumerate(keyframes, start=1)]
+    files = all(isinstance(picture, str | os.PathLike) for picture in keyframes)
+    pictures = None if files else [_pixels(picture) for picture in keyframes]
+    return job_of(names, options), pictures
 
 
 def job_of(keyframes: Sequence[str], options: Options) -> Interpolate:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from vtg_cli import hardware
+from vtg_cli.amounts import size_text
 from vtg_cli.errors import VtgError
 from vtg_cli.media import sound
 from vtg_cli.media.formats import FORMATS
@@ -132,7 +133,7 @@ def devices() -> Iterator[Finding]:
     if not told:
         yield Finding("GPU", "note", "a driver is here, and torch sees no GPU", BUILD)
     for device, name, memory in told:
-        has = f", {_gb(memory.total)}, {_gb(memory.free)} free" if memory else ""
+        has = f", {size_text(memory.total)}, {size_text(memory.free)} free" if memory else ""
         yield Finding("GPU", "ok", f"{device}: {name}{has}")
 
 
@@ -146,7 +147,7 @@ def memory() -> Iterator[Finding]:
     if here is None:
         yield Finding("memory", "note", "this system does not tell")
         return
-    text = f"{_gb(here.total)}, {_gb(here.free)} free; {cores} core{'s' * (cores > 1)}"
+    text = f"{size_text(here.total)}, {size_text(here.free)} free; {cores} core{'s' * (cores > 1)}"
     little = here.free < 1e9
     yield Finding("memory", "note" if little else "ok", text, FREE_SOME if little else "")
 
@@ -163,9 +164,9 @@ def caches() -> Iterator[Finding]:
             yield Finding("cache", "note", text, "let HF_HOME point to a folder of yours")
             continue
         free = shutil.disk_usage(place).free
-        text = f"{name} go to {folder}, {_gb(free)} free"
+        text = f"{name} go to {folder}, {size_text(free)} free"
         little = free < ROOM
-        todo = f"a model takes {_gb(ROOM)}: free some space, or let HF_HOME point elsewhere"
+        todo = f"a model takes {size_text(ROOM)}: free some space, or let HF_HOME point elsewhere"
         yield Finding("cache", "note" if little else "ok", text, todo if little else "")
 
 
@@ -205,7 +206,7 @@ def _whole(name: str, folder: Path, fetch: str) -> Finding:
             "model", "note", f"{name}: {text}", f"vtg models verify {name}, then {fetch}"
         )
     total = sum(file.stat().st_size for file in layout.used_files(folder))
-    return Finding("model", "ok", f"{name} is complete, {_gb(total)}")
+    return Finding("model", "ok", f"{name} is complete, {size_text(total)}")
 
 
 def reach() -> Iterator[Finding]:
@@ -260,7 +261,3 @@ def _version(name: str) -> str:
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
-
-
-def _gb(count: float) -> str:
-    return f"{count / 1e9:.1f} GB"

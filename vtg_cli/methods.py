@@ -18,7 +18,7 @@ latents [1, F, C, h, w].
     tvg            TVG (Zhang et al. 2024): both directions side by side, coupled in every block
 
 All noise comes from one source in a fixed order: the conditioning picture's, the initial latents,
-the detours or what a step draws.
+the detours and what a step draws.
 """
 
 from __future__ import annotations
@@ -260,7 +260,7 @@ def _walk(
     eps = s.temperature * drawn
     whole = s.init != "flow"
     start = path[0].scale * eps if whole else path[0].noise(in_each(m.guess(keys)).to(eps), eps)
-    solver = solver or SOLVERS[s.solver]
+    solver = solver or SOLVERS[s.solver or "euler"]
     if s.init == "slerp":
         own = _own_path(m, s)
         solver = injecting(eps, own[int((len(own) - 1) * (s.init_until or 0) + 1e-9)], solver)

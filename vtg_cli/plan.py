@@ -28,7 +28,7 @@ from vtg_cli.refusals import (
     refuse_without_captions,
 )
 from vtg_cli.rungs import allowed
-from vtg_cli.sampling.settings import FAST_STEPS, LORA_STEPS, Sampling, resolved
+from vtg_cli.sampling.settings import LCM_LEVELS, LORA_STEPS, Sampling, resolved
 from vtg_cli.stills import Frame, Still
 from vtg_cli.timing import Schedule
 from vtg_cli.weights.catalog import CATALOG, EMBEDDED
@@ -274,16 +274,20 @@ def _sampling(job: Interpolate, model: Choice, reverse: Reverse | None) -> Sampl
         )
     schedules = model.spec.schedules
     if job.sampling.schedule is None and schedules:
-        few = job.fast and job.sampling.steps is None and "ays" in schedules
+        few = job.fast and job.sampling.steps is None and schedules[0] == "karras"
         sampling = replace(sampling, schedule="ays" if few else schedules[0])
-    if job.sampling.steps is not None:
-        return sampling
-    steps = sampling.steps
+    defaults, steps = defaults_of(model.spec, sampling), sampling.steps
     assert steps is not None
-    if job.fast:
-        steps = min(FAST_STEPS, steps)
-    elif job.quality:
-        steps = max(defaults_of(model.spec, sampling).quality_steps, steps)
+    if job.sampling.steps is None and job.fast:
+        steps = min(defaults.fast_steps, steps)
+    elif job.sampling.steps is None and job.quality:
+        steps = max(defaults.quality_steps, steps)
+    if sampling.schedule == "lcm" and steps > LCM_LEVELS:
+        raise UsageError(
+            f"--steps {steps} is out of range for --schedule lcm",
+            f"it goes from 1 to {LCM_LEVELS}; 4 to 8 are usual",
+            subject="--steps",
+        )
     return replace(sampling, steps=steps)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vtg_cli import hardware, memory
+from vtg_cli.amounts import size_text
 from vtg_cli.cost import Cost, predict, verdict
 from vtg_cli.errors import MediaError, MemoryLadderError
 from vtg_cli.hardware import Memory
@@ -80,6 +81,11 @@ class Preflight:
     volume: int | None
     volume_within: float
     notes: tuple[str, ...]
+
+    @property
+    def seconds(self) -> float | None:
+        """Of the whole work; None where nobody knows how long the input is."""
+        return self.cost.seconds if self.whole else None
 
 
 def checked(made: Plan | TimelinePlan, machine: Machine | None = None) -> Preflight:
@@ -189,14 +195,6 @@ def document(found: Preflight) -> dict[str, Any]:
     }
 
 
-def amount(count: float) -> str:
-    """Bytes for people: 4.5 GB, 88 MB."""
-    for unit, scale, digits in (("GB", 1e9, 1), ("MB", 1e6, 0), ("kB", 1e3, 0)):
-        if count >= scale:
-            return f"{count / scale:.{digits}f} {unit}"
-    return f"{count:.0f} bytes"
-
-
 def rounded(value: float) -> float:
     """To two figures; whole numbers stay whole."""
     if value >= 10:
@@ -232,15 +230,15 @@ def _memory(made: Plan | TimelinePlan, cost: Cost, here: Machine) -> list[str]:
             continue
         if verdict(needed, cost.memory_within, room.total) == "too much":
             raise MemoryLadderError(
-                f"{what} needs about {amount(needed)} of memory, and {where} has "
-                f"{amount(room.total)}",
+                f"{what} needs about {size_text(needed)} of memory, and {where} has "
+                f"{size_text(room.total)}",
                 _less(made),
                 subject="memory",
             )
         if verdict(needed, cost.memory_within, room.free) != "fits":
             notes.append(
-                f"note: {what} needs about {amount(needed)} of memory, and "
-                f"{amount(room.free)} are free on {where}: it may not fit"
+                f"note: {what} needs about {size_text(needed)} of memory, and "
+                f"{size_text(room.free)} are free on {where}: it may not fit"
             )
     return notes
 
@@ -260,10 +258,13 @@ def _disk(volume: int | None, within: float, free: int | None, output: str | Non
         return []
     if volume / within > free:
         raise MediaError(
-            f"{output} will take about {amount(volume)}, and its disk has {amount(free)} free",
+            f"{output} will take about {size_text(volume)}, "
+            f"and its disk has {size_text(free)} free",
             "free some space, or write it to another disk",
             subject=str(output),
         )
     if volume > free:
-        return [f"note: {output} may take {amount(volume)}, and its disk has {amount(free)} free"]
+        return [
+            f"note: {output} may take {size_text(volume)}, and its disk has {size_text(free)} free"
+        ]
     return []

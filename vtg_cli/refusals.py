@@ -11,7 +11,6 @@ from vtg_cli.errors import UsageError
 from vtg_cli.job import Interpolate
 from vtg_cli.sampling.settings import (
     BETWEEN_CAPTIONS,
-    FAST_STEPS,
     MethodDefaults,
     Sampling,
 )
@@ -89,6 +88,8 @@ def given(job: Interpolate) -> list[str]:
     default = Sampling()
     chosen = [f.name for f in fields(default)]
     given = [name for name in chosen if getattr(job.sampling, name) != getattr(default, name)]
+    if job.sampling.solver == "euler":  # what every model takes that has no solver of its own
+        given.remove("solver")
     given += ["detail"] if job.detail != "model" else []
     given += [name for name in ("reverse", "decode_chunk") if getattr(job, name) is not None]
     given += ["memory"] if job.memory not in ("auto", "full") else []
@@ -107,12 +108,16 @@ def doubts(job: Interpolate, model: Choice, sampling: Sampling) -> list[str]:
         return []
     doubts = [model.spec.doubts.get("--lora", "")] if job.lora != "off" else []
     doubts += [model.spec.doubts.get("--init slerp", "")] if sampling.init == "slerp" else []
-    if job.fast and job.sampling.steps is None and sampling.steps != FAST_STEPS:
+    own = defaults_of(model.spec, sampling)
+    if sampling.solver == "lcm" and own.solver != "lcm":
+        doubts.append(
+            f"note: --solver lcm is for models distilled to few steps, and {model.name} is not one"
+        )
+    if job.fast and job.sampling.steps is None and sampling.steps != own.fast_steps:
         doubts.append(
             f"note: --fast changes no step: {model.name} takes {sampling.steps} by itself"
         )
-    own = defaults_of(model.spec, sampling).steps
-    if job.quality and job.sampling.steps is None and sampling.steps == own:
+    if job.quality and job.sampling.steps is None and sampling.steps == own.steps:
         doubts.append(
             f"note: --quality changes no step: {model.name} takes {sampling.steps} by itself"
         )

@@ -110,6 +110,8 @@ class Rendering:
                 "frames of this rendering have been taken already",
                 "save another, made the same way",
             )
+        if output is not None:
+            preflight.checked(self.plan)  # whose disk was not known before
         self._write(self.plan.job.output, sheet)
         place = sidecar.place_of(self.plan)
         found = sidecar.document(self.plan, self.report, place.parent if place else None)
@@ -153,7 +155,8 @@ def run(
     cancel: Cancel | None = None,
     keyframes: Sequence[Frame] | None = None,
 ) -> Rendering:
-    """A job's frames. Everything is checked now; drawing starts with the first frame taken.
+    """A job's frames. Everything is checked now, what it needs of the machine too; drawing starts
+    with the first frame taken.
 
     keyframes: uint8 [H, W, 3 or 4] that stand in for the files the job names.
     """

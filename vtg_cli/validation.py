@@ -216,11 +216,19 @@ def _check_curve(option: str, name: str, others: tuple[str, ...]) -> None:
 def _check_sampling(s: Sampling) -> None:
     if s.method is not None:
         _one_of("--method", s.method, get_args(Method))
-    _one_of("--solver", s.solver, get_args(Solver))
-    if s.method in OWN_SOLVER and s.solver != "euler":
+    if s.solver is not None:
+        _one_of("--solver", s.solver, get_args(Solver))
+    if s.method in OWN_SOLVER and s.solver not in (None, "euler"):
         raise UsageError(
             f"--solver means nothing to --method {s.method}",
             "leave it out; the method draws fresh noise at every step",
+            subject="--solver",
+        )
+    if s.solver == "lcm" and (s.init == "slerp" or s.method in BETWEEN_INVERTED):
+        other = "--init slerp" if s.init == "slerp" else f"--method {s.method}"
+        raise UsageError(
+            f"--solver lcm and {other} exclude each other",
+            "leave one of them out; lcm draws fresh noise at every step, which undoes inverted one",
             subject="--solver",
         )
     if s.schedule is not None:

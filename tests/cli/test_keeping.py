@@ -46,7 +46,7 @@ def pulled(hub: Hub) -> Path:
 
 def test_all_is_good(pulled: Path, hub: Hub) -> None:
     size = sum(len(data) for data in small_model().values())
-    assert run("verify").stdout == f"svd-xt  9 files, {size / 1000:.1f} kB: good\n"
+    assert run("verify").stdout == f"svd-xt  9 files, {size / 1000:.0f} kB: good\n"
     (found,) = json.loads(run("verify", "svd-xt", "--json").stdout)
     assert found == {
         "name": "svd-xt",
@@ -92,8 +92,8 @@ def test_rm_asks_unless_told(pulled: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert (pulled / UNET).is_file()
     done = invoke("rm", "svd-xt", text="y\n")
     size = sum(len(data) for data in small_model().values()) / 1000
-    assert done.exit_code == 0 and done.stdout == f"removed svd-xt, {size:.1f} kB\n"
-    assert f"Remove {size:.1f} kB?" in done.stderr
+    assert done.exit_code == 0 and done.stdout == f"removed svd-xt, {size:.0f} kB\n"
+    assert f"Remove {size:.0f} kB?" in done.stderr
     assert not cache.repo_folder(XT).exists()
     assert cache.record_path(XT).is_file()  # a later pull must bring the same
 

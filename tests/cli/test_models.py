@@ -57,7 +57,7 @@ def test_the_list_is_a_table_on_stdout(hub: Hub) -> None:
     assert told["dinov2-base"] == ["no", "0.3", "-", "-"]
     assert [name for name, line in rows.items() if "(gated)" in line] == ["svd-xt-1.1"]
     kept = [name for name, line in rows.items() if "(not run by vtg yet)" in line]
-    assert kept == ["animatelcm-svd-xt", "tooncrafter-fp16", "tooncrafter"]
+    assert kept == ["tooncrafter-fp16", "tooncrafter"]
     assert result.stderr == "" and hub.requests == []
 
 
@@ -121,7 +121,7 @@ def test_info_of_what_was_pulled(hub: Hub) -> None:
     assert f"revision    {snapshot.name}, recorded at the first pull\n" in text
     assert "commercial  below US$1M a year, accepted on 2026-01-02\n" in text
     assert "draws       1024x576, 25 frames, no prompts\nreverse     svd-reverse\n" in text
-    assert f"{UNET}  {len(files[UNET]) / 1000:.1f} kB  {sha256(files[UNET])}\n" in text
+    assert f"{UNET}  {len(files[UNET]) / 1000:.0f} kB  {sha256(files[UNET])}\n" in text
 
 
 def test_info_of_the_embedded_model_a_folder_and_a_hub_id(hub: Hub, tmp_path: Path) -> None:
@@ -176,6 +176,13 @@ def test_facts_are_the_catalogue_s(hub: Hub, tmp_path: Path) -> None:
     assert model_facts.facts(entry)["here"] == "no"
     lay_out_cache(entry.repo_id, Repository({"model.ckpt": b"x"}))
     assert model_facts.facts(entry)["here"] == "partly"
+    error = refusal("path", entry.name)
+    assert (error.message, error.hint) == (
+        "dynamicrafter-512 is on this machine, but clip-vocabulary is not, which it needs",
+        "vtg models pull dynamicrafter-512 fetches that too",
+    )
+    vocabulary = CATALOG["clip-vocabulary"]
+    lay_out_cache(vocabulary.repo_id, Repository(dict.fromkeys(vocabulary.files, b"x")))
     assert "not imported yet" in refusal("path", entry.name).message
     names = ("model_index.json", "config.json")
     parts = ("unet", "resampler", "autoencoder", "image_tower", "text_tower")

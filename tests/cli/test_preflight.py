@@ -14,7 +14,6 @@ from PIL import Image
 
 from vtg_cli import preflight
 from vtg_cli.cli import main
-from vtg_cli.cli.preflight import time_text
 from vtg_cli.hardware import Memory
 from vtg_cli.preflight import Machine
 
@@ -120,12 +119,3 @@ print(*{{"torch", "cv2", "diffusers", "transformers"}} & set(sys.modules), file=
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == "\n"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.123, "0.12 s"), (3.06, "3.1 s"), (99, "99 s"), (99.6, "2 min"), (5369, "89 min")],
-)
-def test_times_for_people(seconds: float, text: str) -> None:
-    assert time_text(seconds) == text
-    assert (time_text(5400), time_text(36000)) == ("1.5 h", "10 h")

@@ -24,8 +24,14 @@ from vtg_cli.sampling.level import (
     zero_terminal_snr,
 )
 from vtg_cli.sampling.loop import sample
-from vtg_cli.sampling.path import ascending, edm_path, karras_sigmas, trailing_timesteps
-from vtg_cli.sampling.solvers import SOLVERS, ancestral, dpmpp_2m, euler, heun, injecting
+from vtg_cli.sampling.path import (
+    ascending,
+    edm_path,
+    karras_sigmas,
+    lcm_sigmas,
+    trailing_timesteps,
+)
+from vtg_cli.sampling.solvers import SOLVERS, ancestral, dpmpp_2m, euler, heun, injecting, lcm
 
 SHAPE = (1, 6, 4, 5, 7)
 
@@ -181,7 +187,7 @@ def test_solvers_converge_at_their_order_to_the_exact_flow() -> None:
     """Gaussian data: the ODE has a closed form. Halving the step divides the error by 2 or by 4."""
     start, std = randn(5), 0.5
     orders = {"euler": 1, "heun": 2, "dpmpp_2m": 2}
-    assert set(orders) == set(SOLVERS)
+    assert {*orders, "lcm"} == set(SOLVERS)  # which follows no flow
     for name, order in orders.items():
         errors = []
         for steps in (40, 80, 160):
@@ -236,6 +242,85 @@ def test_dpmpp_2m_is_diffusers_multistep_solver() -> None:
         x = scheduler.step(net(x, t), t, x).prev_sample.double()
     y = sample(v_model, start, path, dpmpp_2m, noise=seeded_noise(0))
     assert rel(y, x) < 1e-4  # their half-log-SNRs are float32
+
+
+@pytest.mark.parametrize("steps", [1, 4, 6, 8, 20])
+def test_lcm_is_diffusers_consistency_sampler_at_animatelcm_s_levels(steps: int) -> None:
+    """Theirs adds noise up to sqrt(sigma^2 - sigma_min^2), AnimateLCM's up to sigma: ours is handed
+    draws that are smaller by that. Theirs ends on sigma_min, onto which it adds none.
+    """
+    from diffusers import CMStochasticIterativeScheduler
+
+    low, high, seed = 0.002, 700.0, 12
+    theirs = CMStochasticIterativeScheduler(
+        num_train_timesteps=40,
+        sigma_min=low,
+        sigma_max=high,
+        sigma_data=1.0,
+        rho=7.0,
+        clip_denoised=False,
+    )
+    theirs.set_timesteps(steps)
+    path = edm_path(lcm_sigmas(steps, low, high))
+    known = theirs.sigmas.double().tolist()[:-1]
+    assert [level.sigma for level in path] == [*(pytest.approx(s, rel=1e-6) for s in known), 0.0]
+    assert [1000 * level.t for level in path[:-1]] == pytest.approx(theirs.timesteps.tolist())
+
+    x = start = randn(9) * path[0].scale
+    generator = torch.Generator().manual_seed(seed)
+    draws = [
+        torch.randn(x.shape, generator=generator, dtype=x.dtype)
+        * (math.sqrt(1 - (low / level.sigma) ** 2) if level.sigma else 1.0)
+        for level in path[1:]
+    ]
+    supply = iter(draws)
+    y = sample(v_model, start, path, lcm, noise=lambda _: next(supply))
+    generator.manual_seed(seed)
+    for level, t in zip(path, theirs.timesteps, strict=False):
+        skip, out = theirs.get_scalings_for_boundary_condition(level.sigma)
+        asked = (v_model(x, level) - skip * x) / out  # of which theirs makes this x0 again
+        theirs.scale_model_input(x, t)  # which it wants to be asked for
+        x = theirs.step(asked, t, x, generator=generator).prev_sample
+    assert rel(y, x) < 1e-5  # their sigmas are float32
+    assert next(supply, None) is None  # one draw a move
+
+
+def test_lcm_keeps_nothing_of_the_noise_it_came_with() -> None:
+    """Data N(0, 0.25): behind a move the variance is that of x0 and of fresh noise, no covariance
+    with the latents before; within 4 standard errors of 40,000 numbers.
+    """
+    a, b, std = edm_level(3.0), edm_level(1.0), 0.5
+    x = torch.randn(40_000, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    x = x * math.hypot(std, a.sigma)
+    y = lcm(gaussian(std), x, a, b, [], seeded_noise(2))
+    fresh = y - gaussian(std)(x, a)
+    error = 4 / math.sqrt(x.numel())
+    assert float(fresh.var()) == pytest.approx(b.sigma**2, rel=error * math.sqrt(2))
+    assert abs(float(torch.corrcoef(torch.stack([x, fresh]))[0, 1])) < error
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 8])
+def test_lcm_with_a_perfect_consistency_function_draws_the_data_in_any_number_of_steps(
+    steps: int,
+) -> None:
+    """Data N(0, 0.25): where the flow ends is known, so every clean answer is one of the data. Its
+    deviation within 4 standard errors; two seeds of noise agree in nothing behind the first step.
+    """
+    std, count = 0.5, 40_000
+    start = torch.randn(count, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    path = edm_path(lcm_sigmas(steps, 0.002, 700.0))
+
+    def ends(x: Tensor, level: Level) -> Tensor:
+        return gaussian_flow(x, std, level)
+
+    drawn = [
+        sample(ends, start * path[0].scale, path, lcm, noise=seeded_noise(seed)) for seed in (0, 1)
+    ]
+    error = 4 / math.sqrt(count)
+    for each in drawn:
+        assert float(each.std()) == pytest.approx(std, rel=error / math.sqrt(2))
+    alike = float(torch.corrcoef(torch.stack(drawn))[0, 1])
+    assert alike == pytest.approx(1.0) if steps == 1 else abs(alike) < error
 
 
 def test_inversion_is_the_loop_walked_upwards() -> None:

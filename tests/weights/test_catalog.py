@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hub_server import XT_BESIDE, XT_WANTED
 
+from vtg_cli.backbones import animatelcm
 from vtg_cli.backbones.dynamicrafter.convert import CLIP_FILES
 from vtg_cli.backbones.dynamicrafter.spec import VARIANTS
 from vtg_cli.backbones.dynamicrafter.vocabulary import CLIP_REPOSITORY, VOCABULARY
@@ -16,7 +17,7 @@ from vtg_cli.weights.entry import Entry
 UNET, VAE, CLIP = 1_524_623_082, 97_742_847, 632_076_800
 """Parameters of the published networks, counted on diffusers' and transformers' classes."""
 MODELS = [entry for entry in CATALOG.values() if entry.kind == "model"]
-SVD = [entry for entry in MODELS if entry.backbone == "svd"]
+SVD = [entry for entry in MODELS if entry.backbone == "svd" and not entry.variant]
 DC = [entry for entry in MODELS if entry.backbone == "dynamicrafter"]
 
 
@@ -29,11 +30,11 @@ def test_the_names() -> None:
         "dynamicrafter-1024",
         "dynamicrafter-512-interp-fp16",
         "dynamicrafter-512-interp",
+        "animatelcm-svd-xt",
         "svd",
         "svd-xt",
         "svd-xt-1.1",
         "svd-reverse",
-        "animatelcm-svd-xt",
         "tooncrafter-fp16",
         "tooncrafter",
         "openclip-vit-h",
@@ -75,6 +76,15 @@ def test_a_dynamicrafter_is_one_file_and_the_part_of_clip_it_lacks(entry: Entry)
         assert file == "model.ckpt"
     assert CATALOG[need].repo_id == CLIP_REPOSITORY
     assert set(VOCABULARY) <= set(CATALOG[need].files)
+
+
+def test_the_distilled_unet_is_one_file_beside_what_it_was_distilled_from() -> None:
+    entry = CATALOG["animatelcm-svd-xt"]
+    base = CATALOG[entry.base or ""]
+    assert entry.kind == "model" and entry.variant == animatelcm.VARIANT
+    assert entry.needs == (base.name,) == (animatelcm.BASE,)
+    assert (entry.frames, entry.height, entry.width) == (base.frames, base.height, base.width)
+    assert entry.whole and not base.whole and entry.reverse == base.reverse
 
 
 def test_reverse_motion_is_known_for_svd_and_its_base_is_a_model() -> None:

@@ -52,6 +52,7 @@ KINDS = {
     "StableVideoDiffusionPipeline": Kind(
         "vtg_cli.backbones.svd:load", "vtg_cli.backbones.base:unet_facts"
     ),
+    "AnimateLCM-SVD": Kind("vtg_cli.backbones.svd:load", "vtg_cli.backbones.animatelcm:spec_of"),
     "TinyVideoModel": Kind(
         "vtg_cli.backbones.tiny.weights:load", "vtg_cli.backbones.tiny.spec:spec_of"
     ),
@@ -262,7 +263,7 @@ def unet_facts(folder: FilePath) -> Spec:
         channels=unet["out_channels"],
         factor=factor,
         area=height * width * factor**2,
-        schedules=("karras", "ays"),
+        schedules=("karras", "ays", "lcm"),
         motion_fps=7,
         unused=frozenset({"--rotate"}),
     )

@@ -30,9 +30,9 @@ from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.device import choose_device, choose_dtype
 from vtg_cli.errors import WeightsError
 from vtg_cli.sampling.level import Level
-from vtg_cli.sampling.path import Path, ays_sigmas, edm_path, karras_sigmas
+from vtg_cli.sampling.path import Path, ays_sigmas, edm_path, karras_sigmas, lcm_sigmas
 from vtg_cli.tensor import FRAMES
-from vtg_cli.weights import layout
+from vtg_cli.weights import layout, sizes
 
 KINDS = {
     "temporal_attention": r"\.temporal_transformer_blocks\.\d+\.attn1$",
@@ -89,9 +89,12 @@ class SVD:
         return level.x0_from_v(x, v.float())
 
     def path(self, steps: int, schedule: str | None = None) -> Path:
-        """schedule: "karras", the model's own, or "ays" (ays_sigmas), whatever its own range."""
-        ays = schedule == "ays"
-        return edm_path(ays_sigmas(steps) if ays else karras_sigmas(steps, *self.sigmas))
+        """schedule: of Spec.schedules; "ays" whatever the model's own range of noise."""
+        name = schedule or self.spec.schedules[0]
+        if name == "ays":
+            return edm_path(ays_sigmas(steps))
+        spread = lcm_sigmas if name == "lcm" else karras_sigmas
+        return edm_path(spread(steps, *self.sigmas))
 
     def latent_size(self, height: int, width: int) -> tuple[int, int]:
         return height // self.spec.factor, width // self.spec.factor
@@ -212,6 +215,35 @@ def load(
     )
 
 
+def check_unet(config: FilePath, weights: Sequence[FilePath]) -> None:
+    """Holds the headers of weight files against the network that a config describes; no weight is
+    read. WeightsError naming the first tensor, in the order of the alphabet, that is not the same.
+    """
+    from diffusers import UNetSpatioTemporalConditionModel
+
+    kind: Any = UNetSpatioTemporalConditionModel
+    try:
+        with torch.device("meta"), _quiet_libraries():
+            network = kind.from_config(json.loads(config.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise WeightsError(f"{config} describes no U-Net: {error}", subject=str(config)) from error
+    wanted = {name: list(value.shape) for name, value in network.state_dict().items()}
+    found = {name: shape for file in weights for name, shape in sizes.shapes_in(file).items()}
+    for name in sorted(found.keys() | wanted.keys()):
+        if found.get(name) == wanted.get(name):
+            continue
+        odd = f"{name} is {found.get(name)} in it, not {wanted.get(name)}"
+        if name not in wanted:
+            odd = f"{name} does not belong to it"
+        elif name not in found:
+            odd = f"it lacks {name}"
+        raise WeightsError(
+            f"{weights[0]} is not the network that {config} describes: {odd}",
+            "fetch the model again, or give the file its own config",
+            subject=name,
+        )
+
+
 @contextmanager
 def _quiet_libraries() -> Iterator[None]:
     """Loading bars and advice of the libraries belong to nobody's stderr."""
@@ -245,6 +277,8 @@ def _part(kind: Any, folder: FilePath, name: str, dtype: torch.dtype) -> Any:
             subject=str(folder / name),
         )
     weights = half if dtype == torch.float16 else full
+    if name == "unet":  # in which the library would leave what is missing as it happens to be
+        check_unet(folder / name / "config.json", [folder / name / file for file in weights])
     variant = "fp16" if weights[0].startswith(f"{stem}.fp16") else None
     try:
         part = kind.from_pretrained(

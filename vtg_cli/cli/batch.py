@@ -16,7 +16,8 @@ import typer
 from vtg_cli.cli import batch_options as b
 from vtg_cli.cli import create
 from vtg_cli.cli import options as o
-from vtg_cli.cli.console import progress, result, say
+from vtg_cli.cli.bar import progress
+from vtg_cli.cli.console import result, say
 from vtg_cli.errors import BatchError, UsageError, VtgError, WeightsError, explained
 
 if TYPE_CHECKING:
@@ -247,9 +248,9 @@ class Tally:
 def _dry_run(items: Sequence[Item], settings: Settings, *, as_json: bool) -> None:
     """The table of what would be made. BatchError where an item would fail."""
     from vtg_cli import preflight, sidecar
+    from vtg_cli.amounts import size_text, time_text
     from vtg_cli.batch.store import open_store
     from vtg_cli.batch.worker import Worker
-    from vtg_cli.cli.preflight import time_text
 
     worker = Worker(open_store(settings.place, look=True), settings)
     head = ("name", "keyframes", "frames", "size", "model", "memory", "time", "output", "")
@@ -273,7 +274,7 @@ def _dry_run(items: Sequence[Item], settings: Settings, *, as_json: bool) -> Non
         what = "make" if verdict == "make" else "skip: it is there"
         size = f"{width}x{height}"
         frames = str(made.schedule.total)
-        needs = preflight.amount(ahead.cost.memory), time_text(ahead.cost.seconds)
+        needs = size_text(ahead.cost.memory), time_text(ahead.cost.seconds)
         rows.append((item.name, keys, frames, size, made.model.name, *needs, item.output, what))
         predicted = {"prediction": preflight.document(ahead)}
         what = what.partition(":")[0]

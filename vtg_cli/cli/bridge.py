@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vtg_cli.cli.bar import progress
 from vtg_cli.cli.clips import (
     CLIP,
     clip_option,
@@ -18,7 +19,7 @@ from vtg_cli.cli.clips import (
     options_of,
     ready,
 )
-from vtg_cli.cli.console import progress, result, say
+from vtg_cli.cli.console import result, say
 from vtg_cli.cli.create import interpolate
 from vtg_cli.literals import Copy, Fade
 
@@ -176,7 +177,7 @@ def carry_out(job: Bridge, *, as_json: bool, dry_run: bool, quiet: bool) -> None
         if dry_run:
             tell(ahead, clip_reports.bridged(made), _summary(made), as_json=as_json)
             return
-        with progress(quiet=quiet) as show:
+        with progress(quiet=quiet, expected=ahead.seconds) as show:
             report = bridging.save(made, progress=show)
     tell_memory(report, quiet=quiet)
     if not quiet:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from vtg_cli.cli import options as o
-from vtg_cli.cli.console import progress, result, say
+from vtg_cli.cli.bar import progress
+from vtg_cli.cli.console import result, say
 from vtg_cli.errors import UsageError
 from vtg_cli.literals import Arriving, Audio, Cuts, Duplicates
 
@@ -269,7 +270,7 @@ def carry_out(job: Retime, *, as_json: bool, dry_run: bool, quiet: bool) -> None
         if dry_run:
             tell(ahead, clip_reports.retimed(made), [*_summary(made)], as_json=as_json)
             return
-        with progress(quiet=quiet) as show:
+        with progress(quiet=quiet, expected=ahead.seconds) as show:
             report = retiming.save(made, clip, progress=show)
     tell_memory(report, quiet=quiet)
     if job.between.output != "-":

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TextIO
 
 from vtg_cli.errors import VtgError
-
-Progress = Callable[[float, str], None]
 
 
 def result(text: str, stdout: TextIO | None = None) -> None:
@@ -47,29 +43,3 @@ def agreed(question: str) -> bool:
     """Asks a person; anything but a yes is a no. stdout stays for results."""
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-def size_text(count: int) -> str:
-    """Bytes for people: 4.5 GB."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= scale:
-            return f"{count / scale:.1f} {unit}"
-    return f"{count} bytes"
-
-
-@contextmanager
-def progress(*, quiet: bool) -> Iterator[Progress | None]:
-    """A bar with the time left, drawn only where a person watches; None elsewhere."""
-    if quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Bars(
-        *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
-    ) as bars:
-        bar = bars.add_task("starting", total=1.0)
-        yield lambda share, phase: bars.update(bar, completed=share, description=phase)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 import typer
 
 from vtg_cli.cli import options as o
-from vtg_cli.cli.console import progress, result, say
+from vtg_cli.cli.bar import progress
+from vtg_cli.cli.console import result, say
 from vtg_cli.errors import MediaError, UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def interpolate(
     reverse: o.Reverse = None,
     reverse_base: o.ReverseBase = None,
     steps: o.Steps = None,
-    solver: o.SolverName = "euler",
+    solver: o.SolverName = None,
     schedule: o.ScheduleName = None,
     guidance: o.Guidance = None,
     guidance_span: o.GuidanceSpan = "0:1",
@@ -344,7 +345,7 @@ def carry_out(
         lines = [*summary(made, sidecar.place_of(made))]
         tell(ahead, sidecar.outline(made), lines, as_json=as_json)
         return
-    with progress(quiet=quiet) as show:
+    with progress(quiet=quiet, expected=ahead.seconds) as show:
         rendering = tasks.render(made, progress=show)
         report = rendering.save(sheet=sheet)
     segments = len(made.schedule.segments)

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from vtg_cli.cli.console import agreed, asks, progress, result, size_text
+from vtg_cli.amounts import size_text
+from vtg_cli.cli.bar import progress
+from vtg_cli.cli.console import agreed, asks, result
 from vtg_cli.errors import UsageError, WeightsError
 from vtg_cli.weights.catalog import BUILT_IN
 

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from vtg_cli.cli.console import size_text
+from vtg_cli.amounts import size_text
+from vtg_cli.errors import UsageError
 
 
 def delta(
@@ -58,7 +59,8 @@ def import_model(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="DynamiCrafter's or ToonCrafter's model.ckpt, or a pruned .safetensors of it.",
+            help="DynamiCrafter's or ToonCrafter's model.ckpt, a pruned .safetensors of it, or "
+            "AnimateLCM-SVD-xt's.",
         ),
     ],
     output: Annotated[
@@ -67,7 +69,7 @@ def import_model(
     variant: Annotated[
         str | None,
         typer.Option(
-            metavar="256|512|1024|512_interp|tooncrafter",
+            metavar="256|512|1024|512_interp|tooncrafter|animatelcm",
             help="Which of the released models it is. Default: as the file and its folder say.",
         ),
     ] = None,
@@ -86,6 +88,14 @@ def import_model(
             help="A DynamiCrafter checkpoint whose decoder stands in for ToonCrafter's own.",
         ),
     ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR|NAME",
+            help="Of animatelcm: the model it was distilled from, which lends it all but the "
+            "U-Net's weights. Default: svd-xt.",
+        ),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -98,12 +108,24 @@ def import_model(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Make a model folder of a released DynamiCrafter checkpoint: safetensors, config, hashes.
+    """Make a model folder of a released checkpoint: safetensors, config, hashes.
 
     Nothing in the file is executed. The folder goes to `vtg interpolate --model DIR`.
     """
+    from vtg_cli.backbones import animatelcm
     from vtg_cli.backbones.dynamicrafter.convert import convert
+    from vtg_cli.weights import store
 
+    def phase(text: str) -> None:
+        typer.echo(text, err=True)
+
+    if variant == animatelcm.VARIANT or (variant is None and animatelcm.is_one(checkpoint)):
+        _refuse(("--clip", clip), ("--decoder", decoder), ("--config", config))
+        lent = store.resolve(base or animatelcm.BASE).folder
+        made = animatelcm.assemble(checkpoint, lent, output, overwrite=overwrite, on_phase=phase)
+        typer.echo(json.dumps({"path": str(made)}) if as_json else str(made))
+        return
+    _refuse(("--base", base))
     folder = convert(
         checkpoint,
         output,
@@ -112,7 +134,7 @@ def import_model(
         decoder=decoder,
         config=config,
         overwrite=overwrite,
-        on_phase=lambda phase: typer.echo(phase, err=True),
+        on_phase=phase,
     )
     if not (folder / "tokenizer").is_dir():
         typer.echo(
@@ -121,3 +143,12 @@ def import_model(
             err=True,
         )
     typer.echo(json.dumps({"path": str(folder)}) if as_json else str(folder))
+
+
+def _refuse(*options: tuple[str, object]) -> None:
+    """UsageError for the first of these that was given."""
+    for option, value in options:
+        if value is not None:
+            raise UsageError(
+                f"{option} means nothing to this checkpoint", "leave it out", subject=option
+            )

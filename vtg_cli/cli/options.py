@@ -255,9 +255,9 @@ Fast = Annotated[
     _option(
         MODEL,
         "--fast",
-        help="A quicker, rougher clip of a diffusion model: 10 steps or the model's own if those "
-        "are fewer, on --schedule ays where it can be, and no --lora fit. Numbers given beside it "
-        "stay.",
+        help="A quicker, rougher clip of a diffusion model: 10 steps (animatelcm-svd-xt 4) or the "
+        "model's own if those are fewer, on --schedule ays where it can be, and no --lora fit. "
+        "Numbers given beside it stay.",
     ),
 ]
 HighQuality = Annotated[
@@ -266,8 +266,8 @@ HighQuality = Annotated[
         MODEL,
         "--quality",
         help="A slower, finer clip of a diffusion model: 50 steps, for tvg 25, or the model's own "
-        "if those are more. tiny keeps its 2, which more of them do not better. A number given "
-        "beside it stays.",
+        "if those are more. tiny keeps its 2, which more of them do not better, and "
+        "animatelcm-svd-xt takes 8. A number given beside it stays.",
     ),
 ]
 Reverse = Annotated[
@@ -315,14 +315,23 @@ Steps = Annotated[
         help="Denoising steps; more take longer and get finer. Default: 25.",
     ),
 ]
-SolverName = Annotated[Solver, _option(SAMPLING, "--solver", help="How a denoising step is taken.")]
+SolverName = Annotated[
+    Solver | None,
+    _option(
+        SAMPLING,
+        "--solver",
+        help="How a denoising step is taken; lcm draws fresh noise at each, for models distilled "
+        "to few steps. Default: euler, or the model's own.",
+    ),
+]
 ScheduleName = Annotated[
     Schedule | None,
     _option(
         SAMPLING,
         "--schedule",
         help="How Stable Video Diffusion spreads noise over the steps: karras, its own; ays (Align "
-        "Your Steps), made for 10. Default: karras; with --fast ays.",
+        "Your Steps), made for 10; lcm, every so many of 40 levels, animatelcm-svd-xt's own. "
+        "Default: karras; with --fast ays.",
     ),
 ]
 Guidance = Annotated[

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from vtg_cli.amounts import size_text, time_text
 from vtg_cli.cli.console import result, say
 
 if TYPE_CHECKING:
@@ -32,20 +33,18 @@ def tell(
 
 def needs(found: Preflight) -> Iterator[str]:
     """Weights, memory, time and disk, one fact a line."""
-    from vtg_cli.preflight import amount
-
     cost, machine = found.cost, found.machine
     for each in found.weights:
         licence = f", {each.licence}" if each.licence else ""
-        yield f"weights   {each.name}: {each.files} files, {amount(each.bytes)}{licence}"
-    has = f" of {amount(machine.memory.total)}" if machine.memory else ""
+        yield f"weights   {each.name}: {each.files} files, {size_text(each.bytes)}{licence}"
+    has = f" of {size_text(machine.memory.total)}" if machine.memory else ""
     yield (
-        f"memory    about {amount(cost.memory)}{has} "
+        f"memory    about {size_text(cost.memory)}{has} "
         f"(within {cost.memory_within:g} times, {cost.basis})"
     )
     if cost.gpu is not None:
-        has = f" of {amount(machine.gpu.total)}" if machine.gpu else ""
-        yield f"GPU       about {amount(cost.gpu)}{has}"
+        has = f" of {size_text(machine.gpu.total)}" if machine.gpu else ""
+        yield f"GPU       about {size_text(cost.gpu)}{has}"
     if found.whole:
         more = f"; up to {found.takes} takes of a segment" if found.takes > 1 else ""
         yield (
@@ -56,13 +55,6 @@ def needs(found: Preflight) -> Iterator[str]:
         yield "time      depends on how long the input is"
     if found.volume is not None and machine.disk is not None:
         yield (
-            f"disk      about {amount(found.volume)} "
-            f"(within {found.volume_within:g} times); {amount(machine.disk)} free"
+            f"disk      about {size_text(found.volume)} "
+            f"(within {found.volume_within:g} times); {size_text(machine.disk)} free"
         )
-
-
-def time_text(seconds: float) -> str:
-    """Seconds for people: 3.1 s, 40 s, 12 min, 3.5 h."""
-    if seconds < 99.5:
-        return f"{seconds:.2g} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5370 else f"{seconds / 3600:.2g} h"

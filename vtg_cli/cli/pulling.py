@@ -8,12 +8,14 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vtg_cli.cli.console import agreed, asks, size_text
+from vtg_cli.amounts import size_text
+from vtg_cli.cli.console import agreed, asks
 from vtg_cli.weights.catalog import BUILT_IN, CATALOG, EMBEDDED, EMBEDDED_FOLDER, place_of
 from vtg_cli.weights.entry import Entry
 
@@ -36,9 +38,9 @@ def pull(
 ) -> None:
     """Fetch a model into the Hugging Face cache; what is there already is checked, not fetched.
 
-    Prints the folder. A pull that was cut goes on where it was. A DynamiCrafter checkpoint is
-    imported into vtg's own folder as well. HF_HOME, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE are
-    honoured.
+    Prints the folder. A pull that was cut goes on where it was. A checkpoint of DynamiCrafter or
+    AnimateLCM is imported into vtg's own folder as well. HF_HOME, HF_TOKEN, HF_ENDPOINT and
+    HF_HUB_OFFLINE are honoured.
     """
     from vtg_cli.weights import store
 
@@ -82,10 +84,13 @@ def _obtained(name: str, entry: Entry | None, accept_licence: bool) -> Path:
             typer.echo(f"{each} is complete, every file is as recorded", err=True)
     if None in folders.values() and entry is not None:
         _agree(entry, accept_licence)
+        for need in entry.needs:
+            if folders[need] is None:
+                _agree(CATALOG[need], accept_licence)
     listings = [_listing(each) for each, found in folders.items() if found is None]
     room = [(listing.folder, listing.missing) for listing in listings]
     if entry is not None and entry.variant:
-        room.append((cache.own_folder(), _size_to_import(listings, folders.values())))
+        room.append((cache.own_folder(), _size_to_import(entry, listings, folders.values())))
     cache.check_room(name, room)
     for listing in listings:
         _announce(listing)
@@ -94,7 +99,8 @@ def _obtained(name: str, entry: Entry | None, accept_licence: bool) -> Path:
     assert folder is not None
     if entry is not None and entry.variant:
         needed = folders[entry.needs[0]] if entry.needs else None
-        return _imported(entry, folder / entry.files[0], needed, before)
+        make = _joined if entry.backbone == "svd" else _converted
+        return _imported(entry, partial(make, entry, folder / entry.files[0], needed), before)
     if entry is not None and entry.kind == "reverse":
         typer.echo(
             f"a delta file of it is all that is needed: vtg models delta --tuned {entry.name} "
@@ -125,8 +131,15 @@ def _listing(name: str) -> Listing:
     return hub.look_up(name, here=copy.commit if copy else None)
 
 
-def _size_to_import(listings: list[Listing], folders: Iterable[Path | None]) -> int:
-    """Bytes of the checkpoint and of what completes it: an import keeps their precision."""
+def _size_to_import(entry: Entry, listings: list[Listing], folders: Iterable[Path | None]) -> int:
+    """Bytes of the checkpoint and of what completes it: an import keeps their precision. What is
+    joined and not written anew takes none.
+    """
+    from vtg_cli.weights import cache
+
+    joined = entry.backbone == "svd"
+    if joined and cache.same_disk(cache.own_folder(), cache.repo_folder(entry.repo_id)):
+        return 0
     here = (file for folder in folders if folder for file in folder.iterdir() if file.is_file())
     return sum(listing.size for listing in listings) + sum(file.stat().st_size for file in here)
 
@@ -191,12 +204,44 @@ def bar(size: int) -> Iterator[Callable[[float, str], None]]:
         )
 
 
-def _imported(entry: Entry, checkpoint: Path, clip: Path | None, before: Path | None) -> Path:
+Make = Callable[[Path, Callable[[str], None]], object]
+"""make(folder, on_phase), in the place of one that may be there"""
+
+
+def _converted(
+    entry: Entry, checkpoint: Path, clip: Path | None, folder: Path, phase: Callable[[str], None]
+) -> None:
+    """A Make of DynamiCrafter's checkpoints."""
+    from vtg_cli.backbones.dynamicrafter.convert import convert
+
+    convert(
+        checkpoint,
+        folder,
+        variant=entry.variant,
+        clip=clip,
+        overwrite=folder.exists(),
+        on_phase=phase,
+    )
+    typer.echo(
+        f"the checkpoint is not needed any more: vtg models rm {entry.name} --checkpoint", err=True
+    )
+
+
+def _joined(
+    entry: Entry, checkpoint: Path, base: Path | None, folder: Path, phase: Callable[[str], None]
+) -> None:
+    """A Make of AnimateLCM's."""
+    from vtg_cli.backbones.animatelcm import assemble
+
+    assert base is not None
+    assemble(checkpoint, base, folder, overwrite=folder.exists(), on_phase=phase)
+
+
+def _imported(entry: Entry, make: Make, before: Path | None) -> Path:
     """The model folder of a checkpoint, made once, whole or not at all.
 
     before: the folder that is there and damaged, if one is.
     """
-    from vtg_cli.backbones.dynamicrafter.convert import convert
     from vtg_cli.weights import cache, hub, store
 
     folder = cache.imported_folder(entry.name)
@@ -210,15 +255,5 @@ def _imported(entry: Entry, checkpoint: Path, clip: Path | None, before: Path | 
         for left in folder.parent.glob(".vtg-*"):  # by one that was killed
             shutil.rmtree(left, ignore_errors=True)
         typer.echo(f"importing {entry.name} into {folder}, once", err=True)
-        convert(
-            checkpoint,
-            folder,
-            variant=entry.variant,
-            clip=clip,
-            overwrite=folder.exists(),
-            on_phase=lambda phase: typer.echo(f"  {phase}", err=True),
-        )
-    typer.echo(
-        f"the checkpoint is not needed any more: vtg models rm {entry.name} --checkpoint", err=True
-    )
+        make(folder, lambda phase: typer.echo(f"  {phase}", err=True))
     return folder

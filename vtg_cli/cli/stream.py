@@ -6,8 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from vtg_cli.cli.bar import progress
 from vtg_cli.cli.clips import input_of, ready
-from vtg_cli.cli.console import progress, result, say
+from vtg_cli.cli.console import result, say
 from vtg_cli.errors import UsageError
 from vtg_cli.literals import Arriving
 
@@ -71,7 +72,7 @@ def carry_out(
                 f"model     {made.model.name}\n" + "\n".join([*where(made), *needs(ahead)])
             )
             return
-        with progress(quiet=quiet) as show:
+        with progress(quiet=quiet, expected=ahead.seconds) as show:
             report = streaming.save(made, clip, progress=show)
     tell_memory(report, quiet=quiet)
     if job.output != "-":

@@ -18,6 +18,7 @@ from vtg_cli.sampling.level import (
     vp_level,
     zero_terminal_snr,
 )
+from vtg_cli.sampling.settings import LCM_LEVELS
 
 Path = Sequence[Level]
 
@@ -49,6 +50,16 @@ def ays_sigmas(steps: int) -> list[float]:
         return math.exp(low + (place - k) * (high - low))
 
     return [sigma(known * i / steps) for i in range(steps)]
+
+
+def lcm_sigmas(steps: int, sigma_min: float, sigma_max: float) -> list[float]:
+    """Every so many of 40 Karras levels, from the noisiest on, after which comes data: how
+    AnimateLCM-SVD is sampled (Wang et al. 2024, arXiv 2402.00769, its released scheduler).
+    ValueError unless 1 <= steps <= 40.
+    """
+    _require(steps, LCM_LEVELS)
+    levels = karras_sigmas(LCM_LEVELS, sigma_min, sigma_max)
+    return [levels[i * (LCM_LEVELS // steps)] for i in range(steps)]
 
 
 def edm_path(sigmas: Sequence[float]) -> list[Level]:

@@ -18,9 +18,10 @@ class Sampling:
 
     method:         a name in DEFAULTS; None: gi where a reverse-motion delta is at hand, else trf
     steps:          moves down the noise path, 1 or more
-    solver:         "euler", "heun" or "dpmpp_2m"; methods in OWN_SOLVER have theirs
+    solver:         "euler", "heun", "dpmpp_2m" or "lcm", which draws fresh noise at every step;
+                    None: the model's own; methods in OWN_SOLVER have theirs
     schedule:       how noise levels are spread over the steps, of those the model has a choice of
-                    (base.Spec): "karras" or "ays"; None: the model's own
+                    (base.Spec): "karras", "ays" or "lcm"; None: the model's own
     guidance:       classifier-free guidance scale at the first and the last frame of each
                     direction's own time
     guidance_span:  shares of the walked steps, 0 to 1, between which there is guidance; outside of
@@ -52,7 +53,7 @@ class Sampling:
 
     method: str | None = None
     steps: int | None = None
-    solver: str = "euler"
+    solver: str | None = None
     schedule: str | None = None
     guidance: tuple[float, float] | None = None
     guidance_span: tuple[float, float] = (0.0, 1.0)
@@ -72,10 +73,13 @@ class Sampling:
     seed: int = 0
 
 
+FAST_STEPS = 10
+
+
 @dataclass(frozen=True)
 class MethodDefaults:
     """What a method does where the person did not say; quality_steps: the fewest steps it takes
-    under --quality.
+    under --quality; fast_steps: the most under --fast.
     """
 
     renoise: int = 0
@@ -83,6 +87,8 @@ class MethodDefaults:
     guidance: tuple[float, float] = (1.0, 3.0)
     steps: int = 25
     quality_steps: int = 50
+    fast_steps: int = FAST_STEPS
+    solver: str = "euler"
     strength: float = 1.0
     temperature: float = 1.0
 
@@ -99,8 +105,10 @@ DEFAULTS = {
     "di": MethodDefaults(guidance=(1.0, 1.0), steps=50),
     "tvg": MethodDefaults(guidance=(7.5, 7.5), steps=10, quality_steps=25),
 }
-SOLVER_CALLS = {"euler": 1, "heun": 2, "dpmpp_2m": 1}
+SOLVER_CALLS = {"euler": 1, "heun": 2, "dpmpp_2m": 1, "lcm": 1}
 """Network calls per down-move."""
+LCM_LEVELS = 40
+"""Noise levels that AnimateLCM-SVD is sampled at, as published; steps on schedule lcm at most."""
 ONE_WAY = ("i2v", "dynamicrafter", "tei", "attention")
 """Methods of one direction of time. The others take both, or each keyframe's condition in turn."""
 OWN_SOLVER = ("dynamicrafter", "tei", "attention", "tvg")
@@ -120,7 +128,6 @@ INIT_UNTIL = 0.2
 
 LORA_RANK, LORA_STEPS = 16, 200
 """Of the update that a keyframe gets (VTG; DiffMorpher, section 4.1)."""
-FAST_STEPS = 10
 
 
 def fusion_weights(fusion: str) -> tuple[float, ...]:
@@ -159,6 +166,8 @@ def resolved(
         sampling,
         method=method,
         steps=sampling.steps or defaults.steps,
+        # fresh noise would undo the inverted one
+        solver=sampling.solver or ("euler" if init == "slerp" else defaults.solver),
         guidance=sampling.guidance or defaults.guidance,
         init=init,
         init_until=(0.0 if inverted else INIT_UNTIL)
@@ -231,7 +240,7 @@ def work(sampling: Sampling, *, begins_empty: bool = False, ends_clean: bool = T
 
 def _calls(s: Sampling, begins_empty: bool, ends_clean: bool) -> Iterator[int]:
     """The levels at which the network is asked, in order, as places on the path that is walked."""
-    assert s.renoise is not None
+    assert s.renoise is not None and s.solver is not None
     steps = walked(s)
     from_empty = begins_empty and steps == s.steps
     for i in range(steps):

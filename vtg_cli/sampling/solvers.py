@@ -120,10 +120,23 @@ def dpmpp_2m(
     return (b.sigma / a.sigma) * x - b.signal * math.expm1(-h) * d
 
 
+def lcm(
+    predict: Predictor, x: Tensor, a: Level, b: Level, history: History, noise: Noise
+) -> Tensor:
+    """Multistep consistency sampling: to data in one move, then fresh noise up to b (Song et al.
+    2023, arXiv 2303.01469, algorithm 1; Luo et al. 2023, arXiv 2310.04378).
+
+    Nothing of the noise in x is kept, so it is for networks distilled to answer alike from every
+    level. One draw per move, also the last, where it weighs nothing: which draw a move gets depends
+    on its place alone.
+    """
+    return b.noise(predict(x, a), noise(x))
+
+
 def _half_log_snr(level: Level) -> float:
     if level.sigma == 0:
         return math.inf
     return math.log(level.signal / level.sigma) if level.signal else -math.inf
 
 
-SOLVERS: dict[str, Solver] = {"euler": euler, "heun": heun, "dpmpp_2m": dpmpp_2m}
+SOLVERS: dict[str, Solver] = {"euler": euler, "heun": heun, "dpmpp_2m": dpmpp_2m, "lcm": lcm}

@@ -99,7 +99,7 @@ SEGMENT: Mapping[str, Schema] = {
     "rotate": _choice(Rotate, "Which temporal attentions method gi turns."),
     "image_curve": _text("How one picture turns into the other in what SVD looks at, or off."),
     "lora": _text("off, fit (learn both keyframes first) or a folder of fits."),
-    "fast": _flag("Ten steps at most and no fit."),
+    "fast": _flag("Ten steps at most, fewer where the model has been distilled, and no fit."),
     "quality": _flag("More steps than usual."),
     "init": _choice(Init, "What the segment starts from."),
     "init_until": _number(0, 1, "Share of the steps that keep the noise of init slerp."),

@@ -108,6 +108,11 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(_existing(folder)).free
 
 
+def same_disk(one: Path, other: Path) -> bool:
+    """Where two folders are or are to be."""
+    return _existing(one).stat().st_dev == _existing(other).stat().st_dev
+
+
 def check_room(name: str, needs: Iterable[tuple[Path, int]], free: Free = free_bytes) -> None:
     """WeightsError where a disk cannot take the bytes that are to go to the folders on it."""
     wanted: dict[int, tuple[Path, int]] = {}

@@ -49,6 +49,13 @@ _CLIP = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
 _PRUNED = "Kijai/DynamiCrafter_pruned"
 
 
+def _svd_tiers(vram: float) -> tuple[Tier, ...]:
+    return (
+        Tier(vram, "all of it on the GPU, --decode-chunk 2"),
+        Tier(vram + 8, "all of it on the GPU, frames decoded eight at a time"),
+    )
+
+
 def _svd(
     name: str, repo: str, frames: int, vram: float, summary: str, gated: bool = False
 ) -> Entry:
@@ -65,10 +72,7 @@ def _svd(
         height=576,
         width=1024,
         min_vram_gb=vram,
-        tiers=(
-            Tier(vram, "all of it on the GPU, --decode-chunk 2"),
-            Tier(vram + 8, "all of it on the GPU, frames decoded eight at a time"),
-        ),
+        tiers=_svd_tiers(vram),
         reverse="svd-reverse",
         summary=summary,
     )
@@ -129,6 +133,26 @@ _ENTRIES = (
     *_dynamicrafter("512", 320, 512, 10.4, 12.8, "first picture to video", True),
     *_dynamicrafter("1024", 576, 1024, 10.4, 18.3, "first picture to video", True),
     *_dynamicrafter("512_interp", 320, 512, 10.4, 12.8, "keyframes at both ends", True),
+    Entry(
+        name="animatelcm-svd-xt",
+        repo_id="wangfuyun/AnimateLCM-SVD-xt",
+        files=("AnimateLCM-SVD-xt.safetensors",),
+        needs=("svd-xt",),
+        variant="animatelcm",
+        gb=6.10,
+        licence=f"{_STABILITY} (what it was tuned from)",
+        terms="Tuned from Stable Video Diffusion XT, so Stability AI's terms bind. "
+        + _STABILITY_TERMS,
+        commercial=_BELOW_1M,
+        frames=25,
+        height=576,
+        width=1024,
+        min_vram_gb=16,
+        tiers=_svd_tiers(16),
+        reverse="svd-reverse",
+        base="svd-xt",
+        summary="svd-xt distilled to 4 to 8 steps",
+    ),
     _svd("svd", "stable-video-diffusion-img2vid", 14, 12, "Stable Video Diffusion, 14 frames"),
     _svd(
         "svd-xt",
@@ -161,22 +185,6 @@ _ENTRIES = (
         width=1024,
         base="svd",
         summary="Generative Inbetweening's reverse-motion U-Net, tuned from svd",
-    ),
-    Entry(
-        name="animatelcm-svd-xt",
-        kind="kept",
-        backbone="",
-        repo_id="wangfuyun/AnimateLCM-SVD-xt",
-        files=("AnimateLCM-SVD-xt.safetensors",),
-        gb=6.10,
-        licence=f"{_STABILITY} (what it was tuned from)",
-        terms="Tuned from Stable Video Diffusion XT, so Stability AI's terms bind. "
-        + _STABILITY_TERMS,
-        commercial=_BELOW_1M,
-        frames=25,
-        height=576,
-        width=1024,
-        summary="U-Net of svd-xt distilled to 4 to 8 steps",
     ),
     Entry(
         name="tooncrafter-fp16",

@@ -29,8 +29,8 @@ class Entry:
     backbone: which code runs it: "svd", "dynamicrafter", "" for none.
     folder: where in the repository the files lie, "" for its root; files: relative to that folder.
     needs: entries that a pull fetches too.
-    variant: which DynamiCrafter model the checkpoint is imported as, a name in that backbone's
-    spec.VARIANTS; None: the files are used as they are.
+    variant: what the checkpoint is imported as: a name in dynamicrafter/spec.VARIANTS, or
+    "animatelcm", a U-Net that `needs` the rest of its model; None: the files are used as they are.
     revision: a commit to insist on; None: whatever the first pull finds.
     gb: 10^9 bytes fetched, without `needs`.
     min_vram_gb: with all of it on the GPU, an estimate, not measured, for native size, half
@@ -77,4 +77,4 @@ class Entry:
     @property
     def whole(self) -> bool:
         """Whether exactly `files` make it, and not any folder of its layout."""
-        return self.backbone != "svd"
+        return self.backbone != "svd" or self.variant is not None

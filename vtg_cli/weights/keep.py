@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -219,11 +220,19 @@ def removal(name: str, *, checkpoint_only: bool = False) -> Removal:
         tuple(files),
         tuple(parts),
         made,
-        sum(blob.stat().st_size for blob in blobs),
+        _freed(blobs),
         tuple(sorted(foreign)),
         tuple(sorted(stays)),
         () if stays else tuple(commits),
     )
+
+
+def _freed(files: Iterable[Path]) -> int:
+    """Bytes that become free: a file that has another name elsewhere stays."""
+    told = [file.stat() for file in files]
+    names = Counter((each.st_dev, each.st_ino) for each in told)
+    once = {(each.st_dev, each.st_ino): each for each in told}
+    return sum(each.st_size for key, each in once.items() if each.st_nlink <= names[key])
 
 
 def remove(what: Removal) -> None:

@@ -102,6 +102,13 @@ def _made(entry: Entry) -> Path:
     folder = imported(entry)
     if folder is None:
         complete(entry.name)  # or it says what is missing
+        for need in entry.needs:
+            if not usable(CATALOG[need]):
+                raise WeightsError(
+                    f"{entry.name} is on this machine, but {need} is not, which it needs",
+                    f"vtg models pull {entry.name} fetches that too",
+                    subject=need,
+                )
         raise WeightsError(
             f"{entry.name} is on this machine but not imported yet",
             f"vtg models pull {entry.name} imports it, without fetching anything",
@@ -244,7 +251,7 @@ def identity(folder: Path) -> dict[str, str]:
     sums; anything else, and what changed after the sums were written, is read and hashed.
     """
     if folder.is_file():
-        return {folder.name: _sha256(folder)}
+        return {folder.name: hash_of(folder)}
     known, written = {}, 0
     if (folder / layout.SUMS).is_file():
         known, written = sums(folder), (folder / layout.SUMS).stat().st_mtime_ns
@@ -252,7 +259,7 @@ def identity(folder: Path) -> dict[str, str]:
     for file in layout.used_files(folder):
         name = file.relative_to(folder).as_posix()
         fresh = name in known and file.stat().st_mtime_ns <= written
-        hashes[name] = known[name] if fresh else _sha256(file)
+        hashes[name] = known[name] if fresh else hash_of(file)
     return hashes
 
 
@@ -275,7 +282,8 @@ def sums(folder: Path) -> dict[str, str]:
     return found
 
 
-def _sha256(file: Path) -> str:
+def hash_of(file: Path) -> str:
+    """sha256; of a file in the hub's cache its blob's name, where that is one."""
     if file.is_symlink():
         blob = Path(
             os.readlink(file)

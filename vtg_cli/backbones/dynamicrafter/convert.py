@@ -11,10 +11,8 @@ the plain decoder of a DynamiCrafter checkpoint takes its place.
 from __future__ import annotations
 
 import json
-import secrets
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -30,6 +28,7 @@ from vtg_cli.backbones.dynamicrafter.weights import Sizes, config_of
 from vtg_cli.errors import UsageError, WeightsError
 from vtg_cli.weights import trust
 from vtg_cli.weights.checkpoint import Checkpoint, open_checkpoint
+from vtg_cli.weights.folder import check_place, whole
 from vtg_cli.weights.layout import CONFIG, INDEX, PARTS, SUMS
 
 CLIP_FILES = (
@@ -72,14 +71,7 @@ def convert(
         raise UsageError(
             f"--variant {variant} is not known", f"one of: {', '.join(VARIANTS)}", subject=variant
         )
-    if out.exists() and not overwrite:
-        raise UsageError(f"{out} exists", "--overwrite replaces it", subject=str(out))
-    if out.exists() and not (out / INDEX).is_file():
-        raise UsageError(
-            f"{out} exists and is no model folder, so it is not replaced",
-            "give another --output",
-            subject=str(out),
-        )
+    check_place(out, overwrite)
     report = on_phase or (lambda phase: None)
     report(f"reading {source.name}")
     checkpoint = open_checkpoint(source)
@@ -88,16 +80,8 @@ def convert(
         checkpoint = _decoded_by(checkpoint, decoder)
     networks = sizes.networks()
     _fill(networks, checkpoint, clip)
-    part = out.with_name(f".vtg-{secrets.token_hex(6)}")
-    try:
-        part.mkdir(parents=True)
+    with whole(out) as part:
         _write(part, networks, config_of(facts, sizes), clip, report)
-        _move(part, out)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise WeightsError(f"{out} cannot be written: {reason}", subject=str(out)) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return out
 
 
@@ -292,17 +276,3 @@ def _own(value: Tensor) -> Tensor:
     """A tensor that shares its memory with no other: a third of a packed one is copied."""
     value = value.contiguous()
     return value if value.untyped_storage().nbytes() == value.nbytes else value.clone()
-
-
-def _move(part: Path, out: Path) -> None:
-    """`part` becomes `out`; what was there goes only when the new folder stands."""
-    old = out.with_name(f".vtg-{secrets.token_hex(6)}")
-    if out.exists():
-        out.rename(old)
-    try:
-        part.rename(out)
-    except OSError:
-        with suppress(OSError):
-            old.rename(out)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

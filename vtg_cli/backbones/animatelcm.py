@@ -1,0 +1,120 @@
+"""AnimateLCM-SVD-xt (Wang et al. 2024, arXiv 2402.00769): svd-xt distilled to a few steps.
+
+What is released is one file, svd-xt's U-Net with other values. A folder of ours is svd-xt's own
+with that file in the place of its U-Net's weights; nothing is copied where a file can have two
+names.
+
+Its author samples 1 to 8 steps of 40 Karras levels, as a consistency model (solvers.lcm), with
+guidance from 1 to between 1 and 1.5 at the far end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from vtg_cli.backbones.base import Spec, unet_facts
+from vtg_cli.errors import WeightsError
+from vtg_cli.sampling.settings import DEFAULTS, MethodDefaults
+from vtg_cli.weights import layout, sizes, store
+from vtg_cli.weights.folder import check_place, whole
+
+VARIANT = "animatelcm"
+BASE = "svd-xt"
+CLASS = "AnimateLCM-SVD"
+"""In a folder's model_index.json."""
+GUIDANCE = 1.0, 1.2
+"""Of the released demo."""
+FEW, ENOUGH = 4, 8
+"""Steps of the demo, which starts from one picture, and those its author goes up to."""
+WEIGHTS, CONFIG = f"unet/{layout.STEMS['unet']}.safetensors", "unet/config.json"
+LENT = ("vae", "image_encoder", "scheduler", "feature_extractor")
+"""Folders of svd-xt's that are taken as they are."""
+
+
+def _few(method: str, usual: MethodDefaults) -> MethodDefaults:
+    alone, led = method == "i2v", method in ("i2v", "trf", "gi")
+    return replace(
+        usual,
+        steps=FEW if alone else ENOUGH,
+        fast_steps=FEW,
+        quality_steps=ENOUGH,
+        guidance=GUIDANCE if max(usual.guidance) > 1 else usual.guidance,
+        solver="lcm" if led else usual.solver,
+    )
+
+
+_DEFAULTS = {method: _few(method, usual) for method, usual in DEFAULTS.items()}
+
+
+def spec_of(folder: Path) -> Spec:
+    """Facts of the model in a folder, from its JSON files alone. WeightsError."""
+    return replace(unet_facts(folder), schedules=("lcm", "karras", "ays"), defaults=_DEFAULTS)
+
+
+def is_one(checkpoint: Path) -> bool:
+    """Whether a file is a U-Net of diffusers' alone, told from its header."""
+    if checkpoint.suffix != ".safetensors" or not checkpoint.is_file():
+        return False
+    try:
+        return "conv_in.weight" in sizes.shapes_in(checkpoint)
+    except WeightsError:  # which is told by who reads it
+        return False
+
+
+def assemble(
+    checkpoint: Path,
+    base: Path,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    on_phase: Callable[[str], None] | None = None,
+) -> Path:
+    """Makes the model folder `out` of the released file and svd-xt's folder, whole or not at all,
+    and returns it. Only the file's header is read before that.
+
+    UsageError for an existing `out`; WeightsError for a file that is no such U-Net, naming the
+    first tensor that differs, or for a base that is not complete.
+    """
+    report = on_phase or (lambda phase: None)
+    check_place(out, overwrite)
+    names = layout.names_in(base)
+    lacking = [n for n in layout.lacking(names) if not n.startswith("unet/diffusion")]
+    if lacking or layout.NETWORK in names or layout.PARTS[0] in names:
+        what = f"lacks {layout.listed(lacking)}" if lacking else "holds another kind of model"
+        raise WeightsError(
+            f"{base} is no folder of svd-xt: it {what}", "vtg models pull svd-xt", subject=str(base)
+        )
+    report(f"checking {checkpoint.name}")
+    from vtg_cli.backbones.svd import check_unet
+
+    check_unet(base / CONFIG, [checkpoint])
+    report("joining it with svd-xt")
+    with whole(out) as part:
+        _fill(part, checkpoint, base)
+    return out
+
+
+def _fill(folder: Path, checkpoint: Path, base: Path) -> None:
+    lent = [n for n in layout.names_in(base) if n.partition("/")[0] in LENT or n == CONFIG]
+    sources = {WEIGHTS: checkpoint, **{name: base / name for name in lent}}
+    for name, file in sources.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        _joined(file, folder / name)
+    index = json.dumps({"_class_name": CLASS}, indent=2) + "\n"
+    (folder / layout.INDEX).write_text(index, encoding="utf-8")
+    sources[layout.INDEX] = folder / layout.INDEX
+    lines = [f"{store.hash_of(sources[name])}  {name}\n" for name in sorted(sources)]
+    (folder / layout.SUMS).write_text("".join(lines), encoding="utf-8")
+
+
+def _joined(file: Path, place: Path) -> None:
+    """The same file under another name, or a copy where the disk is another."""
+    try:
+        os.link(file.resolve(), place)
+    except OSError:
+        shutil.copyfile(file, place)

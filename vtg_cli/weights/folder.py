@@ -1,0 +1,53 @@
+"""Making a model folder: whole or not at all."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from vtg_cli.errors import UsageError, WeightsError
+from vtg_cli.weights.layout import INDEX
+
+
+def check_place(out: Path, overwrite: bool) -> None:
+    """UsageError for a place that is taken, or not by a model folder."""
+    if out.exists() and not overwrite:
+        raise UsageError(f"{out} exists", "--overwrite replaces it", subject=str(out))
+    if out.exists() and not (out / INDEX).is_file():
+        raise UsageError(
+            f"{out} exists and is no model folder, so it is not replaced",
+            "give another --output",
+            subject=str(out),
+        )
+
+
+@contextmanager
+def whole(out: Path) -> Iterator[Path]:
+    """An empty folder, which becomes `out` when the block ends well. WeightsError if it cannot."""
+    part = out.with_name(f".vtg-{secrets.token_hex(6)}")
+    try:
+        part.mkdir(parents=True)
+        yield part
+        _move(part, out)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise WeightsError(f"{out} cannot be written: {reason}", subject=str(out)) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _move(part: Path, out: Path) -> None:
+    """`part` becomes `out`; what was there goes only when the new folder stands."""
+    old = out.with_name(f".vtg-{secrets.token_hex(6)}")
+    if out.exists():
+        out.rename(old)
+    try:
+        part.rename(out)
+    except OSError:
+        with suppress(OSError):
+            old.rename(out)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
