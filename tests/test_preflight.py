@@ -67,6 +67,9 @@ def test_a_model_with_a_ladder_can_go_down_it(tmp_path: Path) -> None:
             "ask for a smaller --width, or fewer --frames from one keyframe to the next"
             f"{less}; --model tiny and flow need little"
         )
+    with pytest.raises(MemoryLadderError) as failed:
+        checked(planned(tmp_path, str(SVD), decode_chunk=6), with_memory(1e8))
+    assert ", or a smaller --decode-chunk; --model tiny" in failed.value.hint
 
 
 def test_little_memory_is_said(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vtg_cli import choice, interpolate, sidecar, tasks
+from vtg_cli.amounts import size_text
 from vtg_cli.backbones.flow import in_between
 from vtg_cli.cli.summary import summary
 from vtg_cli.cost import SPARE, Work, on_device
@@ -491,8 +492,8 @@ class TestChoice:
         assert made.reason.endswith(", by --memory offload")
         made = self.choose(monkeypatch, ["svd"], peaks[-1] / 2)
         assert made.reason == (
-            f"svd is here, but at --memory tiled it wants about {peaks[-1] / 1e9:.1f} GB of GPU "
-            f"memory and there are {peaks[-1] / 2e9:.1f} ('--model svd' tries it anyway)"
+            f"svd is here, but at --memory tiled it wants about {size_text(peaks[-1])} of GPU "
+            f"memory and there are {size_text(peaks[-1] // 2)} ('--model svd' tries it anyway)"
         )
         named = self.choose(monkeypatch, ["svd"], peaks[-1] / SPARE + 2, rungs=RUNGS[:1])
         assert "svd is here, but at --memory full it wants" in named.reason

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from vtg_cli.amounts import size_text
 from vtg_cli.backbones.base import Spec, spec_of
 from vtg_cli.cost import Work, fits, on_device
 from vtg_cli.hardware import device_name, gpu_memory
@@ -105,9 +106,10 @@ def _least(source: Source, device: str, rungs: Sequence[Rung]) -> tuple[Rung | N
         work = replace(work, rung=rung)
         if room is None or fits(work, room.total, room.total):
             return rung, ""
+    assert room is not None
     return None, (
-        f"at --memory {rungs[-1].name} it wants about {on_device(work) / 1e9:.1f} GB of GPU memory "
-        f"and there are {room.total / 1e9 if room else 0:.1f}"
+        f"at --memory {rungs[-1].name} it wants about {size_text(on_device(work))} of GPU memory "
+        f"and there are {size_text(room.total)}"
     )
 
 

@@ -246,6 +246,8 @@ def _memory(made: Plan | TimelinePlan, cost: Cost, here: Machine) -> list[str]:
 def _less(made: Plan | TimelinePlan) -> str:
     """What to do about too little memory."""
     less = "ask for a smaller --width, or fewer --frames from one keyframe to the next"
+    if any(part.job.decode_chunk for part in made.parts):  # which no rung changes
+        less += ", or a smaller --decode-chunk"
     named = {part.job.memory for part in made.parts if memory.has_ladder(part)} - {"auto"}
     if named and named != {RUNGS[-1].name}:
         return f"{less}, or --memory auto; --model tiny and flow need little"

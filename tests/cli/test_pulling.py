@@ -18,6 +18,7 @@ from released import CONFIG, IMAGE, TEXT, open_clip, released_tensors
 from safetensors.torch import save
 from typer.testing import CliRunner
 
+from vtg_cli.amounts import size_text
 from vtg_cli.backbones.dynamicrafter import convert
 from vtg_cli.backbones.dynamicrafter.spec import INTERP, Facts
 from vtg_cli.backbones.dynamicrafter.weights import Sizes
@@ -307,5 +308,6 @@ def test_room_for_the_import_is_asked_for_before_the_first_byte(
     size = len(offered.repositories[CATALOG[RELEASED].repo_id].files["model.ckpt"])
     monkeypatch.setattr(cache.shutil, "disk_usage", lambda place: type("", (), {"free": size})())
     error = refusal("pull", RELEASED)
-    assert error.message.startswith(f"{RELEASED} needs 0.0 GB more")
+    assert error.message.startswith(f"{RELEASED} needs ")
+    assert error.message.endswith(f" has {size_text(size)} free")
     assert not cache.repo_folder(CATALOG[RELEASED].repo_id).exists()

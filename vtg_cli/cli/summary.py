@@ -1,4 +1,4 @@
-"""What --dry-run tells: a plan for people, one fact a line."""
+"""A plan for people, one fact a line, and where its model ended on the memory ladder."""
 
 from __future__ import annotations
 

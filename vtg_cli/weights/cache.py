@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from vtg_cli.amounts import size_text
 from vtg_cli.errors import WeightsError
 
 Free = Callable[[Path], int]
@@ -123,8 +124,7 @@ def check_room(name: str, needs: Iterable[tuple[Path, int]], free: Free = free_b
     for place, count in wanted.values():
         if count > (available := free(place)):
             raise WeightsError(
-                f"{name} needs {count / 1e9:.1f} GB more, "
-                f"{place} has {available / 1e9:.1f} GB free",
+                f"{name} needs {size_text(count)} more, {place} has {size_text(available)} free",
                 "free some space, or let HF_HOME point to a larger disk",
                 subject=name,
             )
