@@ -125,7 +125,7 @@ def drawing(m: Backbone, parts: Parts, known: Motions) -> Iterator[None]:
     def carry(first: Picture, last: Picture) -> Callable[[float], Carried]:
         key = parts.motion, first.tobytes() + last.tobytes()
         if key not in known:
-            with patch("vtg_cli.backbones.flow.correspond", MOTIONS[parts.motion]):
+            with patch("vtg_cli.backbones.splatting.correspond", MOTIONS[parts.motion]):
                 known[key] = cache(guide.carry(first, last))
         return known[key]
 
