@@ -87,9 +87,8 @@ def test_a_subject_in_the_place_of_another_dissolves() -> None:
     )
     for t in (0.3, 0.5, 0.7):
         share = mixed(at(t))[1][disc(middle, 30)]
-        even, swift = 1 - t, (1 - t) ** 2 / ((1 - t) ** 2 + t**2)  # of the longest and the shortest
-        low, high = sorted((even, swift))
-        assert low - 0.02 < np.median(share) < high + 0.02
+        # linear in time: nothing is trusted, so both presences are alike
+        np.testing.assert_allclose(np.median(share), 1 - t, atol=0.02)
 
 
 def test_pictures_that_have_nothing_in_common_dissolve() -> None:

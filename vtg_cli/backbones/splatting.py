@@ -28,8 +28,8 @@ STAGE = (0.2, 0.5)  # share of the picture that moves as the camera, up to which
 UNSEEN = 0.2  # presence of what is seen in one keyframe only
 BORDER = 0.05  # share of the long side over which unseen content fades at the picture's border
 HOLE = (0.25, 0.65)  # splatted density: up to the first a hole, from the second full
-BRIEF = (0.1, 0.3)  # trusted share from which a dissolve is shortened, fully from the second
-AROUND, HELD = 0.1, (0.2, 0.26)  # share of the long side; trust within it, as for BRIEF
+RELATED = (0.1, 0.3)  # trusted share from which there are changeovers, fully from the second
+AROUND, HELD = 0.1, (0.2, 0.26)  # share of the long side; the least trust within it, likewise
 EVEN = (0.2, 0.8)  # ln of the ratio of both presences up to which neither is the one to be seen
 CHANGEOVER = 80.0  # logits per unit of time: 90 % of a changeover take 0.07 of the way
 ASIDE = 0.04  # of the middle: no frame of an odd count falls into the changeover
@@ -94,10 +94,9 @@ def carrier(
     scale = np.array([width / w, height / h], np.float32)
     splat_a = _splatter(found.forward, found.trust_first, track.ahead if track else None)
     splat_b = _splatter(found.backward, found.trust_last, track.back if track else None)
-    # amid much that corresponds, the rest is better off changing over fast than as a double image
-    related = ramp(found.share, *BRIEF)
-    # a subject that another one takes the place of had better turn into it gradually
-    swift = related * ramp(_held(found), *HELD)
+    # amid much that corresponds, the rest is better off changing over fast than as a double image;
+    # but a subject that another one takes the place of had better turn into it gradually
+    swift = float(ramp(found.share, *RELATED) * ramp(_held(found), *HELD))
     # the keyframe that is found again the better is shown for longer
     middle = 0.5 + ASIDE * float(np.sign(found.trust_first.mean() - found.trust_last.mean()))
 
@@ -119,7 +118,7 @@ def carrier(
         from_a = warp(a, enlarged(to_a), cv2.INTER_CUBIC)
         from_b = warp(b, enlarged(to_b), cv2.INTER_CUBIC)
         presence_a, presence_b = gauss(presence_a, 2), gauss(presence_b, 2)
-        return Carried(from_a, from_b, *_parts(t, presence_a, presence_b, related, swift, middle))
+        return Carried(from_a, from_b, *_parts(t, presence_a, presence_b, swift, middle))
 
     return carried
 
@@ -137,17 +136,17 @@ def _held(found: Correspondence) -> float:
 
 
 def _parts(
-    t: float, presence_a: Field, presence_b: Field, related: float, swift: float, middle: float
+    t: float, presence_a: Field, presence_b: Field, swift: float, middle: float
 ) -> tuple[Field, Field]:
-    """What both keyframes count: (1 - t) presence and t presence'; sharper in time, as far as the
-    pictures are `related`, for what neither is trusted with, and as far as it is `swift`, changing
-    over around `middle` at once. What only one of them shows stays that one's.
+    """What both keyframes count: (1 - t) presence and t presence'. What neither is trusted with
+    changes over around `middle`, as far as it is `swift`, instead of dissolving; what only one of
+    them shows stays that one's.
     """
-    lost = 1 - ramp(np.maximum(presence_a, presence_b), UNSEEN, 3 * UNSEEN)
-    power = 1 + related * lost
+    lost = swift * (1 - ramp(np.maximum(presence_a, presence_b), UNSEEN, 3 * UNSEEN))
+    power = 1 + lost
     part_a, part_b = ((1 - t) * presence_a) ** power, (t * presence_b) ** power
     either = 1 - ramp(np.abs(np.log(presence_a / presence_b)), *EVEN)
-    favour = np.exp(swift * lost * either * np.float32(CHANGEOVER / 2 * (middle - t)))
+    favour = np.exp(lost * either * np.float32(CHANGEOVER / 2 * (middle - t)))
     share = part_a * favour / (part_a * favour + part_b / favour)
     whole = part_a + part_b
     return np.float32(whole * share), np.float32(whole * (1 - share))

@@ -80,3 +80,22 @@ def test_spread_is_the_error_of_the_guide_on_rendered_clips() -> None:
         unit = (truth - guide(concat))[:, 1:-1] / spread(concat)[:, 1:-1]
         ratios.append(float(unit.square().mean()))
     assert 0.3 < np.mean(ratios) < 3
+
+
+def test_nothing_is_believed_of_a_subject_that_was_replaced() -> None:
+    """A scene that is found again everywhere but in one area: a wide one holds another subject, a
+    narrow one is repaired as ever.
+    """
+    t = torch.linspace(0, 1, 3)[:, None, None, None]
+    for side, share in ((30, 0.0), (6, BELIEF[0])):
+        concat = torch.rand(1, 3, sum(PARTS), 40, 60, generator=torch.Generator().manual_seed(1))
+        trusts = torch.ones(40, 60)
+        trusts[5 : 5 + side, 15 : 15 + side] = 0.1
+        concat[:, :, 3] = concat[:, :, 7] = trusts
+        change = torch.full((1, 3, 3, 40, 60), 0.1)
+        g = guide(concat, t)
+        taken = (believed(g + change, concat, t) - g) / change
+        lost = trusts < 0.2
+        torch.testing.assert_close(taken[..., lost], torch.full_like(taken[..., lost], share))
+        kept = torch.full_like(taken[..., ~lost], BELIEF[0])
+        torch.testing.assert_close(taken[..., ~lost], kept)

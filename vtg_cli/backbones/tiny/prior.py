@@ -27,6 +27,13 @@ DECISIVE = (0.5, 2.0)
 logarithms of the ratio of both confidences. Chosen on rendered and on photographed clips that no
 benchmark counts; networks this small see too little of a large picture to overrule a motion that
 is sure of itself."""
+DOUBT = (0.2, 0.6)
+"""Confidence up to which a place is not found again, from which it is."""
+RELATED = (0.3, 0.5)
+"""Mean confidence from which a picture is the same scene, fully from the second."""
+REPLACED = (0.2, 0.26)
+"""The least mean confidence over an area (a fifth of the long side) up to which a subject of that
+scene was replaced. Of a dissolve from one to the other the network only makes a blur."""
 
 
 def guide(concat: Tensor, times: Tensor | None = None) -> Tensor:
@@ -59,11 +66,29 @@ def spread(concat: Tensor) -> Tensor:
 def believed(z: Tensor, concat: Tensor, times: Tensor) -> Tensor:
     """Clean latents [B, F, 3, h, w], nearer to the guide."""
     _, trust_ahead, _, trust_back = torch.split(concat, PARTS, 2)
-    decided = (trust_ahead / trust_back).log().abs()
-    share = ((decided - DECISIVE[0]) / (DECISIVE[1] - DECISIVE[0])).clamp(0, 1)
+    decided = _ramp((trust_ahead / trust_back).log().abs(), DECISIVE)
+    share = BELIEF[0] + (BELIEF[1] - BELIEF[0]) * decided
+    share = share * (1 - _replaced(torch.maximum(trust_ahead, trust_back)))
     g = guide(concat, times)
-    taken: Tensor = g + (BELIEF[0] + (BELIEF[1] - BELIEF[0]) * share) * (z - g)
+    taken: Tensor = g + share * (z - g)
     return taken
+
+
+def _replaced(trust: Tensor) -> Tensor:
+    """[B, F, 1, h, w] -> the same, 1 in a subject that another one takes the place of amid a scene
+    that stays.
+    """
+    reach = max(trust.shape[-2:]) // 10
+    small = [min(reach, (n - 1) // 2) for n in trust.shape[-2:]]
+    sides = [2 * n + 1 for n in small]
+    around = avg_pool2d(trust.flatten(0, 1), sides, 1, small, count_include_pad=False)
+    least = around.amin((-2, -1)).view(*trust.shape[:2], 1, 1, 1)
+    same = _ramp(trust.mean((-2, -1), keepdim=True), RELATED)
+    return same * (1 - _ramp(least, REPLACED)) * (1 - _ramp(trust, DOUBT))
+
+
+def _ramp(x: Tensor, ends: tuple[float, float]) -> Tensor:
+    return ((x - ends[0]) / (ends[1] - ends[0])).clamp(0, 1)
 
 
 def backwards(concat: Tensor) -> Tensor:
