@@ -28,3 +28,11 @@ def test_precision_follows_the_device() -> None:
     with pytest.raises(UsageError) as error:
         choose_dtype("int8", torch.device("cpu"))
     assert error.value.hint == "use auto, fp32, fp16, bf16"
+
+
+def test_a_device_that_is_not_there_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UsageError) as error:
+        choose_device("mps")
+    assert error.value.message == "--device mps: this torch or this machine has no MPS"
+    assert error.value.hint == "use auto, cpu, cuda, cuda:N or mps" and error.value.exit_code == 2

@@ -31,8 +31,7 @@ from vtg_cli.job import (
     from_json,
     to_json,
 )
-from vtg_cli.media import encoding
-from vtg_cli.media.atomic import replacing
+from vtg_cli.media import atomic, encoding
 from vtg_cli.plan import Plan
 from vtg_cli.retakes import plain
 from vtg_cli.timeline.plan import TimelinePlan
@@ -163,8 +162,7 @@ def weights_of(plan: Plan | TimelinePlan) -> dict[str, dict[str, str]]:
 def write(path: Path, report: Mapping[str, Any]) -> None:
     """The report as a file, whole or not at all. MediaError where it cannot be written."""
     text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
-    with replacing(path) as temporary:
-        temporary.write_text(f"{text}\n", encoding="utf-8")
+    atomic.write(path, f"{text}\n".encode())
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vtg_cli.errors import MediaError
-from vtg_cli.media.atomic import numbered, replacing, replacing_sequence
+from vtg_cli.media.atomic import numbered, replacing, replacing_sequence, write
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -47,6 +48,23 @@ def test_an_exception_leaves_an_older_file_as_it_was(tmp_path: Path) -> None:
         temporary.write_text("half")
         raise KeyboardInterrupt
     assert tree(tmp_path) == {"a.txt": "older"}
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "a.txt", b"whole")
+    assert tree(tmp_path) == {"a.txt": "whole"}
+
+    def full(file: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    for name in ("a.txt", "new/b.txt"):
+        with pytest.raises(MediaError) as error:
+            write(tmp_path / name, b"other")
+        assert error.value.message == f"cannot write {tmp_path / name}: No space left on device"
+    assert tree(tmp_path) == {"a.txt": "whole"} and not (tmp_path / "new").exists()
 
 
 def test_files_have_the_permissions_of_any_new_file(tmp_path: Path) -> None:

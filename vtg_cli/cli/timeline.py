@@ -90,7 +90,7 @@ def init(
 
     Keyframes without a time are shown a second apart.
     """
-    from vtg_cli.media.atomic import replacing
+    from vtg_cli.media import atomic
     from vtg_cli.shorthand import split
     from vtg_cli.timeline.starting import text
 
@@ -107,8 +107,7 @@ def init(
         raise UsageError(f"{output} exists", "--overwrite replaces it", subject=output)
     if not Path(folder).is_dir():
         raise MediaError(f"cannot write {output}: there is no folder {folder}", subject=output)
-    with replacing(Path(output)) as temporary:
-        temporary.write_text(written, encoding="utf-8")
+    atomic.write(output, written.encode())
     result(output)
 
 

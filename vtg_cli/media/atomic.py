@@ -75,6 +75,12 @@ def replacing_sequence(pattern: str | os.PathLike[str]) -> Iterator[Path]:
             raise
 
 
+def write(path: str | os.PathLike[str], content: bytes) -> None:
+    """A file of this content. MediaError where it cannot be written, as on a full disk."""
+    with replacing(path) as temporary, _writing(path):
+        temporary.write_bytes(content)
+
+
 def numbered(pattern: Path) -> list[Path]:
     """The existing files that `pattern`, with one `%d` or `%04d` in its name, means, in order."""
     field = NUMBER.search(pattern.name)

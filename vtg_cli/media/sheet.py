@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vtg_cli.media.atomic import replacing
+from vtg_cli.media import atomic
 
 Pixels = NDArray[np.uint8]
 
@@ -51,8 +52,9 @@ def contact_sheet(
 
 def save_png(path: str | os.PathLike[str], picture: Pixels) -> None:
     """Write uint8 [H,W,C] as png, whole or not at all. Raises MediaError when it cannot."""
-    with replacing(path) as temporary:
-        Image.fromarray(picture).save(temporary, format="PNG")
+    content = io.BytesIO()
+    Image.fromarray(picture).save(content, format="PNG")
+    atomic.write(path, content.getvalue())
 
 
 def _columns(count: int, height: int, width: int) -> int:
