@@ -1,4 +1,4 @@
-"""Bytes and seconds in words, as all of vtg says them."""
+"""Bytes, seconds and counts in words, as all of vtg says them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ def size_text(count: float) -> str:
         if count >= scale:
             return f"{count / scale:.{digits}f} {unit}"
     return f"{count:.0f} bytes"
+
+
+def counted(count: int, noun: str) -> str:
+    """1 file, 2 files."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def time_text(seconds: float) -> str:

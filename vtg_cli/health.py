@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from vtg_cli import hardware
-from vtg_cli.amounts import size_text
+from vtg_cli.amounts import counted, size_text
 from vtg_cli.errors import VtgError
 from vtg_cli.media import sound
 from vtg_cli.media.formats import FORMATS
@@ -102,7 +102,7 @@ def networks() -> Iterator[Finding]:
     except Exception as error:  # a broken library may raise anything
         yield Finding("torch", "bad", f"does not work: {_first_line(error)}", again)
     else:
-        text = f"{number}, {threads} threads, {level}"
+        text = f"{number}, {counted(threads, 'thread')}, {level}"
         slow = level in ("DEFAULT", "NO AVX")
         yield Finding("torch", "note" if slow else "ok", text, SLOW if slow else "")
     for name in NETWORKS:
@@ -147,7 +147,7 @@ def memory() -> Iterator[Finding]:
     if here is None:
         yield Finding("memory", "note", "this system does not tell")
         return
-    text = f"{size_text(here.total)}, {size_text(here.free)} free; {cores} core{'s' * (cores > 1)}"
+    text = f"{size_text(here.total)}, {size_text(here.free)} free; {counted(cores, 'core')}"
     little = here.free < 1e9
     yield Finding("memory", "note" if little else "ok", text, FREE_SOME if little else "")
 

@@ -24,6 +24,7 @@ from vtg_cli.retakes import variants
 from vtg_cli.rungs import RUNGS
 from vtg_cli.timeline.plan import TimelinePlan
 from vtg_cli.weights import layout
+from vtg_cli.weights.catalog import EMBEDDED_FOLDER, EMBEDDED_LICENCE
 
 VOLUME = {
     "mp4": (0.12, 8.0),
@@ -158,13 +159,18 @@ def weights_of(made: Plan) -> tuple[Weights, ...]:
     source = made.model.source
     if source is not None:
         files = [*layout.used_files(source.folder)]
-        licence = source.entry.licence if source.entry else None
+        licence = source.entry.licence if source.entry else _own(source.folder)
         found.append(_weights(source.name, source.folder, files, licence))
     if made.reverse is not None:
         place = made.reverse.path
         files = [place] if place.is_file() else [*layout.used_files(place)]
-        found.append(_weights(made.job.reverse or "reverse", place, files, None))
+        found.append(_weights(made.job.reverse or "reverse", place, files, _own(place)))
     return tuple(found)
+
+
+def _own(place: Path) -> str | None:
+    """The licence of what comes with vtg."""
+    return EMBEDDED_LICENCE if EMBEDDED_FOLDER in (place, *place.parents) else None
 
 
 def document(found: Preflight) -> dict[str, Any]:

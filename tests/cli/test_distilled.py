@@ -76,7 +76,7 @@ def test_a_pull_brings_svd_xt_and_joins_them(
     folder = cache.imported_folder(NAME)
     assert result.stdout == f"{folder}\n"
     assert result.stderr.endswith(
-        f"importing {NAME} into {folder}, once\n  checking {FILE}\n  joining it with svd-xt\n"
+        f"importing {NAME} into {folder}, once\n  checking {FILE}\n  joining it with its base\n"
     )
     assert licence.accepted(ENTRY) and licence.accepted(CATALOG["svd-xt"])
     assert store.available() == [NAME, "svd-xt"]  # the better one is the last
@@ -126,7 +126,7 @@ def test_removing_the_checkpoint_alone_frees_nothing(offered: Hub) -> None:
 def test_what_is_missing_is_named_with_its_pull(offered: Hub) -> None:
     error = refusal("path", NAME)
     assert (error.exit_code, error.hint) == (5, f"vtg models pull {NAME}")
-    assert error.message == f"{NAME} (6.1 GB) is not on this machine"
+    assert error.message == f"{NAME} (6.1 GB, and svd-xt 4.5 GB) is not on this machine"
     lay_out_cache(ENTRY.repo_id, offered.repositories[ENTRY.repo_id])
     error = refusal("path", NAME)
     assert error.message == f"{NAME} is on this machine, but svd-xt is not, which it needs"
@@ -149,7 +149,7 @@ def test_a_file_of_one_s_own_is_imported(tmp_path: Path) -> None:
     file.write_bytes(save({name: value * 1.01 for name, value in load_file(UNET).items()}))
     result = run("import", file, "--base", TINY, "-o", out)
     assert result.stdout == f"{out}\n"
-    assert result.stderr == f"checking {file.name}\njoining it with svd-xt\n"
+    assert result.stderr == f"checking {file.name}\njoining it with its base\n"
     assert store.resolve(str(out)).folder == out
     again = ("import", file, "--base", TINY, "-o", out)
     assert refusal(*again).message == f"{out} exists"

@@ -259,7 +259,8 @@ def test_a_failed_import_leaves_what_was_there(ckpt: Path, tmp_path: Path) -> No
 
 def test_what_is_no_such_model(ckpt: Path, released: dict[str, Tensor], tmp_path: Path) -> None:
     out = tmp_path / "mine"
-    assert "--variant 2048 is not known" in refusal(ckpt, "-o", out, "--variant", "2048").message
+    unknown = refusal(ckpt, "-o", out, "--variant", "2048")
+    assert "--variant 2048 is not known" in unknown.message and "animatelcm" in unknown.hint
     # dynamic rescale says it is a 512 model, and its tensors that it is none of the released size
     assert "is no 1024 model" in refusal(ckpt, "-o", out, "--variant", "1024").message
     assert "the checkpoint lacks unet" in refusal(ckpt, "-o", out).message

@@ -47,9 +47,10 @@ def test_the_list_is_a_table_on_stdout(hub: Hub) -> None:
     head, *lines = result.stdout.splitlines()
     assert head.split()[:3] == ["NAME", "HERE", "GB"]
     rows = {line.split()[0]: line for line in lines}
-    assert list(rows) == ["tiny", *CATALOG]
+    assert list(rows) == ["tiny", "flow", *CATALOG]
     told = {name: line.split()[1:5] for name, line in rows.items()}
     assert told["tiny"] == ["yes", "0.0", "24", "any"]
+    assert told["flow"] == ["yes", "0.0", "-", "any"]
     assert told["svd"] == ["partly", "4.5", "14", "1024x576"]
     assert told["svd-xt"] == ["yes", "4.5", "25", "1024x576"]
     assert told["svd-xt-1.1"] == ["no", "4.5", "25", "1024x576"]
@@ -64,7 +65,8 @@ def test_the_list_is_a_table_on_stdout(hub: Hub) -> None:
 def test_the_list_as_json(hub: Hub) -> None:
     snapshot = lay_out_cache(XT, Repository(small_model()))
     rows = {row["name"]: row for row in json.loads(run("list", "--json").stdout)}
-    assert list(rows) == ["tiny", *CATALOG]
+    assert list(rows) == ["tiny", "flow", *CATALOG]
+    assert rows["flow"].keys() == rows["tiny"].keys() and rows["flow"]["path"] is None
     assert rows["tiny"].keys() == rows["svd"].keys() and rows["tiny"]["gb"] < 0.03
     xt: dict[str, Any] = rows["svd-xt"]
     assert (xt["here"], xt["path"], xt["lacking"]) == ("yes", str(snapshot), [])
@@ -81,7 +83,7 @@ def test_the_list_as_json(hub: Hub) -> None:
 def test_the_list_of_some(hub: Hub) -> None:
     lay_out_cache(XT, Repository(small_model()))
     here = [row["name"] for row in json.loads(run("list", "--here", "--json").stdout)]
-    assert here == ["tiny", "svd-xt"]
+    assert here == ["tiny", "flow", "svd-xt"]
     free = [row["name"] for row in json.loads(run("list", "--commercial", "--json").stdout)]
     assert "dynamicrafter-512-interp" in free and not {"svd", "svd-reverse"} & set(free)
 
@@ -126,6 +128,17 @@ def test_info_of_what_was_pulled(hub: Hub) -> None:
 
 def test_info_of_the_embedded_model_a_folder_and_a_hub_id(hub: Hub, tmp_path: Path) -> None:
     assert "licence     Apache-2.0: Part of vtg.\n" in run("info", "tiny").stdout
+    assert run("info", "flow").stdout.splitlines() == [
+        "name        flow",
+        "what        optical flow, no network: drafts in seconds",
+        "here        yes",
+        "licence     Apache-2.0: Part of vtg.",
+        "commercial  yes",
+    ]
+    assert refusal("path", "flow").message == "flow is part of vtg and has no files on a hub"
+    assert run("licence", "flow").stdout.startswith("flow: Apache-2.0\n")
+    mine = refusal("licence", tmp_path)
+    assert mine.message == f"{tmp_path} is a folder of yours, whose terms vtg does not know"
     found = json.loads(run("info", PARITY / "tiny_svd", "--json").stdout)
     assert (found["frames"], found["prompts"], found["here"]) == (6, False, "yes")
     assert "unet/config.json" in [file["name"] for file in found["files"]]

@@ -49,7 +49,7 @@ def test_a_dry_run_tells_what_it_needs(here: Here, capfd: pytest.CaptureFixture[
     ]
     assert main([*ASKED, "--dry-run", "--model", "tiny", "--on-bad", "retry"]) == 0
     out = capfd.readouterr().out
-    assert "weights   tiny: 2 files, 3 MB\n" in out
+    assert "weights   tiny: 2 files, 3 MB, Apache-2.0\n" in out
     assert "(within 2 times, fitted; up to 4 takes of a segment)\n" in out
 
 

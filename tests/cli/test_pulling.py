@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,8 +28,10 @@ from vtg_cli.cli import main, pulling
 from vtg_cli.cli.models import app
 from vtg_cli.errors import UsageError, VtgError, WeightsError
 from vtg_cli.weights import cache, keep, licence, store
-from vtg_cli.weights.catalog import CATALOG, EMBEDDED_FOLDER
+from vtg_cli.weights import hub as client
+from vtg_cli.weights.catalog import CATALOG, EMBEDDED_FOLDER, Place
 
+PLAIN = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 ROOT = Path(__file__).resolve().parents[2]
 REVERSE = CATALOG["svd-reverse"]
 RELEASED, PRUNED = "dynamicrafter-512-interp", "dynamicrafter-512-interp-fp16"
@@ -311,3 +315,43 @@ def test_room_for_the_import_is_asked_for_before_the_first_byte(
     assert error.message.startswith(f"{RELEASED} needs ")
     assert error.message.endswith(f" has {size_text(size)} free")
     assert not cache.repo_folder(CATALOG[RELEASED].repo_id).exists()
+
+
+def test_who_waits_for_another_pull_says_so_and_fetched_nothing(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a terminal, too: the other one ends while this one waits."""
+    hub.repositories[XT] = Repository(small_model())
+    plain = client.turn
+
+    @contextmanager
+    def late(lock: Path, place: Place, waiting: Callable[[], object]) -> Iterator[None]:
+        monkeypatch.setattr(client, "turn", plain)
+        waiting()
+        client.pull(client.look_up("svd-xt"))
+        with plain(lock, place, waiting):
+            yield
+
+    monkeypatch.setattr(client, "turn", late)
+    last = run("pull", "svd-xt", "--accept-licence").stderr.splitlines()[-1]
+    assert last == f"  waiting for another pull of {XT}"
+
+
+def test_the_bar_takes_one_line() -> None:
+    """However long the name, at 80 columns: the rate and the time left are what is looked at."""
+    code = (
+        "from vtg_cli.cli import pulling\n"
+        "with pulling.bar(10_000_000_000) as report:\n"
+        "    report(0.5, 'downloading unet/diffusion_pytorch_model.fp16.safetensors')\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": "80", "TERM": "xterm"},
+        capture_output=True,
+        text=True,
+    ).stderr
+    lines = re.split(r"[\r\n]+", PLAIN.sub("", told))
+    line = [line for line in lines if "download" in line][-1]
+    assert len(line) <= 80 and line.startswith("downloading unet/") and "5.0/10.0 GB" in line
+    assert not [line for line in lines if line.strip() == "GB"]

@@ -122,3 +122,11 @@ def test_damaged_and_missing_files(tmp_path: Path, name: str) -> None:
     with pytest.raises(WeightsError, match="cannot be read") as caught:
         open_checkpoint(file)
     assert "\n" not in caught.value.message
+
+
+def test_what_is_no_archive_is_told_in_our_words(tmp_path: Path) -> None:
+    (tmp_path / "a.ckpt").write_bytes(b"\x89PNG" * 1000)
+    with pytest.raises(WeightsError) as caught:
+        open_checkpoint(tmp_path / "a.ckpt")
+    reason = "it is no zip archive, as torch writes them"
+    assert caught.value.message == f"{tmp_path / 'a.ckpt'} cannot be read as a checkpoint: {reason}"

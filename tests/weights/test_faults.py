@@ -157,7 +157,15 @@ def test_a_listed_file_is_gone(hub: Hub) -> None:
     hub.refuse[UNET] = [(404, {})]
     error = failure()
     assert error.message == f"the hub no longer has a file it lists in {XT}"
+    assert f"delete {cache.record_path(XT)} and {cache.repo_folder(XT)}" in error.hint
     assert hub.waits == []
+
+
+def test_what_answers_is_no_hub(hub: Hub) -> None:
+    hub.refuse["api"] = [(404, {})]
+    error = failure()
+    assert error.message == f"the hub has no {XT} (404)" and hub.waits == []
+    assert error.hint == "check the name, and HF_ENDPOINT where it is set"
 
 
 def test_slow_down_is_obeyed(hub: Hub) -> None:

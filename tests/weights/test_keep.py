@@ -139,3 +139,23 @@ def test_an_imported_model_goes_with_its_checkpoint_or_stays(hub: Hub) -> None:
     assert (what.files, what.made) == ((), made)
     keep.remove(what)
     assert not made.exists() and keep.here() == []
+
+
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [
+        (small_model(), "org/own"),
+        ({"a/unet/config.json": b"{}", f"a/{UNET}": b"x"}, "org/own/a/unet"),
+        ({"a/b.safetensors": b"x"}, "org/own/a/b.safetensors"),
+    ],
+)
+def test_what_was_pulled_by_its_hub_id_is_here(
+    hub: Hub, files: dict[str, bytes], name: str
+) -> None:
+    """A repository, a folder in it, a file in it."""
+    snapshot = lay_out_cache("org/own", Repository(files, OLD))
+    assert keep.here() == []  # another program's
+    record("org/own", OLD, files)
+    assert keep.here() == [name] and problems(name) == {}
+    (snapshot / [*files][-1]).resolve().write_bytes(b"y")
+    assert len(problems(name)) == 1

@@ -83,6 +83,12 @@ def test_a_hub_id(hub: Hub) -> None:
             "dynamicrafter-512-interp (10.4 GB) is not on this machine",
             "vtg models pull dynamicrafter-512-interp",
         ),
+        (
+            "animatelcm-svd-xt",
+            WeightsError,
+            "animatelcm-svd-xt (6.1 GB, and svd-xt 4.5 GB) is not on this machine",
+            "vtg models pull animatelcm-svd-xt",
+        ),
         ("org/name", WeightsError, "org/name is no folder here", "vtg models pull org/name"),
         ("./gone", WeightsError, "there is no model folder ./gone", ""),
         ("~/gone/svd-xt", WeightsError, "there is no model folder ~/gone", "did you mean svd-xt?"),

@@ -93,7 +93,7 @@ def assemble(
     from vtg_cli.backbones.svd import check_unet
 
     check_unet(base / CONFIG, [checkpoint])
-    report("joining it with svd-xt")
+    report("joining it with its base")
     with whole(out) as part:
         _fill(part, checkpoint, base)
     return out

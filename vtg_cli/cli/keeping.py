@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vtg_cli.amounts import size_text
+from vtg_cli.amounts import counted, size_text
 from vtg_cli.cli.bar import progress
 from vtg_cli.cli.console import agreed, asks, result
 from vtg_cli.errors import UsageError, WeightsError
@@ -50,7 +50,7 @@ def verify(
     else:
         for each in verdicts:
             state = f"{len(each.bad)} bad" if each.bad else "good"
-            result(f"{each.name}  {each.files} files, {size_text(each.size)}: {state}")
+            result(f"{each.name}  {counted(each.files, 'file')}, {size_text(each.size)}: {state}")
             for bad in each.bad:
                 result(f"  {bad.problem}: {bad.file}")
         if not verdicts:
@@ -84,7 +84,7 @@ def remove(
 
     what = keep.removal(name, checkpoint_only=checkpoint)
     count = len(what.files) + len(what.parts)
-    lines = [f"{name}: {count} files of {what.repo_id} in the cache"] if count else []
+    lines = [f"{name}: {counted(count, 'file')} of {what.repo_id} in the cache"] if count else []
     lines += [f"{name}: the model imported into {what.made}"] if what.made else []
     if what.foreign:
         lines.append(f"  of these, vtg did not pull: {', '.join(what.foreign)}")

@@ -7,31 +7,40 @@ from pathlib import Path
 from typing import Any
 
 from vtg_cli.amounts import size_text
-from vtg_cli.weights.catalog import CATALOG, EMBEDDED, EMBEDDED_FOLDER, place_of
+from vtg_cli.weights.catalog import (
+    CATALOG,
+    EMBEDDED,
+    EMBEDDED_FOLDER,
+    EMBEDDED_LICENCE,
+    place_of,
+)
 from vtg_cli.weights.entry import Entry
 
 
-def embedded() -> dict[str, Any]:
-    """The row of the model that comes with vtg."""
+def built_in(name: str) -> dict[str, Any]:
+    """The row of what comes with vtg: the embedded model, or the engine that has no weights."""
     from vtg_cli.backbones.base import spec_of
     from vtg_cli.weights.layout import used_files
 
-    size = sum(file.stat().st_size for file in used_files(EMBEDDED_FOLDER))
-    known = {
-        "name": EMBEDDED,
-        "kind": "model",
+    model = name == EMBEDDED
+    size = sum(file.stat().st_size for file in used_files(EMBEDDED_FOLDER)) if model else 0
+    known: dict[str, Any] = {
+        "name": name,
+        "kind": "model" if model else "engine",
         "gb": round(size / 1e9, 4),
-        "licence": "Apache-2.0",
+        "licence": EMBEDDED_LICENCE,
         "terms": "Part of vtg.",
         "commercial": "yes",
         "gated": False,
-        "frames": spec_of(EMBEDDED_FOLDER).frames,
+        "frames": spec_of(EMBEDDED_FOLDER).frames if model else None,
         "prompts": False,
-        "summary": "embedded diffusion model, for any machine",
+        "summary": "embedded diffusion model, for any machine"
+        if model
+        else "optical flow, no network: drafts in seconds",
         "needs": [],
         "tiers": [],
         "here": "yes",
-        "path": str(EMBEDDED_FOLDER),
+        "path": str(EMBEDDED_FOLDER) if model else None,
         "lacking": [],
     }
     rest = ("repo_id", "folder", "height", "width", "min_vram_gb", "reverse", "base", "revision")

@@ -11,8 +11,9 @@ import typer
 
 from vtg_cli.cli import keeping, making, pulling
 from vtg_cli.cli.console import result
-from vtg_cli.cli.model_facts import embedded, facts, known_of, lines_of
-from vtg_cli.weights.catalog import CATALOG, EMBEDDED, place_of
+from vtg_cli.cli.model_facts import built_in, facts, known_of, lines_of
+from vtg_cli.errors import UsageError
+from vtg_cli.weights.catalog import BUILT_IN, CATALOG, place_of
 
 app = typer.Typer(
     name="models",
@@ -36,7 +37,7 @@ def list_models(
     ] = False,
 ) -> None:
     """Show the models vtg knows by name, and which are on this machine. No network."""
-    rows = [embedded(), *(facts(entry) for entry in CATALOG.values())]
+    rows = [*map(built_in, BUILT_IN), *(facts(entry) for entry in CATALOG.values())]
     rows = [row for row in rows if not (here and row["here"] == "no")]
     rows = [row for row in rows if not commercial or row["commercial"] == "yes"]
     if as_json:
@@ -54,7 +55,7 @@ def list_models(
                 row["here"],
                 f"{row['gb']:.1f}",
                 str(row["frames"] or "-"),
-                "any" if row["name"] == EMBEDDED else size,
+                "any" if row["name"] in BUILT_IN else size,
                 vram,
                 row["commercial"],
                 row["summary"] + gated + kept,
@@ -72,7 +73,7 @@ def info(name: What, as_json: Json = False) -> None:
 
     Hashes and revision are those its first pull recorded.
     """
-    known = embedded() if name == EMBEDDED else known_of(name)
+    known = built_in(name) if name in BUILT_IN else known_of(name)
     if as_json:
         result(json.dumps(known, indent=2))
         return
@@ -101,8 +102,14 @@ def show_licence(
     """Show on which terms a model may be used, and whether you accepted them. No network."""
     from vtg_cli.weights import licence
 
-    entry = None if name == EMBEDDED else place_of(name).entry
-    row = embedded() if name == EMBEDDED else None
+    if name not in CATALOG and Path(name).expanduser().exists():
+        raise UsageError(
+            f"{name} is a folder of yours, whose terms vtg does not know",
+            "see where it came from",
+            subject=name,
+        )
+    entry = None if name in BUILT_IN else place_of(name).entry
+    row = built_in(name) if name in BUILT_IN else None
     if entry is None and row is None:
         text = {"name": name, "page": f"https://huggingface.co/{name}"}
         result(json.dumps(text) if as_json else f"{name} is not in the catalogue; {text['page']}")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vtg_cli.amounts import size_text, time_text
+from vtg_cli.amounts import counted, size_text, time_text
 from vtg_cli.cli.console import result, say
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def needs(found: Preflight) -> Iterator[str]:
     cost, machine = found.cost, found.machine
     for each in found.weights:
         licence = f", {each.licence}" if each.licence else ""
-        yield f"weights   {each.name}: {each.files} files, {size_text(each.bytes)}{licence}"
+        size = f"{counted(each.files, 'file')}, {size_text(each.bytes)}"
+        yield f"weights   {each.name}: {size}{licence}"
     has = f" of {size_text(machine.memory.total)}" if machine.memory else ""
     yield (
         f"memory    about {size_text(cost.memory)}{has} "

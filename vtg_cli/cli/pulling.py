@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vtg_cli.amounts import size_text
+from vtg_cli.amounts import counted, size_text
 from vtg_cli.cli.console import agreed, asks
 from vtg_cli.weights.catalog import BUILT_IN, CATALOG, EMBEDDED, EMBEDDED_FOLDER, place_of
 from vtg_cli.weights.entry import Entry
@@ -152,7 +152,7 @@ def _announce(listing: Listing) -> None:
     kept = listing.size - listing.missing
     rest = f", {size_text(kept)} of it here already" if kept else ""
     lines = [
-        f"{listing.name}: {len(listing.files)} files, {size_text(listing.size)}{rest}",
+        f"{listing.name}: {counted(len(listing.files), 'file')}, {size_text(listing.size)}{rest}",
         f"  from    {place.repo_id} at {listing.commit[:12]}",
         f"  to      {listing.folder}",
         f"  licence {entry.licence}: {entry.terms}"
@@ -165,9 +165,24 @@ def _announce(listing: Listing) -> None:
 
 
 def _pulled(listing: Listing, pull: Callable[..., Path]) -> Path:
-    """With a bar for a person, and with one line at the end for everybody."""
-    missing, began = listing.missing, time.monotonic()
-    with bar(listing.size) as report:
+    """With a bar for a person, and with one line at the end for everybody, and one for who waits.
+
+    What another pull brought in the meantime was not fetched here.
+    """
+    from vtg_cli.weights.hub import WAITING
+
+    missing, began, waited = listing.missing, time.monotonic(), False
+    with bar(listing.size) as show:
+
+        def report(share: float, doing: str) -> None:
+            nonlocal missing, began, waited
+            if doing.startswith(WAITING):
+                typer.echo(f"  {doing}", err=True)
+                waited = True
+            elif waited:
+                missing, began, waited = listing.missing, time.monotonic(), False
+            show(share, doing)
+
         folder = pull(listing, report)
     seconds = max(time.monotonic() - began, 1e-3)
     rate = size_text(round(missing / seconds))
@@ -188,16 +203,19 @@ def bar(size: int) -> Iterator[Callable[[float, str], None]]:
         TimeRemainingColumn,
         TransferSpeedColumn,
     )
+    from rich.table import Column
 
     console = Console(stderr=True)
+    text = Column(ratio=1, no_wrap=True, overflow="ellipsis")  # a file's name has what is left
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
+        TextColumn("{task.description}", table_column=text),
+        BarColumn(bar_width=16),
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+    shown = console.is_terminal
+    with Progress(*columns, console=console, disable=not shown, expand=True) as bars:
         task = bars.add_task("", total=size)
         yield lambda share, doing: bars.update(
             task, completed=round(share * size), description=doing

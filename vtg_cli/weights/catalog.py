@@ -261,6 +261,7 @@ CATALOG: Mapping[str, Entry] = MappingProxyType({entry.name: entry for entry in 
 EMBEDDED = "tiny"
 """The model that comes with the package, and its folder."""
 EMBEDDED_FOLDER = Path(__file__).parents[1] / "backbones" / "tiny" / "embedded"
+EMBEDDED_LICENCE = "Apache-2.0"
 BUILT_IN = (EMBEDDED, "flow")
 
 
@@ -278,6 +279,8 @@ def place_of(name: str) -> Place:
     entry = CATALOG.get(name)
     if entry is not None:
         return Place(entry.repo_id, entry.folder, entry)
+    if name in BUILT_IN:
+        raise UsageError(f"{name} is part of vtg and has no files on a hub", subject=name)
     match = HUB_ID.fullmatch(name)
     if match is None:
         raise UsageError(f"there is no model called {name!r}", suggestion(name), subject=name)

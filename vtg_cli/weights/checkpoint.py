@@ -7,6 +7,7 @@ more is refused before anything of it runs. Tensors stay in the file until they 
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,8 @@ def _load(path: Path) -> Any:
         raise
     except Exception as error:  # a damaged file makes torch's readers raise whatever they raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if not zipfile.is_zipfile(path):  # of which torch says how its author should save it
+            reason = "it is no zip archive, as torch writes them"
         raise WeightsError(
             f"{path} cannot be read as a checkpoint: {reason}",
             "the file is damaged, unfinished or of another kind; fetch it again",

@@ -94,8 +94,7 @@ def _explanation(error: Exception, place: Place) -> tuple[str, str]:
     if isinstance(error, errors.RevisionNotFoundError):
         return (
             f"the hub no longer has the commit of {repo_id} that is on this machine",
-            f"delete {cache.record_path(repo_id)} and {cache.repo_folder(repo_id)} "
-            "to take what it has now",
+            _renew(repo_id),
         )
     if isinstance(error, errors.OfflineModeIsEnabled):
         return f"{repo_id} cannot be fetched: HF_HUB_OFFLINE is set", "unset it to download"
@@ -113,6 +112,11 @@ def _explanation(error: Exception, place: Place) -> tuple[str, str]:
     )
 
 
+def _renew(repo_id: str) -> str:
+    record, files = cache.record_path(repo_id), cache.repo_folder(repo_id)
+    return f"delete {record} and {files} to take what it has now"
+
+
 def _status_explained(error: Exception, repo_id: str) -> tuple[str, str]:
     response = error.response  # type: ignore[attr-defined]
     status: int = response.status_code
@@ -121,8 +125,13 @@ def _status_explained(error: Exception, repo_id: str) -> tuple[str, str]:
             f"the hub refused access to {repo_id} ({status})",
             "`hf auth login` with a valid token",
         )
+    if status == 404 and "/api/models/" in response.url.path:
+        return f"the hub has no {repo_id} (404)", "check the name, and HF_ENDPOINT where it is set"
     if status == 404:
-        return f"the hub no longer has a file it lists in {repo_id}", AGAIN
+        return (
+            f"the hub no longer has a file it lists in {repo_id}",
+            f"later {AGAIN}; if it stays so, {_renew(repo_id)}",
+        )
     if status == 429:
         seconds = asked_wait(response.headers)
         when = f"wait {seconds:.0f} s" if seconds else "wait some minutes"

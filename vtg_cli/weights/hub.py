@@ -26,6 +26,10 @@ from vtg_cli.weights.transfer import Answer
 Progress = Callable[[float, str], None]  # share of the bytes in [0, 1], what is being done
 
 
+WAITING = "waiting for another pull of"
+"""How what is being done begins while another process has its turn."""
+
+
 def pause(seconds: float) -> None:
     """Between two attempts."""
     time.sleep(seconds)
@@ -160,7 +164,7 @@ def pull(
     with turn(
         cache.lock_path(repo_id),
         listing.place,
-        lambda: report(0, f"waiting for another pull of {repo_id}"),
+        lambda: report(0, f"{WAITING} {repo_id}"),
     ):
         cache.check_room(listing.name, [(listing.folder, listing.missing)], free)
         done = 0

@@ -6,6 +6,7 @@ name of its blob, which is the hash the hub gave it; an imported folder with its
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shutil
 from collections import Counter
@@ -51,12 +52,23 @@ class _Expected:
 
 
 def here() -> list[str]:
-    """Catalogue names of which at least a part is on this machine."""
-    return [
+    """Catalogue names, and hub ids that vtg pulled, of which at least a part is on this machine."""
+    named = [
         name
         for name, entry in CATALOG.items()
         if cache.imported_folder(name).is_dir() or _present(place_of(entry.name))
     ]
+    known = {entry.repo_id for entry in CATALOG.values()}
+    records = map(trust.read, sorted(cache.record_path("any").parent.glob("*.json")))
+    others = [_pulled(record) for record in records if record and record.repo_id not in known]
+    return named + [name for name in others if _present(place_of(name))]
+
+
+def _pulled(record: trust.Record) -> str:
+    """The hub id of what was pulled: of a repository, or of a folder or file in it."""
+    folders = {posixpath.dirname(file) for file in record.files}
+    one = [*record.files] if len(record.files) == 1 else folders
+    return posixpath.join(record.repo_id, posixpath.commonpath(one)).rstrip("/")
 
 
 def verify(name: str, on_progress: Progress | None = None) -> Verdict:

@@ -163,7 +163,7 @@ def complete(name: str) -> Copy:
     gate = f" (first accept its terms at {entry.page})" if entry and entry.gated else ""
     if copy is None:
         what = (
-            f"{name} ({entry.gb:.1f} GB) is"
+            f"{name} ({_sizes(entry)}) is"
             if entry
             else f"{name} is no folder here, and as a hub id"
         )
@@ -178,6 +178,13 @@ def complete(name: str) -> Copy:
         )
     _check_sizes(name, place.repo_id, copy)
     return copy
+
+
+def _sizes(entry: Entry) -> str:
+    """Of what a pull would fetch: 6.1 GB, and svd-xt 4.5 GB."""
+    absent = [CATALOG[need] for need in entry.needs if not usable(CATALOG[need])]
+    more = [f"{need.name} {need.gb:.1f} GB" for need in absent if need.gb >= 0.05]
+    return ", and ".join((f"{entry.gb:.1f} GB", *more))
 
 
 def _check_sizes(name: str, repo_id: str, copy: Copy) -> None:

@@ -69,7 +69,9 @@ def convert(
     """
     if variant is not None and variant not in VARIANTS:
         raise UsageError(
-            f"--variant {variant} is not known", f"one of: {', '.join(VARIANTS)}", subject=variant
+            f"--variant {variant} is not known",
+            f"one of: {', '.join(VARIANTS)}, animatelcm",
+            subject=variant,
         )
     check_place(out, overwrite)
     report = on_phase or (lambda phase: None)
