@@ -62,7 +62,7 @@ def test_pace_without_rubberband(
     when = AT_ONCE | {"sound_start": Fraction(1, 3)}
     made = sound.retimed(HEARD, "mp4", factor=factor, **when)
     assert made is not None
-    assert made.graph.split(",")[2:] == [*steps, "apad", "atrim=end=8[sound]"]
+    assert made.graph.split(",")[2:] == [*steps, "apad=whole_dur=8", "atrim=end=8[sound]"]
 
 
 def test_fades_lie_beyond_the_join_as_far_as_there_is_sound() -> None:

@@ -72,7 +72,7 @@ def retimed(
         return None
     if factor == 1 and start == sound_start and facts.audio[0].codec in HELD[form]:
         return Sound((facts.path,), "", ())
-    steps = [_from(start), *_tempo(1 / factor), "apad", f"atrim=end={_number(seconds)}"]
+    steps = [_from(start), *_tempo(1 / factor), *_lasting(seconds)]
     return Sound((facts.path,), f"[1:a:0]{','.join(steps)}[sound]", CODECS[form])
 
 
@@ -168,9 +168,15 @@ def joined(
         graphs.append(f"[{number}:a:0]{','.join([*steps, alike])}[side{number}]")
         names.append(f"[side{number}]")
     mix = f"amix=inputs={len(names)}:normalize=0:duration=longest"
-    whole = f"{''.join(names)}{mix},apad,atrim=end={_number(seconds)}[sound]"
+    whole = ",".join([f"{''.join(names)}{mix}", *_lasting(seconds)]) + "[sound]"
     inputs = tuple(side.facts.path for side in sides)
     return Sound(inputs, ";".join([*graphs, whole]), CODECS[form])
+
+
+def _lasting(seconds: Fraction) -> list[str]:
+    """Silence after what is too short, a cut in what is too long."""
+    # an endless apad before atrim does not end in one of three runs (ffmpeg 9, short sounds)
+    return [f"apad=whole_dur={_number(seconds)}", f"atrim=end={_number(seconds)}"]
 
 
 SHORT = Fraction(1, 4)  # seconds of a fade that has to lie within its own clip
