@@ -35,7 +35,7 @@ COLOUR_SCALE = 0.12  # Lab difference, in hundredths, that is a full mismatch
 LEAVING = 0.6  # mismatch of a motion that leaves the picture
 ALIKE = (0.35, 0.8)  # mismatch up to which trust is full, from which there is none
 COMPANY = (0.015, 0.04)  # reach of the neighbourhood that trust needs, of the long side
-ENOUGH = (0.2, 0.5)  # trust in the wider of both up to which there is none, from which it is full
+ENOUGH = (0.2, 0.5)  # trust around, further away, up to which it is none, from which it is enough
 RELATED = (0.04, 0.12)  # trusted share up to which motion is ignored, from which it is used
 RIM = (4, 8)  # how far away, in pixels, a rim pixel may find its motion
 CALM = 0.03  # reach over which motion without trust is averaged, of the long side
@@ -167,5 +167,5 @@ def _calm(flow: Field, trust: Field) -> Field:
     lost = 1 - ramp(trust, 0, 0.3)
     weight = lost + np.float32(1e-3)  # among its like: no motion leaks across an object's rim
     mean = gauss(flow * weight[..., None], reach) / gauss(weight, reach)[..., None]
-    alone = lost * (1 - ramp(gauss(trust, reach), 0.2, 0.5))
+    alone = lost * (1 - ramp(gauss(trust, reach), *ENOUGH))
     return np.asarray(flow + alone[..., None] * (mean - flow), np.float32)

@@ -5,10 +5,10 @@ Both keyframes are carried to the wanted time (splatting.py). A pixel at time t 
     w first(p - t m) + (1 - w) last(p + (1 - t) m'),   w ~ (1 - t) presence, 1 - w ~ t presence'
 
 where presence is small for what is not seen in the other keyframe and zero where a keyframe has
-nothing to show, so what appears or vanishes comes from its own keyframe alone. What has no
-counterpart changes over in the middle; between pictures that have little in common everything
-dissolves. The dissolve is in code values: in linear light the brighter picture rules nearly to its
-end and then pops.
+nothing to show, so what appears or vanishes comes from its own keyframe alone. A small part with no
+counterpart changes over near the middle; a replaced subject dissolves, as does everything between
+pictures that have little in common. The dissolve is in code values: in linear light the brighter
+picture rules nearly to its end and then pops.
 """
 
 from __future__ import annotations

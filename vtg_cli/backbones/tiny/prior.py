@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from vtg_cli.backbones.splatting import AROUND, HELD
+
 PARTS = [3, 1, 3, 1]
 """Channels of Cond.concat: first carried, its confidence, last carried, its confidence. Confidence
 0 means not told."""
@@ -30,10 +32,9 @@ is sure of itself."""
 DOUBT = (0.2, 0.6)
 """Confidence up to which a place is not found again, from which it is."""
 RELATED = (0.3, 0.5)
-"""Mean confidence from which a picture is the same scene, fully from the second."""
-REPLACED = (0.2, 0.26)
-"""The least mean confidence over an area (a fifth of the long side) up to which a subject of that
-scene was replaced. Of a dissolve from one to the other the network only makes a blur."""
+"""Mean confidence from which a picture is the same scene, fully from the second. A subject of it
+counts as replaced as in splatting.py; of a dissolve from one to the other the network only makes a
+blur."""
 
 
 def guide(concat: Tensor, times: Tensor | None = None) -> Tensor:
@@ -78,13 +79,13 @@ def _replaced(trust: Tensor) -> Tensor:
     """[B, F, 1, h, w] -> the same, 1 in a subject that another one takes the place of amid a scene
     that stays.
     """
-    reach = max(trust.shape[-2:]) // 10
+    reach = int(AROUND * max(trust.shape[-2:]))
     small = [min(reach, (n - 1) // 2) for n in trust.shape[-2:]]
     sides = [2 * n + 1 for n in small]
     around = avg_pool2d(trust.flatten(0, 1), sides, 1, small, count_include_pad=False)
     least = around.amin((-2, -1)).view(*trust.shape[:2], 1, 1, 1)
     same = _ramp(trust.mean((-2, -1), keepdim=True), RELATED)
-    return same * (1 - _ramp(least, REPLACED)) * (1 - _ramp(trust, DOUBT))
+    return same * (1 - _ramp(least, HELD)) * (1 - _ramp(trust, DOUBT))
 
 
 def _ramp(x: Tensor, ends: tuple[float, float]) -> Tensor:
