@@ -13,13 +13,18 @@ PICTURES = {"numpy", "PIL"}
 TERMINAL = {"rich", "pydantic"}
 
 
-def loaded(code: str) -> set[str]:
-    """Top-level packages a fresh interpreter holds after running `code`."""
-    report = "import sys; print(*{name.partition('.')[0] for name in sys.modules})"
+def modules(code: str) -> set[str]:
+    """Dotted names of what a fresh interpreter holds after running `code`."""
+    report = "import sys; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\n{report}"], capture_output=True, text=True, check=True
     )
     return set(done.stdout.splitlines()[-1].split())
+
+
+def loaded(code: str) -> set[str]:
+    """The packages among them."""
+    return {name.partition(".")[0] for name in modules(code)}
 
 
 @pytest.mark.parametrize("module", ["vtg_cli", "vtg_cli.job", "vtg_cli.cli"])
@@ -42,6 +47,23 @@ def test_help_imports_nothing_it_does_not_print(arguments: list[str]) -> None:
 
 def test_the_list_of_commands_is_printed_without_rich() -> None:
     assert loaded("from vtg_cli.cli import main; main(['--help'])") & TERMINAL == set()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], []])
+def test_the_list_of_commands_imports_none_of_them(arguments: list[str]) -> None:
+    """The command line's own three modules, and what says how vtg fails."""
+    ours = {
+        name
+        for name in modules(f"from vtg_cli.cli import main; assert main({arguments!r}) == 0")
+        if name.startswith("vtg_cli.")
+    }
+    assert ours == {f"vtg_cli.{name}" for name in ("cli", "cli.commands", "cli.console", "errors")}
+
+
+def test_one_command_imports_no_other() -> None:
+    ours = modules("from vtg_cli.cli import main; main(['models', '--help'])")
+    assert "vtg_cli.cli.models" in ours
+    assert ours.isdisjoint({f"vtg_cli.cli.{name}" for name in ("create", "batch", "clips")})
 
 
 def test_the_draft_engine_imports_no_torch(tmp_path: object) -> None:

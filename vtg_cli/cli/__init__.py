@@ -13,12 +13,9 @@ import typer
 from typer.core import TyperGroup
 
 from vtg_cli import __version__
-from vtg_cli.cli import batch, bridge, clips, create, models, timeline
+from vtg_cli.cli.commands import Commands
 from vtg_cli.cli.console import fail, result, say
-from vtg_cli.cli.doctor import doctor
-from vtg_cli.cli.inspect import inspect
 from vtg_cli.errors import Interrupted, UsageError, VtgError, explained
-from vtg_cli.presets import PRESETS
 
 INTERRUPTED, TERMINATED = Interrupted.exit_code, 128 + signal.SIGTERM
 # click's ClickException, which typer carries at a place that depends on its version
@@ -26,23 +23,11 @@ _CommandLineError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[
 
 app = typer.Typer(
     name="vtg",
+    cls=Commands,
     help="Keyframes in, video out: vtg interpolate first.png last.png -o clip.mp4",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(create.interpolate)
-for preset in PRESETS:
-    app.command(preset.name)(create.preset_command(preset))
-app.command()(bridge.command())
-app.command()(clips.slow)
-app.command()(clips.retime)
-app.command()(create.run)
-app.command()(inspect)
-app.command()(doctor)
-app.command()(timeline.render)
-app.add_typer(timeline.app, name="timeline", no_args_is_help=False)
-app.command("batch")(batch.command())
-app.add_typer(models.app, name="models", no_args_is_help=False)
 
 
 def _show_version(wanted: bool) -> None:

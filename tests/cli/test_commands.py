@@ -1,0 +1,40 @@
+"""The list of commands, which is printed without importing any."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from vtg_cli.cli import app, main
+from vtg_cli.cli.commands import COMMANDS, Commands
+
+
+@pytest.fixture(scope="module")
+def group() -> Commands:
+    made = typer.main.get_command(app)
+    assert isinstance(made, Commands)
+    return made
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_summary_is_the_first_paragraph_of_the_commands_help(group: Commands, name: str) -> None:
+    command = group.commands[name]
+    assert command.name == name
+    first = inspect.cleandoc(command.help or "").split("\n\n")[0]
+    assert " ".join(first.split()) == COMMANDS[name].summary
+
+
+def test_the_list_has_every_command_in_its_order(group: Commands) -> None:
+    printed = CliRunner().invoke(app, ["--help"]).stdout
+    assert [*group.commands] == [*COMMANDS]
+    places = [printed.rindex(f" {name} ") for name in COMMANDS]
+    assert places == sorted(places)
+
+
+def test_a_name_that_is_nearly_one_is_suggested(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["interpolat"]) == 2
+    told = "vtg: no such command 'interpolat'. Did you mean 'interpolate'?\n     see vtg --help\n"
+    assert capfd.readouterr() == ("", told)

@@ -1,0 +1,114 @@
+"""The commands by name. Each is imported when it is asked for, so that their list costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any, NamedTuple, cast
+
+import typer
+from typer.core import TyperGroup
+
+
+class Place(NamedTuple):
+    """Where under vtg_cli.cli a command lies, with () where a call makes it; what it does: the
+    first paragraph of its help, which would have to be imported.
+    """
+
+    home: str
+    summary: str
+
+
+COMMANDS = {
+    "interpolate": Place(
+        "create.interpolate", "Draw the frames between pictures and write them as a video."
+    ),
+    "morph": Place("presets.morph", "Turn one thing into another, picture by picture."),
+    "blend": Place("presets.blend", "Blend two ideas: halfway there is something of both."),
+    "transition": Place("presets.transition", "Lead from one scene to another."),
+    "bridge": Place(
+        "bridge.command()",
+        "Lead from one clip to another: draw the frames between them, and splice.",
+    ),
+    "slow": Place(
+        "clips.slow", "Slow a clip down: draw the frames that its motion passes through."
+    ),
+    "retime": Place(
+        "clips.retime",
+        "Give a clip another frame rate or another length, with in-betweens where frames are "
+        "lacking.",
+    ),
+    "run": Place(
+        "create.run",
+        "Make a clip again from the .json beside it: the same frames, from the same pictures.",
+    ),
+    "inspect": Place(
+        "inspect.inspect", "Tell what pictures have in common and what to draw between them with."
+    ),
+    "doctor": Place(
+        "doctor.doctor",
+        "Check ffmpeg, torch, GPUs, memory, the cache, models and the hub; say what to do.",
+    ),
+    "render": Place(
+        "timeline.render",
+        "Draw a timeline: keyframes with their times, and settings of its own for each segment.",
+    ),
+    "batch": Place(
+        "batch.command()",
+        "Make many clips: pairs of pictures from a folder, or what a manifest lists.",
+    ),
+    "timeline": Place("timeline.app", "Write and check timeline files."),
+    "models": Place(
+        "models.app",
+        "List, fetch, check, convert and remove the weights of models. Nothing else downloads "
+        "anything.",
+    ),
+}
+
+
+class Commands(TyperGroup):
+    """The group of them all, which lists them without importing any."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = cast("Any", _Imported())
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*COMMANDS]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, place.summary) for name, place in COMMANDS.items()])
+
+
+class _Imported(Mapping[str, Any]):
+    """Name -> command, imported and made when it is looked up."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            self._made[name] = _made(name, COMMANDS[name].home)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+def _made(name: str, home: str) -> Any:
+    module, _, attribute = home.removesuffix("()").rpartition(".")
+    command = getattr(import_module(f"vtg_cli.cli.{module}"), attribute)
+    if home.endswith("()"):
+        command = command()
+    group = typer.Typer(add_completion=False)
+    group.callback()(lambda: None)  # without one, a single command would not be a group's
+    if isinstance(command, typer.Typer):
+        group.add_typer(command, name=name, no_args_is_help=False)
+    else:
+        group.command(name)(command)
+    made = cast("TyperGroup", typer.main.get_command(group))
+    return made.commands[name]
