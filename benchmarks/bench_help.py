@@ -3,8 +3,8 @@
     python benchmarks/bench_help.py [--runs 20]
 
 The processes take turns, so that other work on the machine disturbs all alike. Per process its
-least and its median seconds on the clock, and both over those of `import typer`; at most 2 is wanted
-of `vtg --help`. Last line: all of it as one JSON object.
+least and its median seconds on the clock, and both over those of `import typer`; of `vtg --help` at
+most 2 is wanted. Last line: all of it as one JSON object.
 """
 
 from __future__ import annotations
