@@ -197,3 +197,23 @@ def test_two_frames_are_a_plain_cut(tmp_path: Path) -> None:
     assert (told["clip"]["frames"], told["copied"]) == (48, {"first": 24, "last": 24})
     frames, old = read_video(str(tmp_path / "ab.mp4"))[0], [read_video(path)[0] for path in paths]
     assert np.array_equal(frames, np.concatenate(old))
+
+
+def test_what_slow_tells_is_told(tmp_path: Path) -> None:
+    """A second sound track, HDR, and chapters that would stand at times of the old clip."""
+    marks = tmp_path / "chapters.txt"
+    marks.write_text(";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=500\ntitle=one\n")
+    hdr = "setparams=color_trc=smpte2084:color_primaries=bt2020:colorspace=bt2020nc"
+    one = clip(tmp_path / "one.mkv", "-pix_fmt", "yuv420p", "-vf", hdr, tone=400)
+    a = tmp_path / "a.mkv"
+    two = ("-map", "0", "-map", "0:a", "-map_chapters", "1", "-c:v", "libx264")
+    assert run("-i", str(one), "-i", str(marks), *two, str(a)).returncode == 0
+    b = clip(tmp_path / "b.mkv", *LOSSLESS, tone=400)
+    told = bridge(a, b, tmp_path / "ab.mkv", copy="never")
+    assert told["notes"] == [
+        f"{a} is HDR, and the new clip is 8-bit BT.709: its tones are not mapped",
+        f"only the first of the 2 sound tracks of {a} is kept",
+    ]
+    listed = run("-i", str(tmp_path / "ab.mkv")).stderr.decode()
+    assert listed.count("Audio:") == 1 and "Chapter" not in listed
+    assert bridge(b, b, tmp_path / "bb.mkv")["notes"] == []

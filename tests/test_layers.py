@@ -60,6 +60,7 @@ LEVELS = {
     "vtg_cli.renderers": 5,
     "vtg_cli.tasks": 5,
     "vtg_cli.timeline": 5,
+    "vtg_cli.clip_notes": 5,
     "vtg_cli.clip_reports": 5,
     "vtg_cli.retiming": 5,
     "vtg_cli.sides": 5,

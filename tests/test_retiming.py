@@ -12,7 +12,7 @@ from vtg_cli.errors import UsageError
 from vtg_cli.job import Interpolate, Retime
 from vtg_cli.media.clip import open_clip
 from vtg_cli.media.encoding import Encoding, Input
-from vtg_cli.media.probe import extent, run
+from vtg_cli.media.probe import extent, probe, run
 from vtg_cli.retiming import Found, count, frames, opened, save, shares
 from vtg_cli.tasks import Report
 
@@ -163,3 +163,29 @@ def test_standard_input_has_no_length_beforehand(tmp_path: Path) -> None:
         )
         with opened(job):
             pass
+
+
+def test_2997_beside_ntsc_draws_nothing(tmp_path: Path) -> None:
+    """28 of 30 frames were drawn anew for a millionth of a frame a second."""
+    film = clip(tmp_path / "a.mp4", "-pix_fmt", "yuv420p", frames=24)
+    job = retime(film, tmp_path / "b.mp4", fps=Fraction("23.976"), duplicates="keep")
+    with opened(job) as (made, source):
+        report = save(made, source)
+    assert (report["found"]["drawn"], report["clip"]["fps"]) == (0, "24000/1001")
+    assert report["job"]["fps"] == "24000/1001"
+    told = "--fps 23.976 is read as 24000/1001, which is the clip's kind of rate"
+    assert report["notes"] == [told]
+
+
+def test_surround_into_webm(tmp_path: Path) -> None:
+    """Opus knows neither 5.1(side) nor 4.0 by name; of the first nothing is mixed."""
+    for layout, becomes, mixed in (("5.1(side)", "5.1", 0), ("4.0", "5.0", 1)):
+        path = str(tmp_path / "a.mov")
+        tone = f"anullsrc=cl={layout}:r=48000:d=0.25"
+        made_of = ("-f", "lavfi", "-i", "testsrc2=s=32x18:d=0.25", "-f", "lavfi", "-i", tone)
+        run(*made_of, "-c:a", "pcm_s16le", "-y", path)
+        with opened(retime(Path(path), tmp_path / "b.webm", factor=Fraction(2))) as (made, source):
+            report = save(made, source)
+        (heard,) = probe(str(tmp_path / "b.webm")).audio
+        assert (heard.codec, heard.layout) == ("opus", becomes)
+        assert len(report["notes"]) == mixed

@@ -14,6 +14,7 @@ from vtg_cli.timing import (
     CURVES,
     Easing,
     Schedule,
+    beside,
     carried,
     cubic,
     easing,
@@ -53,6 +54,26 @@ def make(keyframes: int = 2, **given: object) -> Schedule:
 )
 def test_fps_is_read_as_an_exact_fraction(text: str, fps: F) -> None:
     assert parse_fps(text) == fps
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("23.976", F(24000, 1001)),
+        ("23.98", F(24000, 1001)),
+        ("29.97", F(30000, 1001)),
+        ("47.952", F(48000, 1001)),
+        ("59.94", F(60000, 1001)),
+        ("119.88", F(120000, 1001)),
+        ("24", F(24)),
+        ("5", F(5)),
+        ("29.9", F(299, 10)),
+    ],
+)
+def test_rounded_broadcast_rates_are_meant_beside_such_a_clip(text: str, rate: F) -> None:
+    """Beside any NTSC clip, not only one of the same rate; beside others a number is itself."""
+    assert beside(parse_fps(text), [F(25), F(30000, 1001)]) == rate
+    assert beside(parse_fps(text), [F(24), F(25), F(2997, 100)]) == parse_fps(text)
 
 
 @pytest.mark.parametrize(

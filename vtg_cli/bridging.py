@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from vtg_cli import clip_reports, sidecar, stills, tasks
+from vtg_cli import clip_notes, clip_reports, sidecar, stills, tasks
 from vtg_cli.errors import MediaError, UsageError
 from vtg_cli.job import Bridge, validated
 from vtg_cli.media import encoding, sound, splice
@@ -90,7 +90,8 @@ def prepared(job: Bridge) -> Iterator[Bridging]:
 
 
 def _decided(job: Bridge, first: Side, last: Side, notes: list[str]) -> Bridging:
-    fps = job.between.fps or first.rate
+    fps, said = clip_notes.rate_beside(job.between.fps, first.rate, [first.rate, last.rate])
+    notes += said
     grounds = [np.full((*side.size, 3), 255 * i, np.uint8) for i, side in enumerate((first, last))]
     base = plan(replace(job.between, fps=fps), grounds)
     output = base.job.output
@@ -107,8 +108,9 @@ def _decided(job: Bridge, first: Side, last: Side, notes: list[str]) -> Bridging
     if job.copy == "auto":
         kept, why = _kept(first, last, form, base.shape[:2], fps, base.job.encoding.crf)
         notes += why
-    if form.name not in sound.CODECS and (_heard(first) or _heard(last)):
-        notes.append(f"{form.name} holds no sound: the clips' is left out")
+    clips = {side.facts.path: side.facts for side in (first, last) if side.facts}.values()
+    notes += clip_notes.unmapped(clips) if kept == (0, 0) else []
+    notes += clip_notes.unheard(clips, form.name) if job.audio != "drop" else []
     return Bridging(
         job=replace(job, between=base.job),
         base=base,
@@ -155,7 +157,9 @@ def save(
         with _folder(output) as folder:
             found, wrong = _spliced(work, folder, output)
     if found is None or wrong:
-        said = [f"copying did not hold, all is encoded anew: {wrong}"] if wrong else []
+        clips = [side.facts for side in (made.first, made.last) if side.facts]
+        anew = f"copying did not hold, all is encoded anew: {wrong}"
+        said = [anew, *clip_notes.unmapped(clips)] if wrong else []
         made = replace(made, kept=(0, 0), notes=(*made.notes, *said))
         found = _encoded(replace(work, made=made), output)
     place = None if made.piped else sidecar.place_of(made.base)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from vtg_cli import __version__, clip_reports, renderers, sidecar
+from vtg_cli import __version__, clip_notes, clip_reports, renderers, sidecar
 from vtg_cli.errors import Interrupted, MediaError, UsageError
 from vtg_cli.job import Interpolate, Retime, validated
 from vtg_cli.media import encoding, scenes, sound
@@ -34,8 +34,6 @@ from vtg_cli.timing import MAX_FPS, exact
 
 Draw = Callable[[Frame, Frame, Sequence[float]], Iterator[Frame]]
 """(first, last, shares of the way in (0, 1)) -> a frame for each"""
-
-HDR = ("smpte2084", "arib-std-b67")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +123,7 @@ def _decided(job: Retime, clip: Clip, facts: Facts | None, long: Extent | None) 
     factor = job.factor
     if job.duration is not None and long is not None:
         factor = job.duration / long.seconds
-    fps = job.fps or usual(clip, long)
+    fps, notes = clip_notes.rate_beside(job.fps, usual(clip, long), [clip.rate])
     if fps > MAX_FPS:
         raise UsageError(f"{exact(fps)} frames a second are more than {MAX_FPS}", "give --fps")
     height, width = clip.size
@@ -134,9 +132,9 @@ def _decided(job: Retime, clip: Clip, facts: Facts | None, long: Extent | None) 
     base = plan(between, [blank, blank])
     output = between.output
     form = encoding.check(output, between.encoding, height, width, fps) if output else None
-    heard, notes = _sound(job, facts, long, form.name if form else None, factor, fps)
-    if facts is not None and facts.video.transfer in HDR:
-        notes.append("the clip is HDR, and the new one is 8-bit BT.709: its tones are not mapped")
+    heard, said = _sound(job, facts, long, form.name if form else None, factor, fps)
+    notes += said
+    notes += [] if facts is None else clip_notes.unmapped([facts])
     if form is not None:
         notes += encoding.notes(form, height, width, fps)
     decided = replace(base.job, fps=None, frames=None, keyframes=job.between.keyframes)
@@ -176,15 +174,18 @@ def _sound(
         return None, []
     if form not in sound.CODECS:
         return None, [f"{form} holds no sound: the clip's is left out"]
-    notes = ["only the first of the clip's audio tracks is kept"] if len(facts.audio) > 1 else []
-    start = sound_starts(facts.path)
-    if start is None:
-        return None, ["the clip's sound cannot be read and is left out"]
+    starts = [sound_starts(facts.path, track) for track in range(len(facts.audio))]
+    notes = [
+        f"sound track {i + 1} of {facts.path} cannot be read and is left out"
+        for i, at in enumerate(starts)
+        if at is None
+    ]
+    notes += sound.mixed(facts, form, len(starts))
     seconds = count(long.seconds, 1 / (fps * factor)) / fps
     if job.audio == "keep" and factor != 1:
-        return sound.kept(facts, form, start=long.start, seconds=seconds), notes
+        return sound.kept(facts, form, start=long.start, starts=starts, seconds=seconds), notes
     return sound.retimed(
-        facts, form, start=long.start, sound_start=start, factor=factor, seconds=seconds
+        facts, form, start=long.start, starts=starts, factor=factor, seconds=seconds
     ), notes
 
 

@@ -681,3 +681,18 @@ def test_reading_what_is_no_video_is_said(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"not a video")
     with pytest.raises(MediaError, match=r"cannot read .*a\.mp4 as video: "):
         read_video(str(tmp_path / "a.mp4"))
+
+
+def test_the_cause_is_told_and_not_what_comes_of_it() -> None:
+    """ffmpeg 9's own words for Opus with a layout it has not, and for a disk that is full."""
+    said = video.spoken(
+        b"[libopus @ 0x55] Invalid channel layout 5.1(side) for specified mapping family -1.\n"
+        b"[aost#0:1/libopus @ 0x56] [enc:libopus @ 0x57] Error while opening encoder - maybe\n"
+        b"[af#0:1 @ 0x58] Error sending frames to consumers: Invalid argument\n"
+        b"[out#0/webm @ 0x59] Nothing was written into output file, because of no packets.\n"
+    )
+    assert video.cause(said) == (
+        "Invalid channel layout 5.1(side) for specified mapping family -1."
+    )
+    assert video.cause(said[2:]) == said[-1]
+    assert video.cause([]) == ""

@@ -162,9 +162,9 @@ def table(lines: Iterator[str]) -> tuple[Fraction, Iterator[Packet]]:
     return Fraction(1), iter(())
 
 
-def sound_starts(path: str) -> Fraction | None:
-    """Seconds at which the first audio sample plays; None without one that can be decoded."""
-    how = ("-map", "0:a:0", "-copyts", "-frames:a", "1", "-f", "framecrc", "pipe:1")
+def sound_starts(path: str, track: int = 0) -> Fraction | None:
+    """Seconds at which a track's first sample plays; None without one that can be decoded."""
+    how = ("-map", f"0:a:{track}", "-copyts", "-frames:a", "1", "-f", "framecrc", "pipe:1")
     done = run("-loglevel", "error", "-i", f"file:{path}", *how)
     tick, rows = table(iter(done.stdout.decode(errors="replace").splitlines()))
     return next((row.pts * tick for row in rows), None)

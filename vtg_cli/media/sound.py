@@ -6,11 +6,15 @@ to it. Whatever a source does at its start, the sound lies where it lay against 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 
 from vtg_cli.media.probe import Facts, run
+
+_TALL = {"5.1.4", "7.1.2", "7.1.4", "7.2.3", "9.1.4", "9.1.6", "hexadecagonal", "22.2"}
 
 CODECS = {
     "mp4": ("-c:a", "aac", "-b:a", "192k"),
@@ -30,28 +34,89 @@ HELD = {
 }
 """Codecs a format takes as they are."""
 
+LAYOUTS = ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
+"""Layouts that every encoder takes, and the only ones of Opus."""
+
+REFUSED = {
+    "mp4": {"3.1.2", "5.1.2", "binaural", "cube", "downmix", *_TALL},
+    "mkv": _TALL,
+}
+"""Layouts that an encoder refuses beside what Opus does: AAC, and FLAC beyond 8 channels."""
+
+
+_RENAMED = {"quad(side)", "5.0(side)", "5.1(side)"}
+"""Layouts of the same speakers as one that every encoder takes."""
+
+_NAMED = {
+    "mono": 1,
+    "stereo": 2,
+    "binaural": 2,
+    "downmix": 2,
+    "quad": 4,
+    "quad(side)": 4,
+    "hexagonal": 6,
+    "octagonal": 8,
+    "cube": 8,
+    "hexadecagonal": 16,
+}
+
+
+@dataclass(frozen=True)
+class Track:
+    """A sound track of the new clip.
+
+    source: where ffmpeg finds it: "1:a:0" is copied, "[sound0]" comes out of the graph
+    codec:  ffmpeg's encoder arguments, each flag without the track's number
+    """
+
+    source: str
+    codec: tuple[str, ...]
+
 
 @dataclass(frozen=True)
 class Sound:
     """What ffmpeg adds to the frames.
 
     inputs: files, in ffmpeg's words inputs 1, 2, ...
-    graph:  ffmpeg's filters from their streams to [sound]; empty: the first one's is copied
-    codec:  ffmpeg's encoder arguments
+    graph:  ffmpeg's filters from their streams to the tracks' sources; empty: all are copied
+    tracks: in order
     """
 
     inputs: tuple[str, ...]
     graph: str
-    codec: tuple[str, ...]
+    tracks: tuple[Track, ...]
 
     @property
     def arguments(self) -> tuple[list[str], list[str]]:
         """ffmpeg's: before the output's options, and among them."""
         files = [word for path in self.inputs for word in ("-i", f"file:{path}")]
-        if not self.graph:
-            return files, ["-map", "0:v:0", "-map", "1:a:0", "-c:a", "copy"]
-        graph = ["-filter_complex", self.graph, "-map", "0:v:0", "-map", "[sound]"]
-        return ["-copyts", *files], [*graph, *self.codec, "-flags:a", "+bitexact"]
+        how = ["-map", "0:v:0"]
+        for number, track in enumerate(self.tracks):
+            numbered = (f"{word}:{number}" if word[0] == "-" else word for word in track.codec)
+            how += ["-map", track.source, *numbered]
+        shaped = ["-filter_complex", self.graph] if self.graph else []
+        return ["-copyts", *files], [*shaped, *how, "-flags:a", "+bitexact"]
+
+
+def conformed(layout: str, form: str) -> list[str]:
+    """Return ffmpeg's filters to the nearest layout that the format's encoder takes, if any."""
+    refused = layout not in LAYOUTS if form == "webm" else layout in REFUSED.get(form, ())
+    return [f"aformat=channel_layouts={'|'.join(LAYOUTS)}"] if refused else []
+
+
+def mixed(facts: Facts, form: str, tracks: int) -> list[str]:
+    """Return notes on the first `tracks` of a clip, for layouts that the format cannot hold."""
+    layouts = [audio.layout for audio in facts.audio[:tracks]]
+    return [
+        f"{form} holds no sound of layout {layout}: that of {facts.path} is mixed to the nearest"
+        for layout in dict.fromkeys(layouts)
+        if conformed(layout, form) and layout not in _RENAMED
+    ]
+
+
+def channels(layout: str) -> int:
+    """Return how many channels a layout of ffmpeg's has: 6 for 5.1(side), 4 for "4 channels"."""
+    return _NAMED.get(layout) or sum(map(int, re.findall(r"\d+", layout.partition("(")[0]))) or 1
 
 
 def retimed(
@@ -59,29 +124,62 @@ def retimed(
     form: str,
     *,
     start: Fraction,
-    sound_start: Fraction,
+    starts: Sequence[Fraction | None],
     factor: Fraction,
     seconds: Fraction,
 ) -> Sound | None:
-    """The first audio stream beside a clip that lasts `factor` times as long, pitch kept.
+    """Return every sound track beside a clip that lasts `factor` times as long, pitch kept.
 
-    start, sound_start: when picture and sound begin in the source; seconds: of the whole new clip.
-    Copied where nothing changes. None: there is none, or the format holds none.
+    start, starts: when the picture and each track begin in the source, None for a track that cannot
+    be read; seconds: of the whole new clip. Copied where nothing changes. None: there is no sound,
+    or the format holds none.
     """
-    if not facts.audio or form not in CODECS:
-        return None
-    if factor == 1 and start == sound_start and facts.audio[0].codec in HELD[form]:
-        return Sound((facts.path,), "", ())
     steps = [_from(start), *_tempo(1 / factor), *_lasting(seconds)]
-    return Sound((facts.path,), f"[1:a:0]{','.join(steps)}[sound]", CODECS[form])
+    same = [factor == 1 and begins == start for begins in starts]
+    return _every(facts, form, steps, start, starts, same)
 
 
-def kept(facts: Facts, form: str, *, start: Fraction, seconds: Fraction) -> Sound | None:
-    """The first audio stream at its own pace; it ends with the clip if not before."""
-    if not facts.audio or form not in CODECS:
+def kept(
+    facts: Facts,
+    form: str,
+    *,
+    start: Fraction,
+    starts: Sequence[Fraction | None],
+    seconds: Fraction,
+) -> Sound | None:
+    """Return every sound track at its own pace; it ends with the clip if not before."""
+    steps = [_from(start), f"atrim=end={_number(seconds)}"]
+    return _every(facts, form, steps, start, starts, [False] * len(starts))
+
+
+def _every(
+    facts: Facts,
+    form: str,
+    steps: list[str],
+    start: Fraction,
+    starts: Sequence[Fraction | None],
+    same: Sequence[bool],
+) -> Sound | None:
+    """Return all tracks that can be read: those that are the `same` copied where they can be."""
+    if form not in CODECS:
         return None
-    graph = f"[1:a:0]{_from(start)},atrim=end={_number(seconds)}[sound]"
-    return Sound((facts.path,), graph, CODECS[form])
+    graphs, tracks = [], []
+    for number, (audio, begins) in enumerate(zip(facts.audio, starts, strict=True)):
+        source, name = f"1:a:{number}", f"[sound{number}]"
+        if begins is None:
+            continue
+        if same[number] and audio.codec in HELD[form]:
+            tracks.append(Track(source, ("-c:a", "copy", *_shift(start))))
+            continue
+        graphs.append(f"[{source}]{','.join([*steps, *conformed(audio.layout, form)])}{name}")
+        tracks.append(Track(name, CODECS[form]))
+    return Sound((facts.path,), ";".join(graphs), tuple(tracks)) if tracks else None
+
+
+def _shift(start: Fraction) -> tuple[str, ...]:
+    """Return ffmpeg's arguments after which time 0 of copied packets is `start`."""
+    late = f"({_number(start)})/TB"
+    return ("-bsf:a", f"setts=pts=PTS-{late}:dts=DTS-{late}") if start else ()
 
 
 def _from(start: Fraction) -> str:
@@ -149,28 +247,33 @@ def joined(
     sides = [side for side in (first, last) if side is not None and side.facts.audio]
     if not sides or form not in CODECS:
         return None
-    as_first = sides[0].facts.audio[0]
-    alike = f"aformat=sample_rates={as_first.rate}:channel_layouts={as_first.layout}"
+    heard = [side.facts.audio[0] for side in sides]
+    layout = max((audio.layout for audio in heard), key=channels)
+    rate = max(audio.rate for audio in heard)
+    alike = f"aformat=sample_rates={rate}:channel_layouts={layout}"
     way = arrives - leaves
     graphs, names = [], []
     for number, side in enumerate(sides, start=1):
+        # as loud from both speakers as from one, which is how a lone channel is played
+        alone = channels(side.facts.audio[0].layout) == 1 and channels(layout) == 2
+        spread = ["pan=stereo|c0=c0|c1=c0"] if alone else []
         beyond = max(Fraction(0), min(way, side.spare))
         within = max(Fraction(0), SHORT - beyond)
         if side is first:
             begin, end = max(Fraction(0), leaves - within), leaves + beyond
             fade = f"afade=t=out:curve=qsin:st={_number(begin)}:d={_number(end - begin)}"
-            steps = [_from(side.start), f"atrim=end={_number(end)}", fade]
+            steps = [_from(side.start), *spread, f"atrim=end={_number(end)}", fade]
         else:
             begin, end = arrives - beyond, min(seconds, arrives + within)
             fade = f"afade=t=in:curve=qsin:st=0:d={_number(end - begin)}"
-            late = f"adelay=delays={round(begin * as_first.rate)}S:all=1"
-            steps = [_from(side.start - beyond), alike, fade, late]
+            late = f"adelay=delays={round(begin * rate)}S:all=1"
+            steps = [_from(side.start - beyond), *spread, alike, fade, late]
         graphs.append(f"[{number}:a:0]{','.join([*steps, alike])}[side{number}]")
         names.append(f"[side{number}]")
     mix = f"amix=inputs={len(names)}:normalize=0:duration=longest"
-    whole = ",".join([f"{''.join(names)}{mix}", *_lasting(seconds)]) + "[sound]"
+    whole = ",".join([f"{''.join(names)}{mix}", *_lasting(seconds), *conformed(layout, form)])
     inputs = tuple(side.facts.path for side in sides)
-    return Sound(inputs, ";".join([*graphs, whole]), CODECS[form])
+    return Sound(inputs, ";".join([*graphs, f"{whole}[sound]"]), (Track("[sound]", CODECS[form]),))
 
 
 def _lasting(seconds: Fraction) -> list[str]:

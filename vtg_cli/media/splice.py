@@ -21,7 +21,7 @@ from vtg_cli.media.clip import matrix_of
 from vtg_cli.media.formats import SCALING, Format
 from vtg_cli.media.probe import Facts, Packets, Video, packets, probe, run
 from vtg_cli.media.sound import Sound
-from vtg_cli.media.video import Sink, feeding, ffmpeg
+from vtg_cli.media.video import Sink, cause, feeding, ffmpeg, spoken
 
 ENCODERS = {
     "h264": ("-c:v", "libx264", "-crf", "16"),
@@ -161,7 +161,7 @@ def join(
         _make(
             *("-f", "concat", "-safe", "0", "-i", f"file:{listed}", *sources, *mapped),
             *("-c:v", "copy", "-bsf:v", grid, *_ticks(tick, output), *form.muxer),
-            *("-fflags", "+bitexact", "-map_metadata", "-1"),
+            *("-fflags", "+bitexact", "-map_metadata", "-1", "-map_chapters", "-1"),
             *(() if comment is None else ("-metadata", f"comment={comment}")),
             f"file:{output}",
         )
@@ -226,5 +226,5 @@ def _make(*arguments: str) -> None:
         command, stdin=subprocess.DEVNULL, capture_output=True, start_new_session=True
     )
     if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise MediaError(f"cannot splice: {said[-1] if said else 'ffmpeg failed'}")
+        reason = cause(spoken(done.stderr)) or "ffmpeg failed"
+        raise MediaError(f"cannot splice: {reason}")

@@ -28,6 +28,13 @@ from vtg_cli.media.formats import SCALING, Format, arguments
 if TYPE_CHECKING:
     from vtg_cli.media.sound import Sound
 
+_PART = re.compile(r"^(\[[^\[\]]* @ 0x[0-9a-f]+\] )+")
+_FOLLOWS = re.compile(
+    "Nothing was written into|Conversion failed|Could not open encoder before EOF|"
+    "Error sending frames|Error while opening encoder|Task finished with error|"
+    "Terminating thread|Error reinitializing|Failed to configure"
+)
+
 _QUIET = ("-hide_banner", "-loglevel", "error", "-nostdin", "-y")
 
 
@@ -92,13 +99,13 @@ class Sink:
     def _stopped(self) -> None:
         """The encoder ended early: because its reader did, which is no failure, or for a reason."""
         self._process.wait()
-        said = _lines(self._messages)
+        said = _words(self._messages)
         if self._output == "-" and any("Broken pipe" in line for line in said):
             self.closed_by_reader = True
             return
         status = self._process.returncode
         how = f"was killed by signal {-status}" if status < 0 else f"ended with {status}"
-        reason = said[-1] if said else f"ffmpeg {how}"
+        reason = cause(said) or f"ffmpeg {how}"
         raise MediaError(
             f"cannot write {self._where}: {reason}",
             f"ffmpeg began with: {said[0]}" if len(said) > 1 else "",
@@ -238,8 +245,8 @@ def _read(path: str, *how: str) -> bytes:
         finally:
             _end(process)
         if process.returncode != 0 or not data:
-            said = _lines(messages)
-            reason = said[-1] if said else "no frames"
+            said = _words(messages)
+            reason = cause(said) or "no frames"
             raise MediaError(f"cannot read {path} as video: {reason}", subject=path)
         return data
 
@@ -268,11 +275,21 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _lines(messages: IO[bytes]) -> list[str]:
+def _words(messages: IO[bytes]) -> list[str]:
     messages.seek(0)
-    text = messages.read().decode(errors="replace")
-    without_source = re.sub(r"^\[.*? @ 0x[0-9a-f]+\] ", "", text, flags=re.MULTILINE)
-    return [line.strip() for line in without_source.splitlines() if line.strip()]
+    return spoken(messages.read())
+
+
+def spoken(messages: bytes) -> list[str]:
+    """Return ffmpeg's messages one by one, without the names of its parts before them."""
+    lines = (_PART.sub("", line).strip() for line in messages.decode(errors="replace").splitlines())
+    return [line for line in lines if line]
+
+
+def cause(messages: Sequence[str]) -> str:
+    """Return the message that says why ffmpeg failed; those after it only say what came of that."""
+    causes = [message for message in messages if not _FOLLOWS.match(message)]
+    return (causes or [*messages] or [""])[-1]
 
 
 def _no_ffmpeg() -> MediaError:
