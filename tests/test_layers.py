@@ -21,6 +21,7 @@ LEVELS = {
     "vtg_cli.amounts": 0,
     "vtg_cli.errors": 0,
     "vtg_cli.literals": 0,
+    "vtg_cli.printable": 0,
     "vtg_cli.records": 0,
     "vtg_cli.rungs": 0,
     "vtg_cli.shorthand": 0,

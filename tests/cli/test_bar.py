@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from vtg_cli.cli import bar, main
+from vtg_cli.cli import bar, main, pulling
 from vtg_cli.cli.bar import TimeLeft
 
 
@@ -123,3 +123,29 @@ def test_the_command_hands_its_prediction_to_the_bar(
     monkeypatch.setenv("TERM", "xterm")
     assert main(command) == 0
     assert begun == [told[1]]
+
+
+@pytest.mark.parametrize(
+    ("phase", "text"),
+    [
+        ("loading [red]m[/nope]", "loading [red]m[/nope]"),
+        ("loading \x1b]0;owned\x07\x9b31m[/]\n", r"loading \x1b]0;owned\x07\u009b31m[/]\n"),
+    ],
+)
+def test_markup_and_escapes_are_text_to_the_bars(
+    phase: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rich's markup once ended the thread that draws."""
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stderr", shown)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "150")
+    with bar.progress(quiet=False) as show:
+        assert show is not None
+        show(0.0, phase)
+    assert drawn(shown.getvalue())[-1].startswith(f"{text} 0%")
+    shown.truncate(shown.seek(0))
+    with pulling.bar(100) as report:
+        report(0.5, phase)
+    assert any(line.startswith(text) for line in drawn(shown.getvalue()))
+    assert "\x07" not in shown.getvalue() and "\x9b" not in shown.getvalue()

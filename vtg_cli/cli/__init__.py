@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 
 from vtg_cli import __version__
 from vtg_cli.cli.commands import Commands
-from vtg_cli.cli.console import fail, result, say
+from vtg_cli.cli.console import fail, inform, result, say
 from vtg_cli.errors import Interrupted, UsageError, VtgError, explained
 
 INTERRUPTED, TERMINATED = Interrupted.exit_code, 128 + signal.SIGTERM
@@ -47,7 +47,7 @@ def _options(
     ] = False,
 ) -> None:
     if ctx.invoked_subcommand is None:
-        result(ctx.get_help())
+        result(*ctx.get_help().splitlines())
 
 
 class _Terminated(BaseException):
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "--debug" in arguments:
             import traceback
 
-            traceback.print_exc()
+            inform(*traceback.format_exc().splitlines())
         return fail(_explained(error))
     if code == INTERRUPTED:
         say("interrupted")

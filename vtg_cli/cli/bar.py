@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from vtg_cli.amounts import time_text
+from vtg_cli.printable import printable
 
 Progress = Callable[[float, str], None]
 """progress(share done in [0, 1], what is being done)"""
@@ -67,12 +68,17 @@ def progress(*, quiet: bool, expected: float | None = None) -> Iterator[Progress
         def render(self, task: Task) -> Text:
             return Text(left.text, style="progress.remaining")
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), Left())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        Left(),
+    )
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("starting", total=1.0)
 
         def show(share: float, phase: str) -> None:
             left.told(share)
-            bars.update(bar, completed=share, description=phase)
+            bars.update(bar, completed=share, description=printable(phase))
 
         yield show

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,8 +16,9 @@ from vtg_cli.cli import batch_options as b
 from vtg_cli.cli import create
 from vtg_cli.cli import options as o
 from vtg_cli.cli.bar import progress
-from vtg_cli.cli.console import result, say
+from vtg_cli.cli.console import result, result_json, say
 from vtg_cli.errors import BatchError, UsageError, VtgError, WeightsError, explained
+from vtg_cli.printable import printable
 
 if TYPE_CHECKING:
     from vtg_cli.api import Options
@@ -126,7 +126,7 @@ def _batch(ctx: typer.Context, own: dict[str, Any], values: dict[str, Any]) -> N
                 if own["fail_fast"]:
                     break
             elif not own["as_json"]:
-                result(tally.place_of(outcome), stdout)
+                result(tally.place_of(outcome), stdout=stdout)
             told = report(outcome.memory)
             if told and told not in rungs and not own["quiet"]:
                 rungs.add(told)
@@ -234,7 +234,7 @@ class Tally:
         if as_json:
             head = {"schema": "vtg-batch", "version": 1, "place": self.place, **counts}
             listed = [outcome.to_json() for outcome in self.outcomes]
-            result(json.dumps({**head, "seconds": round(seconds, 3), "items": listed}, indent=2))
+            result_json({**head, "seconds": round(seconds, 3), "items": listed}, indent=2)
         said = ", ".join(f"{n} {state}" for state, n in counts.items() if n) or "nothing to do"
         text = f"{self.items} items: {said} in {seconds:.1f} s"
         if counts["made"]:
@@ -280,10 +280,11 @@ def _dry_run(items: Sequence[Item], settings: Settings, *, as_json: bool) -> Non
         what = what.partition(":")[0]
         documents.append({**named, "what": what, **sidecar.outline(made), **predicted})
     if as_json:
-        result(json.dumps(documents, indent=2))
+        result_json(documents, indent=2)
     else:
-        widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-        for row in rows:
+        table = [tuple(map(printable, row)) for row in rows]  # before it is measured
+        widths = [max(len(row[k]) for row in table) for k in range(len(head))]
+        for row in table:
             cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
             result("  ".join(cells).rstrip())
     if bad:

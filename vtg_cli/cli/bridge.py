@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +18,7 @@ from vtg_cli.cli.clips import (
     options_of,
     ready,
 )
-from vtg_cli.cli.console import result, say
+from vtg_cli.cli.console import answer, say
 from vtg_cli.cli.create import interpolate
 from vtg_cli.literals import Copy, Fade
 
@@ -184,7 +183,7 @@ def carry_out(job: Bridge, *, as_json: bool, dry_run: bool, quiet: bool) -> None
         for note in report["notes"][len(made.notes) :]:
             say(note)
     if job.between.output != "-":
-        result(json.dumps(report, indent=2) if as_json else str(job.between.output))
+        answer(report, str(job.between.output), as_json=as_json, indent=2)
 
 
 def _summary(made: Bridging) -> list[str]:

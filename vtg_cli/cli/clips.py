@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Collection, Iterator
 from fractions import Fraction
@@ -14,7 +13,7 @@ import typer
 
 from vtg_cli.cli import options as o
 from vtg_cli.cli.bar import progress
-from vtg_cli.cli.console import result, say
+from vtg_cli.cli.console import answer, say
 from vtg_cli.errors import UsageError
 from vtg_cli.literals import Arriving, Audio, Cuts, Duplicates
 
@@ -274,7 +273,7 @@ def carry_out(job: Retime, *, as_json: bool, dry_run: bool, quiet: bool) -> None
             report = retiming.save(made, clip, progress=show)
     tell_memory(report, quiet=quiet)
     if job.between.output != "-":
-        result(json.dumps(report, indent=2) if as_json else str(job.between.output))
+        answer(report, str(job.between.output), as_json=as_json, indent=2)
 
 
 def pieces(made: Retiming) -> tuple[int, ...]:
@@ -328,7 +327,7 @@ def ready(between: Interpolate, *, as_json: bool, dry_run: bool, quiet: bool) ->
         return True
     if not quiet:
         say(f"{output} exists and is left as it is")
-    result(json.dumps({"output": output, "skipped": True}) if as_json else output)
+    answer({"output": output, "skipped": True}, output, as_json=as_json)
     return False
 
 

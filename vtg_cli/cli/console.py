@@ -1,45 +1,85 @@
-"""What the command line says and where: results on stdout, everything for people on stderr."""
+"""What the command line says and where: results on stdout, everything for people on stderr.
+
+All text passes `printable` on its way, so that no name of a file, column or model and no answer of
+a server can speak to the terminal. JSON keeps every name as it is, in escapes.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import TextIO
+from contextlib import suppress
+from typing import Any, TextIO
 
-from vtg_cli.errors import VtgError
+from vtg_cli.errors import MediaError, VtgError
+from vtg_cli.printable import printable
 
 
-def result(text: str, stdout: TextIO | None = None) -> None:
-    """One line of result on stdout; a reader that has gone away is no failure.
+def result(*lines: str, stdout: TextIO | None = None) -> None:
+    """Print lines of result on stdout; a reader that has gone away is no failure.
 
     stdout: where it was before somebody else's prints were led away from it.
+    MediaError where it takes nothing, as on a full disk.
     """
-    try:
-        print(text, file=stdout or sys.stdout, flush=True)
-    except BrokenPipeError:
-        # Python flushes stdout once more when it ends: give it a place that takes everything.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), (stdout or sys.stdout).fileno())
+    _result("\n".join(map(printable, lines)), stdout or sys.stdout)
+
+
+def result_json(value: Any, *, indent: int | None = None) -> None:
+    """Print a value as JSON on stdout, in ASCII: names keep every character, as an escape."""
+    import json
+
+    text = json.dumps(value, indent=indent).replace("\x7f", "\\u007f")
+    _result(text, sys.stdout)
+
+
+def answer(value: Any, *lines: str, as_json: bool, indent: int | None = None) -> None:
+    """Print a value as JSON if that is wanted, else the lines that say it."""
+    if as_json:
+        result_json(value, indent=indent)
+    else:
+        result(*lines)
 
 
 def say(text: str, hint: str = "") -> None:
-    """One line for people on stderr, and one that says what to do."""
-    print(f"vtg: {text}", file=sys.stderr, flush=True)
-    if hint:
-        print(f"     {hint}", file=sys.stderr, flush=True)
+    """Say one line to people on stderr, and one that tells what to do."""
+    inform(f"vtg: {text}", *([f"     {hint}"] if hint else []))
+
+
+def inform(*lines: str) -> None:
+    """Print lines for people on stderr; where nobody can read them they are lost."""
+    with suppress(OSError, ValueError):
+        _print("\n".join(map(printable, lines)), sys.stderr)
 
 
 def fail(error: VtgError) -> int:
-    """Says what went wrong and what to do about it; returns the exit code."""
+    """Say what went wrong and what to do about it; return the exit code."""
     say(error.message, error.hint)
     return error.exit_code
 
 
 def asks() -> bool:
-    """Whether a person is there who can be asked."""
+    """Return whether a person is there who can be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def agreed(question: str) -> bool:
-    """Asks a person; anything but a yes is a no. stdout stays for results."""
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    """Ask a person; anything but a yes is a no. stdout stays for results."""
+    _print(f"{printable(question)} [y/N] ", sys.stderr, end="")
     return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _result(text: str, stdout: TextIO) -> None:
+    try:
+        _print(text, stdout)
+    except OSError as error:
+        # Python flushes stdout once more when it ends: give it a place that takes everything.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise MediaError(f"cannot write to standard output: {error.strerror}") from error
+
+
+def _print(text: str, stream: TextIO, end: str = "\n") -> None:
+    """Print to a stream, with escapes for what its encoding lacks."""
+    encoding = stream.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), end=end, file=stream)
+    stream.flush()

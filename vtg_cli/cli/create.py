@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import os
 import sys
 from collections.abc import Callable, Collection, Sequence
@@ -15,7 +14,7 @@ import typer
 
 from vtg_cli.cli import options as o
 from vtg_cli.cli.bar import progress
-from vtg_cli.cli.console import result, say
+from vtg_cli.cli.console import answer, say
 from vtg_cli.errors import MediaError, UsageError
 
 if TYPE_CHECKING:
@@ -304,7 +303,7 @@ def goes_ahead(
         return True
     if not quiet:
         say(f"{job.output} exists and is left as it is")
-    result(json.dumps({"output": job.output, "skipped": True}) if as_json else job.output)
+    answer({"output": job.output, "skipped": True}, job.output, as_json=as_json)
     return False
 
 
@@ -354,4 +353,4 @@ def carry_out(
         say(said)
     tell_memory(report, quiet=quiet)
     if output != "-":
-        result(json.dumps(report, indent=2) if as_json else output)
+        answer(report, output, as_json=as_json, indent=2)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import typer
 
 from vtg_cli.cli import options as o
-from vtg_cli.cli.console import result
+from vtg_cli.cli.console import result, result_json
 
 
 def doctor(as_json: o.JsonOnly = False, debug: o.Debug = False) -> None:
@@ -30,6 +29,6 @@ def doctor(as_json: o.JsonOnly = False, debug: o.Debug = False) -> None:
     draws = health.can_draw(found)
     if as_json:
         told = {"can_draw": draws, "findings": [asdict(each) for each in found]}
-        result(json.dumps(told, indent=2))
+        result_json(told, indent=2)
     if not draws:
         raise typer.Exit(1)

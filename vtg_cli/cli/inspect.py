@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from vtg_cli.cli import options as o
-from vtg_cli.cli.console import result
+from vtg_cli.cli.console import result, result_json
 from vtg_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,9 +56,9 @@ def inspect(
         if as_json:
             told.append(_plain(first, last, found, advice))
         else:
-            result("\n".join(_lines(first, last, found, advice)))
+            result(*_lines(first, last, found, advice))
     if as_json:
-        result(json.dumps({"pairs": told}, indent=2))
+        result_json({"pairs": told}, indent=2)
 
 
 def _plain(first: str, last: str, found: Pair, advice: Suggestion) -> dict[str, Any]:

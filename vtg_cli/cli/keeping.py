@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
 from vtg_cli.amounts import counted, size_text
 from vtg_cli.cli.bar import progress
-from vtg_cli.cli.console import agreed, asks, result
+from vtg_cli.cli.console import agreed, answer, asks, inform, result, result_json
 from vtg_cli.errors import UsageError, WeightsError
 from vtg_cli.weights.catalog import BUILT_IN
 
@@ -46,7 +45,7 @@ def verify(
         for each in verdicts
     ]
     if as_json:
-        result(json.dumps(rows, indent=2))
+        result_json(rows, indent=2)
     else:
         for each in verdicts:
             state = f"{len(each.bad)} bad" if each.bad else "good"
@@ -54,7 +53,7 @@ def verify(
             for bad in each.bad:
                 result(f"  {bad.problem}: {bad.file}")
         if not verdicts:
-            typer.echo("no model has been pulled to this machine", err=True)
+            inform("no model has been pulled to this machine")
     broken = [each.name for each in verdicts if each.bad]
     if broken:
         raise WeightsError(
@@ -90,7 +89,7 @@ def remove(
         lines.append(f"  of these, vtg did not pull: {', '.join(what.foreign)}")
     if what.stays:
         lines.append(f"  others of the repository stay: {', '.join(what.stays)}")
-    typer.echo("\n".join(lines), err=True)
+    inform(*lines)
     if not yes:
         if not asks():
             raise UsageError(
@@ -99,10 +98,11 @@ def remove(
                 subject="--yes",
             )
         if not agreed(f"Remove {size_text(what.size)}?"):
-            typer.echo("nothing was removed", err=True)
+            inform("nothing was removed")
             return
     keep.remove(what)
-    if as_json:
-        result(json.dumps({"name": name, "bytes": what.size, "files": count}))
-    else:
-        result(f"removed {name}, {size_text(what.size)}")
+    answer(
+        {"name": name, "bytes": what.size, "files": count},
+        f"removed {name}, {size_text(what.size)}",
+        as_json=as_json,
+    )

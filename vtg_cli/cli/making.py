@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vtg_cli.amounts import size_text
+from vtg_cli.cli.console import answer, inform, result, result_json
 from vtg_cli.errors import UsageError
 
 
@@ -49,9 +49,9 @@ def delta(
             "parameters": made.numbers,
             "unchanged": made.unchanged,
         }
-        typer.echo(json.dumps(facts))
+        result_json(facts)
     else:
-        typer.echo(f"{made.path}  {size_text(made.size)}")
+        result(f"{made.path}  {size_text(made.size)}")
 
 
 def import_model(
@@ -117,13 +117,13 @@ def import_model(
     from vtg_cli.weights import store
 
     def phase(text: str) -> None:
-        typer.echo(text, err=True)
+        inform(text)
 
     if variant == animatelcm.VARIANT or (variant is None and animatelcm.is_one(checkpoint)):
         _refuse(("--clip", clip), ("--decoder", decoder), ("--config", config))
         lent = store.resolve(base or animatelcm.BASE).folder
         made = animatelcm.assemble(checkpoint, lent, output, overwrite=overwrite, on_phase=phase)
-        typer.echo(json.dumps({"path": str(made)}) if as_json else str(made))
+        answer({"path": str(made)}, str(made), as_json=as_json)
         return
     _refuse(("--base", base))
     folder = convert(
@@ -137,12 +137,11 @@ def import_model(
         on_phase=phase,
     )
     if not (folder / "tokenizer").is_dir():
-        typer.echo(
+        inform(
             "prompts will need CLIP's vocab.json and merges.txt: put them in "
             f"{folder / 'tokenizer'}, or name their folder with --clip",
-            err=True,
         )
-    typer.echo(json.dumps({"path": str(folder)}) if as_json else str(folder))
+    answer({"path": str(folder)}, str(folder), as_json=as_json)
 
 
 def _refuse(*options: tuple[str, object]) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vtg_cli.cli import keeping, making, pulling
-from vtg_cli.cli.console import result
+from vtg_cli.cli.console import answer, result, result_json
 from vtg_cli.cli.model_facts import built_in, facts, known_of, lines_of
 from vtg_cli.errors import UsageError
 from vtg_cli.weights.catalog import BUILT_IN, CATALOG, place_of
@@ -41,7 +40,7 @@ def list_models(
     rows = [row for row in rows if not (here and row["here"] == "no")]
     rows = [row for row in rows if not commercial or row["commercial"] == "yes"]
     if as_json:
-        result(json.dumps(rows, indent=2))
+        result_json(rows, indent=2)
         return
     cells = [("NAME", "HERE", "GB", "FRAMES", "SIZE", "VRAM", "COMMERCIAL USE", "WHAT IT IS")]
     for row in rows:
@@ -75,7 +74,7 @@ def info(name: What, as_json: Json = False) -> None:
     """
     known = built_in(name) if name in BUILT_IN else known_of(name)
     if as_json:
-        result(json.dumps(known, indent=2))
+        result_json(known, indent=2)
         return
     for label, text in lines_of(known):
         result(f"{label:11} {text}".rstrip())
@@ -88,7 +87,7 @@ def show_path(name: What, as_json: Json = False) -> None:
     Exit code 5 and the command that fetches it where it is not.
     """
     folder = _folder(name)
-    result(json.dumps({"name": name, "path": str(folder)}) if as_json else str(folder))
+    answer({"name": name, "path": str(folder)}, str(folder), as_json=as_json)
 
 
 @app.command("licence")
@@ -112,7 +111,7 @@ def show_licence(
     row = built_in(name) if name in BUILT_IN else None
     if entry is None and row is None:
         text = {"name": name, "page": f"https://huggingface.co/{name}"}
-        result(json.dumps(text) if as_json else f"{name} is not in the catalogue; {text['page']}")
+        answer(text, f"{name} is not in the catalogue; {text['page']}", as_json=as_json)
         return
     if entry is not None:
         if accept:
@@ -123,7 +122,7 @@ def show_licence(
     fields = ("name", "licence", "terms", "commercial", "page", "must_accept", "accepted")
     known = {field: row.get(field) for field in fields}
     if as_json:
-        result(json.dumps(known, indent=2))
+        result_json(known, indent=2)
         return
     result(f"{known['name']}: {known['licence']}")
     result(f"{known['terms']} Commercial use: {known['commercial']}.")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vtg_cli.amounts import counted, size_text, time_text
-from vtg_cli.cli.console import result, say
+from vtg_cli.cli.console import answer, say
 
 if TYPE_CHECKING:
     from vtg_cli.preflight import Preflight
@@ -25,10 +24,13 @@ def tell(
     """What --dry-run prints: a plan's own facts, and what it needs."""
     from vtg_cli.preflight import document
 
-    if as_json:
-        result(json.dumps({**outline, "prediction": document(found)}, indent=2))
-    else:
-        result("\n".join([*lines, *needs(found)]))
+    answer(
+        {**outline, "prediction": document(found)},
+        *lines,
+        *needs(found),
+        as_json=as_json,
+        indent=2,
+    )
 
 
 def needs(found: Preflight) -> Iterator[str]:

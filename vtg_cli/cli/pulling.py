@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vtg_cli.amounts import counted, size_text
-from vtg_cli.cli.console import agreed, asks
+from vtg_cli.cli.console import agreed, answer, asks, inform
+from vtg_cli.printable import printable
 from vtg_cli.weights.catalog import BUILT_IN, CATALOG, EMBEDDED, EMBEDDED_FOLDER, place_of
 from vtg_cli.weights.entry import Entry
 
@@ -46,16 +46,16 @@ def pull(
 
     entry = CATALOG.get(name)
     if name in BUILT_IN:
-        typer.echo(f"{name} is part of vtg, there is nothing to fetch", err=True)
+        inform(f"{name} is part of vtg, there is nothing to fetch")
         folder = EMBEDDED_FOLDER if name == EMBEDDED else None
     elif entry is None and Path(name).expanduser().exists():
-        typer.echo(f"{name} is a folder of yours, there is nothing to fetch", err=True)
+        inform(f"{name} is a folder of yours, there is nothing to fetch")
         folder = store.resolve(name).folder
     else:
         folder = _import_intact(entry) or _obtained(name, entry, accept_licence)
     if as_json or folder is not None:
         path = str(folder) if folder else None
-        typer.echo(json.dumps({"name": name, "path": path}) if as_json else path)
+        answer({"name": name, "path": path}, path or "", as_json=as_json)
 
 
 def _import_intact(entry: Entry | None) -> Path | None:
@@ -66,9 +66,9 @@ def _import_intact(entry: Entry | None) -> Path | None:
         return None
     folder = store.imported(entry)
     if any(bad.file.is_relative_to(folder) for bad in keep.verify(str(folder)).bad if folder):
-        typer.echo(f"{folder} is damaged and is made again", err=True)
+        inform(f"{folder} is damaged and is made again")
         return None
-    typer.echo(f"{entry.name} is complete, every file is as it was imported", err=True)
+    inform(f"{entry.name} is complete, every file is as it was imported")
     return folder
 
 
@@ -81,7 +81,7 @@ def _obtained(name: str, entry: Entry | None, accept_licence: bool) -> Path:
     folders = {each: store.recheck(each) for each in wanted}
     for each, found in folders.items():
         if found is not None:
-            typer.echo(f"{each} is complete, every file is as recorded", err=True)
+            inform(f"{each} is complete, every file is as recorded")
     if None in folders.values() and entry is not None:
         _agree(entry, accept_licence)
         for need in entry.needs:
@@ -102,10 +102,9 @@ def _obtained(name: str, entry: Entry | None, accept_licence: bool) -> Path:
         make = _joined if entry.backbone == "svd" else _converted
         return _imported(entry, partial(make, entry, folder / entry.files[0], needed), before)
     if entry is not None and entry.kind == "reverse":
-        typer.echo(
+        inform(
             f"a delta file of it is all that is needed: vtg models delta --tuned {entry.name} "
             f"--base {entry.base} -o reverse.safetensors",
-            err=True,
         )
     return folder
 
@@ -117,7 +116,7 @@ def _agree(entry: Entry, accept_licence: bool) -> None:
     if not entry.must_accept or licence.accepted(entry):
         return
     if not accept_licence and asks():
-        typer.echo(f"{entry.licence}: {entry.terms}\n{entry.page}", err=True)
+        inform(f"{entry.licence}: {entry.terms}", entry.page)
         accept_licence = agreed("Do you accept these terms?")
     if accept_licence:
         licence.accept(entry, datetime.date.today().isoformat())
@@ -161,7 +160,7 @@ def _announce(listing: Listing) -> None:
     ]
     if not record_path(place.repo_id).exists():
         lines.append("  first pull: commit and hashes are recorded, later pulls must match them")
-    typer.echo("\n".join(lines), err=True)
+    inform(*lines)
 
 
 def _pulled(listing: Listing, pull: Callable[..., Path]) -> Path:
@@ -177,7 +176,7 @@ def _pulled(listing: Listing, pull: Callable[..., Path]) -> Path:
         def report(share: float, doing: str) -> None:
             nonlocal missing, began, waited
             if doing.startswith(WAITING):
-                typer.echo(f"  {doing}", err=True)
+                inform(f"  {doing}")
                 waited = True
             elif waited:
                 missing, began, waited = listing.missing, time.monotonic(), False
@@ -187,7 +186,7 @@ def _pulled(listing: Listing, pull: Callable[..., Path]) -> Path:
     seconds = max(time.monotonic() - began, 1e-3)
     rate = size_text(round(missing / seconds))
     if missing:
-        typer.echo(f"  fetched {size_text(missing)} in {seconds:.0f} s, {rate}/s", err=True)
+        inform(f"  fetched {size_text(missing)} in {seconds:.0f} s, {rate}/s")
     return folder
 
 
@@ -208,7 +207,7 @@ def bar(size: int) -> Iterator[Callable[[float, str], None]]:
     console = Console(stderr=True)
     text = Column(ratio=1, no_wrap=True, overflow="ellipsis")  # a file's name has what is left
     columns = (
-        TextColumn("{task.description}", table_column=text),
+        TextColumn("{task.description}", table_column=text, markup=False),
         BarColumn(bar_width=16),
         DownloadColumn(),
         TransferSpeedColumn(),
@@ -218,7 +217,7 @@ def bar(size: int) -> Iterator[Callable[[float, str], None]]:
     with Progress(*columns, console=console, disable=not shown, expand=True) as bars:
         task = bars.add_task("", total=size)
         yield lambda share, doing: bars.update(
-            task, completed=round(share * size), description=doing
+            task, completed=round(share * size), description=printable(doing)
         )
 
 
@@ -240,9 +239,7 @@ def _converted(
         overwrite=folder.exists(),
         on_phase=phase,
     )
-    typer.echo(
-        f"the checkpoint is not needed any more: vtg models rm {entry.name} --checkpoint", err=True
-    )
+    inform(f"the checkpoint is not needed any more: vtg models rm {entry.name} --checkpoint")
 
 
 def _joined(
@@ -265,13 +262,13 @@ def _imported(entry: Entry, make: Make, before: Path | None) -> Path:
     folder = cache.imported_folder(entry.name)
 
     def waiting() -> None:
-        typer.echo("waiting for another import", err=True)
+        inform("waiting for another import")
 
     with hub.turn(cache.import_lock(), place_of(entry.name), waiting):
         if before is None and store.imported(entry) is not None:
             return folder  # by the one that was waited for
         for left in folder.parent.glob(".vtg-*"):  # by one that was killed
             shutil.rmtree(left, ignore_errors=True)
-        typer.echo(f"importing {entry.name} into {folder}, once", err=True)
-        make(folder, lambda phase: typer.echo(f"  {phase}", err=True))
+        inform(f"importing {entry.name} into {folder}, once")
+        make(folder, lambda phase: inform(f"  {phase}"))
     return folder

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vtg_cli.cli.bar import progress
 from vtg_cli.cli.clips import input_of, ready
-from vtg_cli.cli.console import result, say
+from vtg_cli.cli.console import answer, result, say
 from vtg_cli.errors import UsageError
 from vtg_cli.literals import Arriving
 
@@ -67,13 +66,15 @@ def carry_out(
         if dry_run:
             between = made.schedule.total - 2
             result(
-                f"clip      {job.output}: {width}x{height}, {exact(made.schedule.fps)} a second\n"
-                f"between   {between} frames from each keyframe to the next\n"
-                f"model     {made.model.name}\n" + "\n".join([*where(made), *needs(ahead)])
+                f"clip      {job.output}: {width}x{height}, {exact(made.schedule.fps)} a second",
+                f"between   {between} frames from each keyframe to the next",
+                f"model     {made.model.name}",
+                *where(made),
+                *needs(ahead),
             )
             return
         with progress(quiet=quiet, expected=ahead.seconds) as show:
             report = streaming.save(made, clip, progress=show)
     tell_memory(report, quiet=quiet)
     if job.output != "-":
-        result(json.dumps(report, indent=2) if as_json else str(job.output))
+        answer(report, str(job.output), as_json=as_json, indent=2)

@@ -3,7 +3,6 @@ drawn."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import Annotated
 import typer
 
 from vtg_cli.cli import options as o
-from vtg_cli.cli.console import result
+from vtg_cli.cli.console import result, result_json
 from vtg_cli.cli.create import carry_out, goes_ahead
 from vtg_cli.errors import MediaError, UsageError
 
@@ -23,7 +22,7 @@ app = typer.Typer(help="Write and check timeline files.")
 @app.callback(invoke_without_command=True)
 def _options(ctx: typer.Context) -> None:
     if ctx.invoked_subcommand is None:
-        result(ctx.get_help())
+        result(*ctx.get_help().splitlines())
 
 
 def render(
@@ -124,7 +123,7 @@ def validate(timeline: o.TimelineFile, as_json: o.Json = False, debug: o.Debug =
 
     job = read(timeline)
     if as_json:
-        result(json.dumps(to_json(job), indent=2))
+        result_json(to_json(job), indent=2)
         return
     schedule = schedule_of(job)
     result(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vtg_cli import timing
 from vtg_cli.errors import UsageError
+from vtg_cli.printable import obeyed
 from vtg_cli.shorthand import Keyframes
 from vtg_cli.timeline.schema import CLIP, FPS, SEGMENT, Schema
 
@@ -114,8 +115,13 @@ def _comments(keys: Mapping[str, Schema], values: Mapping[str, object]) -> Itera
 
 
 def _toml(value: object) -> str:
-    """JSON's way to write texts, numbers, lists and truth is one of TOML's."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    """Return it as TOML. JSON's way to write texts, numbers, lists and truth is one of TOML's."""
+    return "".join(map(_escaped, json.dumps(value, ensure_ascii=False)))
+
+
+def _escaped(character: str) -> str:
+    """Return what stands for a character in TOML's texts; they are read on terminals as well."""
+    return f"\\U{ord(character):08x}" if obeyed(character) else character
 
 
 def _seen(name: str, folder: str) -> str:
