@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vtg_cli.media.video import ffmpeg
+from vtg_cli.media.ffmpeg import ffmpeg
 
 ROOT = Path(__file__).resolve().parent.parent
 RATE = Fraction(24000, 1001)

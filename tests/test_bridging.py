@@ -15,7 +15,8 @@ from vtg_cli.bridging import prepared, save
 from vtg_cli.errors import UsageError
 from vtg_cli.job import Bridge, Interpolate
 from vtg_cli.media.encoding import Encoding, Input
-from vtg_cli.media.probe import extent, probe, run
+from vtg_cli.media.ffmpeg import run
+from vtg_cli.media.probe import extent, probe
 from vtg_cli.media.video import read_video
 
 FILM = Fraction(24000, 1001)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 HEAVY = {"torch", "diffusers", "transformers", "accelerate", "cv2", "scipy", "safetensors"}
-HEAVY |= {"huggingface_hub", "imageio", "imageio_ffmpeg", "ray"}
+HEAVY |= {"huggingface_hub", "imageio", "imageio_ffmpeg", "av", "ray"}
 PICTURES = {"numpy", "PIL"}
 TERMINAL = {"rich", "pydantic"}
 

@@ -12,7 +12,8 @@ from vtg_cli.errors import UsageError
 from vtg_cli.job import Interpolate, Retime
 from vtg_cli.media.clip import open_clip
 from vtg_cli.media.encoding import Encoding, Input
-from vtg_cli.media.probe import extent, probe, run
+from vtg_cli.media.ffmpeg import run
+from vtg_cli.media.probe import extent, probe
 from vtg_cli.retiming import Found, count, frames, opened, save, shares
 from vtg_cli.tasks import Report
 

@@ -98,6 +98,7 @@ def _decided(job: Bridge, first: Side, last: Side, notes: list[str]) -> Bridging
     if output is None:
         raise UsageError("there is no output to save to", "name one: -o clip.mp4")
     form = encoding.format_of(output, base.job.encoding)
+    notes[:0] = [*first.notes, *last.notes]
     notes += base.notes
     if last.rate != fps:
         notes.append(
@@ -162,6 +163,8 @@ def save(
         said = [anew, *clip_notes.unmapped(clips)] if wrong else []
         made = replace(made, kept=(0, 0), notes=(*made.notes, *said))
         found = _encoded(replace(work, made=made), output)
+    late = [note for side in (made.first, made.last) for note in side.notes]
+    made = replace(made, notes=(*made.notes, *(note for note in late if note not in made.notes)))
     place = None if made.piped else sidecar.place_of(made.base)
     told = clip_reports.of_bridged(made, found, report, place.parent if place else None)
     if place is not None:

@@ -20,8 +20,8 @@ from vtg_cli import hardware
 from vtg_cli.amounts import counted, size_text
 from vtg_cli.errors import VtgError
 from vtg_cli.media import sound
+from vtg_cli.media.ffmpeg import ffmpeg
 from vtg_cli.media.formats import FORMATS
-from vtg_cli.media.video import ffmpeg
 from vtg_cli.weights import cache, hub, layout, sizes, store
 from vtg_cli.weights.catalog import CATALOG, EMBEDDED_FOLDER, place_of
 

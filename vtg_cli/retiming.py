@@ -24,7 +24,7 @@ from vtg_cli.errors import Interrupted, MediaError, UsageError
 from vtg_cli.job import Interpolate, Retime, validated
 from vtg_cli.media import encoding, scenes, sound
 from vtg_cli.media.clip import Clip, open_clip
-from vtg_cli.media.probe import Extent, Facts, extent, probe, sound_starts
+from vtg_cli.media.probe import Extent, Facts, probe, sound_starts
 from vtg_cli.media.video import open_sink
 from vtg_cli.plan import Plan, plan
 from vtg_cli.renderers import Cancel, Progress
@@ -108,12 +108,13 @@ def opened(job: Retime) -> Iterator[tuple[Retiming, Clip]]:
     """
     validated(job)
     piped = job.clip.path == "-"
-    facts, long = (None, None) if piped else (probe(job.clip.path), extent(job.clip.path))
+    facts = None if piped else probe(job.clip.path)
     with open_clip(job.clip, facts) as clip:
-        yield _decided(job, clip, facts, long), clip
+        yield _decided(job, clip, facts), clip
 
 
-def _decided(job: Retime, clip: Clip, facts: Facts | None, long: Extent | None) -> Retiming:
+def _decided(job: Retime, clip: Clip, facts: Facts | None) -> Retiming:
+    long = None if facts is None else facts.extent
     if job.duration is not None and long is None:
         raise UsageError(
             "--duration needs a file: how long standard input is shows at its end",
@@ -123,7 +124,7 @@ def _decided(job: Retime, clip: Clip, facts: Facts | None, long: Extent | None) 
     factor = job.factor
     if job.duration is not None and long is not None:
         factor = job.duration / long.seconds
-    fps, notes = clip_notes.rate_beside(job.fps, usual(clip, long), [clip.rate])
+    fps, notes = clip_notes.rate_beside(job.fps, clip.rate, [clip.rate])
     if fps > MAX_FPS:
         raise UsageError(f"{exact(fps)} frames a second are more than {MAX_FPS}", "give --fps")
     height, width = clip.size
@@ -148,18 +149,8 @@ def _decided(job: Retime, clip: Clip, facts: Facts | None, long: Extent | None) 
         fps=fps,
         factor=factor,
         sound=heard,
-        notes=tuple(notes),
+        notes=(*clip.notes, *notes),
     )
-
-
-def usual(clip: Clip, long: Extent | None) -> Fraction:
-    """The rate a clip is written at where none is asked for: its own, or where frames come at
-    uneven times and that is far off, the nearest whole one to what it has on average.
-    """
-    if long is None or long.frames < 2:
-        return clip.rate
-    mean = long.frames / long.seconds
-    return clip.rate if Fraction(1, 2) <= mean / clip.rate <= 2 else Fraction(max(1, round(mean)))
 
 
 def _sound(
@@ -312,6 +303,8 @@ def save(
             if sink.closed_by_reader:
                 break
     place = None if made.source is None else sidecar.place_of(made.base)
+    if clip.damage:
+        made = replace(made, notes=(*made.notes, clip.damage))
     told = clip_reports.of_retimed(made, found, report, place.parent if place else None)
     if place is not None:
         sidecar.write(place, told)

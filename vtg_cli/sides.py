@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
 
@@ -26,6 +26,7 @@ class Side:
     """One of the two clips: frames begin to end are used, counted from 0; end None: to the last.
 
     facts, found: of a file; live: standard input, open at its first frame
+    notes: what a person should know of it, one sentence each; more may come while it is read
     """
 
     clip: Input
@@ -37,19 +38,22 @@ class Side:
     found: Packets | None = None
     live: Clip | None = None
     trimmed: int = 0
+    notes: list[str] = field(default_factory=list)
 
     @property
     def times(self) -> list[Fraction]:
-        """Second of each frame of a file, by its own clock."""
-        assert self.found is not None
+        """Second of each frame of a file that can be shown, by its own clock."""
+        assert self.found is not None and self.facts is not None
         shown = sorted(packet.pts for packet in self.found.packets if packet.shown)
-        return [time * self.found.tick for time in shown]
+        times = [time * self.found.tick for time in shown]
+        return [time for time in times if time >= self.facts.extent.start]
 
     def frames(self, rate: Fraction, begin: int, end: int | None) -> Iterator[Frame]:
         """Frames begin to end of it at `rate` a second: at any time the one that stands then."""
         if self.live is not None:
             frames = all_but_last(islice(self.live.frames(), begin, None), self.trimmed)
             yield from (frame.pixels for frame in at_rate(from_zero(frames), rate))
+            self.note(self.live.damage)
             return
         until = None if end is None else end - begin
         if until == 0:
@@ -57,6 +61,12 @@ class Side:
         after = self.times[begin] - 1 / self.rate / 2 if begin else None
         with open_clip(self.clip, self.facts, after=after, until=until) as clip:
             yield from (frame.pixels for frame in at_rate(clip.frames(), rate))
+            self.note(clip.damage)
+
+    def note(self, sentence: str) -> None:
+        """Keep a sentence, once."""
+        if sentence and sentence not in self.notes:
+            self.notes.append(sentence)
 
 
 @contextmanager
@@ -64,13 +74,29 @@ def opened(clip: Input) -> Iterator[Side]:
     """A clip, all of it; standard input stays open within."""
     if clip.path == "-":
         with open_clip(clip) as live:
-            yield Side(clip=clip, size=live.size, rate=live.rate, begin=0, end=None, live=live)
+            yield Side(
+                clip=clip,
+                size=live.size,
+                rate=live.rate,
+                begin=0,
+                end=None,
+                live=live,
+                notes=live.notes,
+            )
         return
     facts, found = probe(clip.path), packets(clip.path)
     with open_clip(clip, facts, until=1) as opened:
-        size, rate = opened.size, opened.rate
-    frames = sum(packet.shown for packet in found.packets)
-    yield Side(clip=clip, size=size, rate=rate, begin=0, end=frames, facts=facts, found=found)
+        side = Side(
+            clip=clip,
+            size=opened.size,
+            rate=opened.rate,
+            begin=0,
+            end=None,
+            facts=facts,
+            found=found,
+            notes=opened.notes,
+        )
+    yield replace(side, end=len(side.times))
 
 
 def leaving(job: Bridge, side: Side, notes: list[str]) -> Side:

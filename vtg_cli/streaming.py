@@ -107,6 +107,7 @@ def save(
         "model": sidecar.model(made),
         "seconds": {phase: round(spent, 3) for phase, spent in report.seconds.items()},
         **({"memory": [*report.rungs]} if report.rungs else {}),
+        **({"notes": [clip.damage]} if clip.damage else {}),
     }
 
 

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from vtg_cli.cli import main
-from vtg_cli.media.probe import extent, probe, run
+from vtg_cli.media.ffmpeg import run
+from vtg_cli.media.probe import extent, probe
 from vtg_cli.media.video import read_video
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -158,7 +159,7 @@ def test_one_keyframe_is_not_enough() -> None:
 def test_what_is_no_stream_is_refused() -> None:
     done = piped(["slow", "-", "-o", "o.mp4"], b"nothing of the kind\n" * 99)
     assert done.returncode == 7
-    assert b"cannot read standard input as video" in done.stderr
+    assert b"standard input is not a video that can be read" in done.stderr
     assert not Path("o.mp4").exists()
 
 

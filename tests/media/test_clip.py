@@ -13,7 +13,7 @@ import pytest
 from vtg_cli.errors import MediaError, UsageError
 from vtg_cli.media.clip import open_clip
 from vtg_cli.media.encoding import Input
-from vtg_cli.media.probe import run
+from vtg_cli.media.ffmpeg import run
 
 FILM = Fraction(24000, 1001)
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from vtg_cli.media import sound
-from vtg_cli.media.probe import Audio, Facts, Video, probe, run
+from vtg_cli.media.ffmpeg import reading, run
+from vtg_cli.media.probe import Audio, Extent, Facts, Video, probe
 
 VIDEO = Video(
     codec="h264",
@@ -25,8 +26,9 @@ VIDEO = Video(
     turned=False,
     fields=False,
 )
-HEARD = Facts("a.mp4", VIDEO, (Audio("aac", 48000, "stereo"),))
-MUTE = Facts("b.mp4", VIDEO, ())
+WHOLE = Extent(192, Fraction(0), Fraction(8))
+HEARD = Facts("a.mp4", VIDEO, (Audio("aac", 48000, "stereo"),), WHOLE)
+MUTE = Facts("b.mp4", VIDEO, (), WHOLE)
 AT_ONCE = {"start": Fraction(0), "starts": [Fraction(0)], "seconds": Fraction(8)}
 
 
@@ -34,7 +36,7 @@ def test_sound_is_copied_only_where_it_fits() -> None:
     copied = sound.retimed(HEARD, "mp4", factor=Fraction(1), **AT_ONCE)
     assert copied is not None
     assert copied.arguments == (
-        ["-copyts", "-i", "file:a.mp4"],
+        ["-copyts", *reading("a.mp4")],
         ["-map", "0:v:0", "-map", "1:a:0", "-c:a:0", "copy", "-flags:a", "+bitexact"],
     )
     for form, factor, late in (("webm", 1, 0), ("mp4", 2, 0), ("mp4", 1, 1)):

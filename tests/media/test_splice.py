@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from vtg_cli.media import splice
+from vtg_cli.media.ffmpeg import run
 from vtg_cli.media.formats import FILES
-from vtg_cli.media.probe import Packet, Packets, packets, probe, run
+from vtg_cli.media.probe import Packet, Packets, packets, probe
 
 FILM = Fraction(24000, 1001)
 

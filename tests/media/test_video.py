@@ -21,7 +21,8 @@ from PIL import Image, ImageSequence
 from vtg_cli.errors import MediaError, UsageError
 from vtg_cli.media import formats, video
 from vtg_cli.media.encoding import Encoding
-from vtg_cli.media.video import ffmpeg, open_sink, read_video
+from vtg_cli.media.ffmpeg import ffmpeg
+from vtg_cli.media.video import open_sink, read_video
 
 Frames = NDArray[np.uint8]
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 NOT_OF_ITEMS = {
     *("keyframes", "output", "format", "overwrite", "skip_existing", "sheet"),
-    *("input_format", "input_size", "input_fps"),
+    *("input_format", "input_size", "input_fps", "allow_damaged"),
 }
 
 

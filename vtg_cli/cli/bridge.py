@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vtg_cli.cli import options as o
 from vtg_cli.cli.bar import progress
 from vtg_cli.cli.clips import (
     CLIP,
+    DESCRIBED,
+    READ,
     clip_option,
     given,
     input_of,
@@ -85,9 +88,9 @@ OWN = {
     "trim": Trim,
     "copy": CopyHow,
     "audio": AudioHow,
+    "fields": o.Fields,
 }
-DEFAULTS = {"trim": 0, "copy": "auto", "audio": "fade"}
-ARRIVING = ("input_format", "input_size", "input_fps")
+DEFAULTS = {"trim": 0, "copy": "auto", "audio": "fade", "fields": "merge"}
 ABSENT = {"loop", "alpha", "sheet"}
 """Options of `interpolate` that mean nothing here."""
 
@@ -128,13 +131,15 @@ def _bridge(ctx: typer.Context) -> None:
     from vtg_cli.api import job_of
     from vtg_cli.job import Bridge
 
-    mine, shown, rest = options_of(ctx, "clip_a", "clip_b", *OWN, *ARRIVING)
+    mine, shown, rest = options_of(ctx, "clip_a", "clip_b", *{*OWN, *DESCRIBED, *READ})
     paths = mine["clip_a"], mine["clip_b"]
     rest["prompts"] = tuple(rest.pop("prompt") or ())  # type: ignore[typeddict-item]
     said = given(ctx)
-    format, size, fps = (mine[name] for name in ARRIVING)
+    arriving, read = [mine[name] for name in DESCRIBED], [mine[name] for name in READ]
     first, last = (
-        input_of(path) if path != "-" and "-" in paths else input_of(path, format, size, fps, said)
+        input_of(path, None, None, None, *read)
+        if path != "-" and "-" in paths
+        else input_of(path, *arriving, *read, said=said)
         for path in paths
     )
     job = Bridge(

@@ -15,7 +15,7 @@ from vtg_cli.cli import options as o
 from vtg_cli.cli.bar import progress
 from vtg_cli.cli.console import answer, say
 from vtg_cli.errors import UsageError
-from vtg_cli.literals import Arriving, Audio, Cuts, Duplicates
+from vtg_cli.literals import Arriving, Audio, Cuts, Duplicates, Fields
 
 if TYPE_CHECKING:
     from vtg_cli.api import Options
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from vtg_cli.retiming import Retiming
     from vtg_cli.sidecar import Recorded
 
-CLIP, DEFAULT_MODEL = "Clip", "flow"
+CLIP, DEFAULT_MODEL = o.READING, "flow"
 
 
 def clip_option(panel: str, *flags: str, help: str, **more: Any) -> Any:
@@ -120,6 +120,8 @@ def slow(
     input_format: o.InputFormat = None,
     input_size: o.InputSize = None,
     input_fps: o.InputFps = None,
+    fields: o.Fields = "merge",
+    allow_damaged: o.AllowDamaged = False,
     model: ClipModel = DEFAULT_MODEL,
     method: o.MethodName = None,
     steps: o.Steps = None,
@@ -161,6 +163,8 @@ def retime(
     input_format: o.InputFormat = None,
     input_size: o.InputSize = None,
     input_fps: o.InputFps = None,
+    fields: o.Fields = "merge",
+    allow_damaged: o.AllowDamaged = False,
     model: ClipModel = DEFAULT_MODEL,
     method: o.MethodName = None,
     steps: o.Steps = None,
@@ -191,6 +195,9 @@ def retime(
 
 
 SHOWN = ("as_json", "dry_run", "quiet")
+DESCRIBED = ("input_format", "input_size", "input_fps")
+READ = ("fields", "allow_damaged")
+"""Options of what comes through standard input, and of any clip that is read."""
 
 
 def options_of(ctx: typer.Context, *own: str) -> tuple[dict[str, Any], dict[str, Any], Options]:
@@ -219,10 +226,8 @@ def _retime(ctx: typer.Context) -> None:
     from vtg_cli.timing import parse_duration, parse_fps
 
     own = ("clip", "factor", "duration", "fps", "audio", "cuts", "duplicates")
-    mine, shown, rest = options_of(ctx, *own, "input_format", "input_size", "input_fps")
-    clip = input_of(
-        mine["clip"], mine["input_format"], mine["input_size"], mine["input_fps"], given(ctx)
-    )
+    mine, shown, rest = options_of(ctx, *own, *DESCRIBED, *READ)
+    clip = input_of(mine["clip"], *(mine[name] for name in (*DESCRIBED, *READ)), said=given(ctx))
     between = named(clip.path, job_of([clip.path] * 2, rest))
     job = Retime(
         clip=clip,
@@ -272,6 +277,9 @@ def carry_out(job: Retime, *, as_json: bool, dry_run: bool, quiet: bool) -> None
         with progress(quiet=quiet, expected=ahead.seconds) as show:
             report = retiming.save(made, clip, progress=show)
     tell_memory(report, quiet=quiet)
+    if not quiet:
+        for note in report["notes"][len(made.notes) :]:
+            say(note)
     if job.between.output != "-":
         answer(report, str(job.between.output), as_json=as_json, indent=2)
 
@@ -336,13 +344,16 @@ def input_of(
     format: Arriving | None = None,
     size: str | None = None,
     fps: str | None = None,
+    fields: Fields = "merge",
+    allow_damaged: bool = False,
+    *,
     said: Collection[str] = (),
 ) -> Input:
     """A clip to read. UsageError for what makes no sense, or means nothing to a file."""
     from vtg_cli.media.encoding import Input
     from vtg_cli.timing import parse_fps
 
-    described = [name for name in ("input_format", "input_size", "input_fps") if name in said]
+    described = [name for name in DESCRIBED if name in said]
     if path != "-" and described:
         flag = "--" + described[0].replace("_", "-")
         raise UsageError(f"{flag} is for standard input", "name - as the clip", subject=flag)
@@ -357,6 +368,8 @@ def input_of(
         format=format,
         size=None if size is None else parse_size(size),
         fps=None if fps is None else parse_fps(fps),
+        fields=fields,
+        allow_damaged=allow_damaged,
     )
 
 

@@ -14,6 +14,7 @@ import typer
 
 from vtg_cli.cli import options as o
 from vtg_cli.cli.bar import progress
+from vtg_cli.cli.clips import DESCRIBED
 from vtg_cli.cli.console import answer, say
 from vtg_cli.errors import MediaError, UsageError
 
@@ -91,6 +92,7 @@ def interpolate(
     input_format: o.InputFormat = None,
     input_size: o.InputSize = None,
     input_fps: o.InputFps = None,
+    allow_damaged: o.AllowDamaged = False,
     debug: o.Debug = False,
 ) -> None:
     """Draw the frames between pictures and write them as a video.
@@ -136,7 +138,7 @@ def _draw(ctx: typer.Context, preset: Preset | None = None) -> None:
     from vtg_cli.refusals import refuse_unused
 
     options = dict(ctx.params)
-    arriving = [options.pop(name) for name in ("input_format", "input_size", "input_fps")]
+    arriving = [options.pop(name) for name in (*DESCRIBED, "allow_damaged")]
     keyframes = _keyframes(options)
     sheet = options.pop("sheet")
     shown = {name: options.pop(name) for name in ("as_json", "dry_run", "quiet")}

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vtg_cli import literals
 from vtg_cli.literals import (
     Arriving,
     Detail,
@@ -30,6 +31,7 @@ from vtg_cli.literals import (
 TIMING, TEXT, MODEL, PICTURE = "Timing", "Text (models that take it)", "Model", "Picture"
 SAMPLING = "Sampling (diffusion models only)"
 QUALITY, OUTPUT, MACHINE = "Quality", "Output", "Machine"
+READING = "Clip"
 ARRIVING = "Standard input (with - as the clip)"
 
 
@@ -742,6 +744,23 @@ InputSize = Annotated[
         "--input-size",
         metavar="WxH",
         help="Width and height of rawvideo that comes through standard input.",
+    ),
+]
+Fields = Annotated[
+    literals.Fields,
+    _option(
+        READING,
+        "--fields",
+        help="Interlaced clips. merge: one whole frame of every two fields, at the clip's own "
+        "rate. keep: frames as they are stored.",
+    ),
+]
+AllowDamaged = Annotated[
+    bool,
+    _option(
+        READING,
+        "--allow-damaged",
+        help="Take what is there of a clip or stream that is cut short or damaged.",
     ),
 ]
 InputFps = Annotated[

@@ -22,6 +22,7 @@ def carry_out(
     format: Arriving | None,
     size: str | None,
     fps: str | None,
+    allow_damaged: bool,
     *,
     given: Sequence[str],
     preset: Preset | None,
@@ -44,7 +45,10 @@ def carry_out(
         )
     if sheet is not None:
         raise UsageError("--sheet needs pictures that are counted", "leave it out", subject="-")
-    source = input_of(job.keyframes[0], format, size, fps, given)
+    if allow_damaged and "-" not in job.keyframes:
+        flag = "--allow-damaged"
+        raise UsageError(f"{flag} is for standard input", "make the pictures again", subject=flag)
+    source = input_of(job.keyframes[0], format, size, fps, allow_damaged=allow_damaged, said=given)
     if job.keyframes != ("-",):
         raise UsageError(
             "standard input stands for all keyframes", "give - alone, or pictures", subject="-"
@@ -58,7 +62,7 @@ def carry_out(
         if not quiet:
             for reason in [made.model.reason] if made.model.reason else []:
                 say(f"model {made.model.name}: {reason}")
-            for note in made.notes:
+            for note in (*clip.notes, *made.notes):
                 say(note)
         ahead = preflight.of_clip(made, made.schedule.segments, None)
         warn(ahead, quiet=quiet)
@@ -76,5 +80,7 @@ def carry_out(
         with progress(quiet=quiet, expected=ahead.seconds) as show:
             report = streaming.save(made, clip, progress=show)
     tell_memory(report, quiet=quiet)
+    if clip.damage and not quiet:
+        say(clip.damage)
     if job.output != "-":
         answer(report, str(job.output), as_json=as_json, indent=2)

@@ -47,12 +47,16 @@ class Input:
     format: "y4m", "png" or "jpeg" pictures end to end, "rawvideo" (RGB) or "nut"; None: y4m
     size:   width and height, of rawvideo
     fps:    of pictures and rawvideo, which do not tell; None: 25, as ffmpeg has it
+    fields: of interlaced frames: "merge" makes one whole frame of two fields, "keep" leaves them
+    allow_damaged: take what is there of a clip that is cut short or damaged
     """
 
     path: str
     format: str | None = None
     size: tuple[int, int] | None = None
     fps: Fraction | None = None
+    fields: str = "merge"
+    allow_damaged: bool = False
 
 
 def format_of(output: str, encoding: Encoding) -> Format:

@@ -6,6 +6,7 @@ What can be wrong with a file is told by `media/opening.py`; the colours are `me
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Sequence
 
@@ -15,7 +16,7 @@ from PIL import ExifTags, Image, ImageColor, TiffImagePlugin
 
 from vtg_cli.errors import UsageError
 from vtg_cli.media.colour import to_srgb
-from vtg_cli.media.opening import open_file, open_picture
+from vtg_cli.media.opening import open_file, open_picture, picture_in
 
 Pixels = NDArray[np.uint8]
 
@@ -48,14 +49,29 @@ def read_image(
     """
     ground = colour(background)
     with open_picture(path) as image:
-        upright = _turned(image)
-        rgb, alpha = to_srgb(upright, image.info.get("icc_profile"), os.fspath(path))
-        if alpha is None:
-            return np.array(rgb)
-        if keep_alpha:
-            rgb.putalpha(alpha)
-            return np.array(rgb)
-        return np.array(Image.composite(rgb, Image.new("RGB", rgb.size, ground), alpha))
+        return _pixels(image, os.fspath(path), ground, keep_alpha)
+
+
+def read_bytes(
+    data: bytes, name: str, *, background: str = "white", keep_alpha: bool = False
+) -> Pixels:
+    """Return the picture that bytes hold, as `read_image` does; errors say `name`."""
+    ground = colour(background)
+    with picture_in(io.BytesIO(data), name) as image:
+        return _pixels(image, name, ground, keep_alpha)
+
+
+def _pixels(
+    image: Image.Image, name: str, ground: tuple[int, int, int], keep_alpha: bool
+) -> Pixels:
+    upright = _turned(image)
+    rgb, alpha = to_srgb(upright, image.info.get("icc_profile"), name)
+    if alpha is None:
+        return np.array(rgb)
+    if keep_alpha:
+        rgb.putalpha(alpha)
+        return np.array(rgb)
+    return np.array(Image.composite(rgb, Image.new("RGB", rgb.size, ground), alpha))
 
 
 def size_of(path: str | os.PathLike[str]) -> tuple[int, int]:

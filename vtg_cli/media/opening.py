@@ -14,6 +14,7 @@ import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
@@ -68,8 +69,14 @@ def open_picture(path: str | os.PathLike[str], *, load: bool = True) -> Iterator
     Raises:
         MediaError: whatever is wrong with the file, and memory running out in the block.
     """
-    name = os.fspath(path)
-    with open_file(path) as file, warnings.catch_warnings():
+    with open_file(path) as file, picture_in(file, os.fspath(path), load=load) as image:
+        yield image
+
+
+@contextmanager
+def picture_in(file: BinaryIO, name: str, *, load: bool = True) -> Iterator[Image.Image]:
+    """Open the picture that bytes hold, as `open_picture` does. MediaError, which says `name`."""
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             with _decoded(file, name, load) as image:
@@ -78,9 +85,9 @@ def open_picture(path: str | os.PathLike[str], *, load: bool = True) -> Iterator
             raise MediaError(f"{name} needs more memory than there is", subject=name) from error
 
 
-def _decoded(file: io.BufferedReader, name: str, load: bool) -> Image.Image:
+def _decoded(file: BinaryIO, name: str, load: bool) -> Image.Image:
     try:
-        image = Image.open(file, formats=_formats(file))
+        image = Image.open(file, formats=_formats(file, name))
         if image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError
         if image.width < 1 or image.height < 1:
@@ -104,23 +111,23 @@ def _decoded(file: io.BufferedReader, name: str, load: bool) -> Image.Image:
         ) from error
 
 
-def _formats(file: io.BufferedReader) -> list[str]:
+def _formats(file: BinaryIO, name: str) -> list[str]:
     """Pillow's names of what may be read; learns heic first when the file is one."""
     if _is_heic(_head(file)):
         try:
             import pillow_heif
         except ImportError as error:
             raise MediaError(
-                f"{file.name} is a heic picture, which needs an extra package",
+                f"{name} is a heic picture, which needs an extra package",
                 "pip install 'vtg-cli[heif]'",
-                subject=str(file.name),
+                subject=name,
             ) from error
         pillow_heif.register_heif_opener()
     Image.init()
-    return [name for name in _READABLE if name in Image.OPEN]
+    return [form for form in _READABLE if form in Image.OPEN]
 
 
-def _unidentified(name: str, file: io.BufferedReader) -> MediaError:
+def _unidentified(name: str, file: BinaryIO) -> MediaError:
     head = _head(file)
     for kind, start in _SIGNATURES.items():
         if re.match(start, head, re.DOTALL):
@@ -134,7 +141,7 @@ def _unidentified(name: str, file: io.BufferedReader) -> MediaError:
     )
 
 
-def _head(file: io.BufferedReader) -> bytes:
+def _head(file: BinaryIO) -> bytes:
     file.seek(0)
     head = file.read(64)
     file.seek(0)

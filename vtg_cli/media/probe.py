@@ -1,46 +1,52 @@
-"""What a video file holds, asked of ffmpeg alone: streams, tags, and the time of every packet.
+"""What a clip's file holds: streams, tags, rate, extent, and whether it is all there.
 
-The ffmpeg that imageio-ffmpeg ships has no ffprobe beside it. What can be had exactly comes from
-its `framecrc` output, a table made for machines; the rest is read off the lines `ffmpeg -i` prints.
+One pass over the packets tells it; of the pictures only the first ones are decoded, until one can
+be shown. Its time is the clip's time zero, for picture and sound.
 """
 
 from __future__ import annotations
 
-import re
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from array import array
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
 from vtg_cli.errors import MediaError
+from vtg_cli.media.damage import cut_short
+from vtg_cli.media.libav import decoder, has_alpha, opened, tick_of
 from vtg_cli.media.opening import open_file
-from vtg_cli.media.video import ffmpeg
+from vtg_cli.media.rates import nominal
 
-RATES = tuple(
-    rate
-    for whole in (24, 30, 48, 60, 120, 240)
-    for rate in (Fraction(whole), Fraction(whole * 1000, 1001))
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+# names of the code points of ITU-T H.273, as ffmpeg writes them
+_RANGES = {1: "tv", 2: "pc"}
+_LISTS = (
+    "gbr bt709 - - fcc bt470bg smpte170m smpte240m ycgco bt2020nc bt2020c - - - ictcp",
+    "- bt709 - - bt470m bt470bg smpte170m smpte240m film bt2020 smpte428 smpte431 smpte432",
+    "- bt709 - - bt470m bt470bg smpte170m smpte240m linear log100 log316 iec61966-2-4 bt1361e "
+    "iec61966-2-1 bt2020-10 bt2020-12 smpte2084 smpte428 arib-std-b67",
 )
-"""Rates a rounded figure may stand for, beside whole numbers."""
-
-_STREAM = re.compile(r"Stream #0:\d+.*?: (Video|Audio): (\w+)(.*)")
-_SIZE = re.compile(r", (\d+)x(\d+)(?: \[SAR (\d+):(\d+))?")
-_PIXELS = re.compile(r", (\w+)(?:\(([^)]*)\))?(?=, (?:\d+x\d+|none))")
-_RATE = re.compile(r", ([\d.]+)(k?) fps")
-_HERTZ = re.compile(r", (\d+) Hz, ([^,]+)")
-_BASE = re.compile(r"#tb 0: (\d+)/(\d+)")
-_NO_TIME = -(2**63)
+_MATRICES, _PRIMARIES, _TRANSFERS = (
+    {code: name for code, name in enumerate(names.split()) if name != "-"} for names in _LISTS
+)
+_SLACK = Fraction(1, 4)  # seconds by which a Matroska file's stated duration may be off
 
 
 @dataclass(frozen=True, kw_only=True)
 class Video:
     """The first video stream. Tags are ffmpeg's words, None where the file says nothing.
 
-    width, height: as stored; sar: shape of a stored pixel, width : height
-    rate:     frames a second, as near as two decimals tell; see `times`
+    width, height: as stored; sar: shape of a pixel, width : height, the container's word first
+    rate:     frames a second, the nominal rate: see `rates.nominal`
     range:    "tv" or "pc"; matrix, primaries, transfer: of the colours
-    turned:   the file asks to be shown rotated
+    turned:   the file asks to be shown rotated or mirrored
+    fields:   its frames are interlaced, by the frames' own flags
+    alpha:    its pictures have transparency
     """
 
     codec: str
@@ -48,13 +54,14 @@ class Video:
     width: int
     height: int
     sar: Fraction
-    rate: Fraction | None
+    rate: Fraction
     range: str | None
     matrix: str | None
     primaries: str | None
     transfer: str | None
     turned: bool
     fields: bool
+    alpha: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,12 +74,29 @@ class Audio:
 
 
 @dataclass(frozen=True)
+class Extent:
+    """What the video stream shows: its frames, and in seconds its start and how long it lasts."""
+
+    frames: int
+    start: Fraction
+    seconds: Fraction
+
+
+@dataclass(frozen=True)
 class Facts:
-    """What a file holds: its first video stream, all its audio streams."""
+    """What a file holds: its first video stream, all its audio streams.
+
+    extent:  of the video from the first frame that can be shown, which is the clip's time zero
+    skipped: seconds of the video before that, whose packets cannot be decoded
+    damage:  what is missing of the file, as "ends in the middle of frame 3 of 24"; empty: nothing
+    """
 
     path: str
     video: Video
     audio: tuple[Audio, ...]
+    extent: Extent
+    skipped: Fraction = Fraction(0)
+    damage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,178 +119,212 @@ class Packets:
     packets: tuple[Packet, ...]
 
 
-@dataclass(frozen=True)
-class Extent:
-    """Of the first video stream: its frames, and in seconds its start and how long it lasts."""
-
-    frames: int
-    start: Fraction
-    seconds: Fraction
-
-
 def probe(path: str) -> Facts:
-    """What the file holds. MediaError: it is missing, empty, or has no picture ffmpeg knows."""
-    with open_file(path):
-        pass
-    done = run("-i", f"file:{path}")
-    said = done.stderr.decode(errors="replace")
-    found = [match.groups() for match in _STREAM.finditer(said)]
-    sounds = [_audio(codec, rest) for kind, codec, rest in found if kind == "Audio"]
-    pictures = [
-        (codec, rest)
-        for kind, codec, rest in found
-        if kind == "Video" and "(attached pic)" not in rest and _SIZE.search(rest)
-    ]
-    if not pictures:
-        what = "has sound but no picture" if sounds else "is not a video that can be read"
-        raise MediaError(f"{path} {what}", _why(said), subject=path)
-    turned = "displaymatrix: rotation of" in said
-    return Facts(path, _video(*pictures[0], turned), tuple(each for each in sounds if each))
-
-
-def packets(path: str) -> Packets:
-    """The packets of the first video stream, without decoding any.
-
-    MediaError: the file cannot be read, or holds no times.
-    """
-    with _listed(path) as lines:
-        tick, rows = table(lines)
-        return Packets(tick, tuple(_timed(rows, path)))
+    """Return what the file holds. MediaError: it is missing, empty, or shows no picture."""
+    with open_file(path) as file:
+        short = cut_short(file)
+    with opened(path) as (container, stream):
+        seen = _Seen(stream)
+        first = seen.through(container)
+        if first is None:
+            what = "is cut short before its first picture" if short else "shows no picture"
+            raise MediaError(f"{path} {what}", "make or download it again", subject=path)
+        video = _video(stream, first, seen.rate)
+        audio = tuple(
+            Audio(sound.codec_context.codec.canonical_name, sound.rate or 0, sound.layout.name)
+            for sound in container.streams.audio
+            if sound.codec_context is not None
+        )
+        extent = seen.extent
+        return Facts(path, video, audio, extent, seen.skipped, seen.damage(container, short))
 
 
 def extent(path: str) -> Extent:
-    """How long the video stream is, by its packets, in constant memory. MediaError as `packets`."""
-    first = last = step = None
-    count = 0
-    with _listed(path) as lines:
-        tick, rows = table(lines)
-        rows = _timed(rows, path)
-        for row in rows:
-            if not row.shown:
-                continue
-            count += 1
-            first = row.pts if first is None else min(first, row.pts)
-            if last is None or row.pts >= last:
-                last, step = row.pts, row.duration
-    if first is None or last is None:
-        raise MediaError(f"{path} has no frames", subject=path)
-    lasts = step or (round((last - first) / (count - 1)) if count > 1 else 1)
-    return Extent(count, first * tick, (last + lasts - first) * tick)
+    """Return how long the clip is. MediaError as `probe`."""
+    return probe(path).extent
 
 
-def table(lines: Iterator[str]) -> tuple[Fraction, Iterator[Packet]]:
-    """Seconds a tick, and the packets, of what ffmpeg writes with `-f framecrc`."""
-    for line in lines:
-        if match := _BASE.match(line):
-            return Fraction(int(match[1]), int(match[2])), _rows(lines)
-    return Fraction(1), iter(())
+def packets(path: str) -> Packets:
+    """Return the packets of the first video stream, without decoding any.
+
+    MediaError: the file cannot be read, or holds no times.
+    """
+    with opened(path) as (container, stream):
+        stored = []
+        for packet in _packets(container, stream):
+            if packet.pts is None:
+                raise MediaError(
+                    f"{path} is damaged or holds no times",
+                    f'put it into a container first: ffmpeg -i "{path}" -c copy clip.mkv',
+                    subject=path,
+                )
+            dts = packet.pts if packet.dts is None else packet.dts
+            length = packet.duration or 0
+            key, shown = packet.is_keyframe, not packet.is_discard
+            stored.append(Packet(dts, packet.pts, length, packet.size, key=key, shown=shown))
+        return Packets(tick_of(stream), tuple(stored))
 
 
 def sound_starts(path: str, track: int = 0) -> Fraction | None:
-    """Seconds at which a track's first sample plays; None without one that can be decoded."""
-    how = ("-map", f"0:a:{track}", "-copyts", "-frames:a", "1", "-f", "framecrc", "pipe:1")
-    done = run("-loglevel", "error", "-i", f"file:{path}", *how)
-    tick, rows = table(iter(done.stdout.decode(errors="replace").splitlines()))
-    return next((row.pts * tick for row in rows), None)
+    """Return the second at which a track's first sample plays; None without one that decodes."""
+    import av
+
+    with opened(path) as (container, _):
+        for stream in container.streams.audio[track : track + 1]:
+            try:
+                for frame in container.decode(stream):
+                    if frame.pts is not None and frame.time_base is not None:
+                        return frame.pts * frame.time_base
+            except av.FFmpegError:
+                return None
+    return None
 
 
-def nearest_rate(figure: Fraction) -> Fraction:
-    """The rate that a figure of two decimals stands for: 23.98 is 24000/1001."""
-    near = [rate for rate in (*RATES, Fraction(round(figure))) if abs(rate - figure) <= ROUNDING]
-    return min(near, key=lambda rate: abs(rate - figure), default=figure)
+class _Seen:
+    """What a pass over all packets of a file has shown of its video stream."""
 
+    def __init__(self, stream: VideoStream) -> None:
+        self._stream = stream
+        self._times = array("q")
+        self._before = 0  # packets before the first shown frame
+        self._count = 0
+        self._start: int | None = None
+        self._last: tuple[int, int] = (0, 0)  # time and duration of the packet shown last
+        self._torn: int | None = None  # the packet that ends too early
+        self._reach = Fraction(0)  # the end of what any stream holds, seconds
 
-ROUNDING = Fraction(1, 200)
+    def through(self, container: InputContainer) -> VideoFrame | None:
+        """Read the whole file; return the first frame that can be shown."""
+        import av
 
-
-@contextmanager
-def _listed(path: str) -> Iterator[Iterator[str]]:
-    """The lines of ffmpeg's table of the packets, as they come."""
-    how = ("-map", "0:V:0", "-c", "copy", "-copyinkf", "-copyts", "-f", "framecrc", "pipe:1")
-    with subprocess.Popen(
-        [ffmpeg(), "-hide_banner", "-nostdin", "-loglevel", "quiet", "-i", f"file:{path}", *how],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        assert process.stdout is not None
+        decode: Callable[[Any], list[VideoFrame]] | None = decoder(self._stream)
+        first: VideoFrame | None = None
+        best: VideoFrame | None = None
         try:
-            yield iter(process.stdout)
-        finally:
-            process.kill()
+            for packet in container.demux():
+                self._reached(packet)
+                if packet.stream_index != self._stream.index:
+                    continue
+                if packet.size or packet.dts is not None:
+                    self._note(packet)
+                if decode is None or not (packet.size or packet.dts is None):
+                    continue
+                for frame in _decoded(decode, packet):
+                    first = first or frame
+                    if frame.key_frame and not frame.is_corrupt:
+                        best, decode = frame, None
+                        break
+        except av.FFmpegError:
+            self._torn = self._torn or self._count + 1
+        shown = best or first
+        if shown is not None:
+            self._start = shown.pts
+        return shown
 
+    def _reached(self, packet: Any) -> None:
+        if packet.pts is not None and packet.time_base:
+            end = (packet.pts + (packet.duration or 0)) * packet.time_base
+            self._reach = max(self._reach, end)
 
-def _timed(rows: Iterator[Packet], path: str) -> Iterator[Packet]:
-    row = None
-    for row in rows:
-        if row.pts == _NO_TIME:
-            break
-        yield row
-    else:
-        if row is not None:
+    def _note(self, packet: Any) -> None:
+        self._count += 1
+        if packet.is_corrupt:
+            self._torn = self._count
+        if packet.is_discard or not packet.size:
             return
-    raise MediaError(
-        f"{path} is damaged or holds no times",
-        f'put it into a container first: ffmpeg -i "{path}" -c copy clip.mkv',
-        subject=path,
-    )
+        time = packet.pts if packet.pts is not None else packet.dts
+        if time is None:
+            time = self._times[-1] + (packet.duration or 1) if self._times else 0
+        self._times.append(time)
+        if time >= self._last[0]:
+            self._last = (time, packet.duration or 0)
+
+    @property
+    def _shown(self) -> list[int]:
+        """Times of the packets from the first shown frame on, in order."""
+        start = self._start
+        return sorted(time for time in self._times if start is None or time >= start)
+
+    @property
+    def skipped(self) -> Fraction:
+        if self._start is None or not self._times:
+            return Fraction(0)
+        return max(Fraction(0), (self._start - min(self._times)) * tick_of(self._stream))
+
+    @property
+    def rate(self) -> Fraction:
+        return nominal(self._shown, tick_of(self._stream), self._stream.guessed_rate)
+
+    @property
+    def extent(self) -> Extent:
+        times = self._shown
+        step = self._last[1]
+        if not step:
+            step = round((times[-1] - times[0]) / (len(times) - 1)) if len(times) > 1 else 1
+        ticks = times[-1] + step - times[0]
+        tick = tick_of(self._stream)
+        return Extent(len(times), times[0] * tick, ticks * tick)
+
+    def damage(self, container: InputContainer, short: bool) -> str:
+        """Say what is missing of the file; empty where it is whole."""
+        stream, stored = self._stream, len(self._stream.index_entries)
+        indexed = "mp4" in container.format.name
+        stated = Fraction(container.duration or 0, 1_000_000)
+        reach = self._reach - Fraction(container.start_time or 0, 1_000_000)
+        lacking = indexed and stored > self._count
+        early = "matroska" in container.format.name and stated > reach + _SLACK
+        if self._torn is None and not (short or lacking or early):
+            return ""
+        total = stream.frames if indexed or container.format.name == "avi" else 0
+        if not total and stated and container.format.name != "gif":
+            total = round(stated * self.rate)
+        of = f" of {total}" if total >= self._count else ""
+        if self._torn == self._count:
+            return f"ends in the middle of frame {self._count}{of}"
+        if self._torn is not None and not short:
+            return f"is damaged at frame {self._torn}{of}"
+        return f"ends after frame {self._count}{of}"
 
 
-def _rows(lines: Iterator[str]) -> Iterator[Packet]:
-    for line in lines:
-        fields = [field.strip() for field in line.split(",")]
-        if len(fields) < 6:
-            continue
-        flags = next((int(field[2:], 16) for field in fields[6:] if field[:2] == "F="), 1)
-        dts, pts, duration, size = map(int, fields[1:5])
-        yield Packet(dts, pts, duration, size, key=bool(flags & 1), shown=not flags & 4)
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Any]:
+    for packet in container.demux(stream):
+        if packet.size:
+            yield packet
 
 
-def _video(codec: str, rest: str, turned: bool) -> Video:
-    size, pixels, rate = _SIZE.search(rest), _PIXELS.search(rest), _RATE.search(rest)
-    assert size is not None
-    said = (pixels[2] or "").split(", ") if pixels else []
-    colours = next((word for word in said if "bt" in word or "/" in word or "smpte" in word), "")
-    matrix, primaries, transfer = (colours.split("/") * 3)[:3] if colours else ("", "", "")
-    given = Fraction(rate[1]) * (1000 if rate[2] else 1) if rate else None
+def _decoded(decode: Callable[[Any], list[VideoFrame]], packet: Any) -> list[VideoFrame]:
+    import av
+
+    try:
+        return decode(packet)
+    except av.FFmpegError:
+        return []
+
+
+def _video(stream: VideoStream, frame: VideoFrame, rate: Fraction) -> Video:
+    context = stream.codec_context
     return Video(
-        codec=codec,
-        pixels=pixels[1] if pixels else "unknown",
-        width=int(size[1]),
-        height=int(size[2]),
-        sar=Fraction(int(size[3] or 1) or 1, int(size[4] or 1) or 1),
-        rate=nearest_rate(given) if given else None,
-        range=next((word for word in said if word in ("tv", "pc")), None),
-        matrix=_known(matrix),
-        primaries=_known(primaries),
-        transfer=_known(transfer),
-        turned=turned,
-        fields=any("first" in word or "coded" in word for word in said),
+        codec=stream.codec.canonical_name,
+        pixels=frame.format.name,
+        width=frame.width,
+        height=frame.height,
+        sar=stream.sample_aspect_ratio or Fraction(1),
+        rate=rate,
+        range=_RANGES.get(frame.color_range or context.color_range),
+        matrix=_MATRICES.get(frame.colorspace),
+        primaries=_PRIMARIES.get(frame.color_primaries),
+        transfer=_TRANSFERS.get(frame.color_trc),
+        turned="DISPLAYMATRIX" in frame.side_data,
+        fields=frame.interlaced_frame,
+        alpha=has_alpha(frame),
     )
 
 
-def _audio(codec: str, rest: str) -> Audio | None:
-    match = _HERTZ.search(rest)
-    return Audio(codec, int(match[1]), match[2].strip()) if match else None
+def is_large(height: int, width: int) -> bool:
+    """Return whether an untagged picture of that size is BT.709; ffmpeg takes all for BT.601."""
+    return height >= 720 or width >= 1280
 
 
-def _why(said: str) -> str:
-    """What ffmpeg has against a file, the most telling line of it."""
-    lines = [re.sub(r"^\[.*?\] ", "", line).strip() for line in said.splitlines()]
-    telling = [line for line in lines if re.search("not found|invalid|error|could not", line, re.I)]
-    return f"ffmpeg says: {telling[0]}" if telling else "ffmpeg finds no picture in it"
-
-
-def _known(tag: str) -> str | None:
-    return None if tag in ("", "unknown", "reserved") else tag
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-    """ffmpeg with these arguments and nothing to read, for what it says; whatever it ends with."""
-    return subprocess.run(
-        [ffmpeg(), "-hide_banner", "-nostdin", *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        start_new_session=True,
-    )
+def matrix_of(video: Video) -> str:
+    """Return ffmpeg's name of its colours' matrix: what the file says, or its size suggests."""
+    return video.matrix or ("bt709" if is_large(video.height, video.width) else "smpte170m")

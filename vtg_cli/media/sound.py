@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 
-from vtg_cli.media.probe import Facts, run
+from vtg_cli.media.ffmpeg import reading, run
+from vtg_cli.media.probe import Facts
 
 _TALL = {"5.1.4", "7.1.2", "7.1.4", "7.2.3", "9.1.4", "9.1.6", "hexadecagonal", "22.2"}
 
@@ -89,7 +90,7 @@ class Sound:
     @property
     def arguments(self) -> tuple[list[str], list[str]]:
         """ffmpeg's: before the output's options, and among them."""
-        files = [word for path in self.inputs for word in ("-i", f"file:{path}")]
+        files = [word for path in self.inputs for word in reading(path)]
         how = ["-map", "0:v:0"]
         for number, track in enumerate(self.tracks):
             numbered = (f"{word}:{number}" if word[0] == "-" else word for word in track.codec)

@@ -8,7 +8,6 @@ packet by packet, and whoever calls falls back to encoding everything where it d
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,11 +16,11 @@ from itertools import accumulate
 from pathlib import Path
 
 from vtg_cli.errors import MediaError
-from vtg_cli.media.clip import matrix_of
+from vtg_cli.media.ffmpeg import reading, reading_list, run
 from vtg_cli.media.formats import SCALING, Format
-from vtg_cli.media.probe import Facts, Packets, Video, packets, probe, run
+from vtg_cli.media.probe import Facts, Packets, Video, matrix_of, packets, probe
 from vtg_cli.media.sound import Sound
-from vtg_cli.media.video import Sink, cause, feeding, ffmpeg, spoken
+from vtg_cli.media.video import Sink, cause, feeding, spoken
 
 ENCODERS = {
     "h264": ("-c:v", "libx264", "-crf", "16"),
@@ -82,6 +81,8 @@ def obstacle(facts: Facts, form: Format, size: tuple[int, int], like: Video | No
         return f"it is not {size[1]}x{size[0]} as stored"
     if video.fields:
         return "it is interlaced"
+    if facts.skipped or facts.damage:
+        return "not all of it can be decoded"
     if like is not None and _kind(video) != _kind(like):
         return "its codec or its colours differ from the first clip's"
     return ""
@@ -126,7 +127,7 @@ def copy_part(path: str, start: int, stop: int | None, part: Path, tick: Fractio
         "-map_metadata",
         "-1",
     )
-    _make("-i", f"file:{path}", *how, *_ticks(tick, part), f"file:{part}")
+    _make(*reading(path), *how, *_ticks(tick, part), f"file:{part}")
 
 
 @contextmanager
@@ -159,7 +160,7 @@ def join(
         lines = [f"file '{_quoted(part)}'" for part in parts]
         listed.write_text("\n".join(["ffconcat version 1.0", *lines, ""]), encoding="utf-8")
         _make(
-            *("-f", "concat", "-safe", "0", "-i", f"file:{listed}", *sources, *mapped),
+            *(*reading_list(str(listed)), *sources, *mapped),
             *("-c:v", "copy", "-bsf:v", grid, *_ticks(tick, output), *form.muxer),
             *("-fflags", "+bitexact", "-map_metadata", "-1", "-map_chapters", "-1"),
             *(() if comment is None else ("-metadata", f"comment={comment}")),
@@ -190,7 +191,7 @@ def hashes(path: str, codec: str) -> list[str]:
     """SHA-256 of every coded picture of the video, in stored order."""
     only = ("-bsf:v", _PICTURES) if codec == "h264" else ()
     how = ("-map", "0:V:0", "-c", "copy", "-copyinkf", *only, "-f", "framehash", "-hash", "sha256")
-    done = run("-loglevel", "error", "-i", f"file:{path}", *how, "pipe:1")
+    done = run(*reading(path), *how, "pipe:1")
     lines = done.stdout.decode(errors="replace").splitlines()
     return [line.rpartition(",")[2].strip() for line in lines if line and line[0] != "#"]
 
@@ -221,10 +222,7 @@ def _quoted(path: Path) -> str:
 
 
 def _make(*arguments: str) -> None:
-    command = [ffmpeg(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y", *arguments]
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, start_new_session=True
-    )
+    done = run(*arguments)
     if done.returncode != 0:
         reason = cause(spoken(done.stderr)) or "ffmpeg failed"
         raise MediaError(f"cannot splice: {reason}")

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from vtg_cli.errors import MediaError
 from vtg_cli.media.atomic import replacing, replacing_sequence
 from vtg_cli.media.encoding import Encoding, check, notes
+from vtg_cli.media.ffmpeg import command, no_ffmpeg, reading
 from vtg_cli.media.formats import SCALING, Format, arguments
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ _FOLLOWS = re.compile(
     "Error sending frames|Error while opening encoder|Task finished with error|"
     "Terminating thread|Error reinitializing|Failed to configure"
 )
-
-_QUIET = ("-hide_banner", "-loglevel", "error", "-nostdin", "-y")
 
 
 class Sink:
@@ -166,15 +165,14 @@ def feeding(
     how: the rest of its arguments. output: what it writes, by the name a person knows; "-": stdout.
     """
     height, width, channels = shape
-    command = [
-        *(ffmpeg(), *_QUIET),
-        *("-f", "rawvideo", "-pixel_format", "rgb24" if channels == 3 else "rgba"),
+    line = [
+        *command("-f", "rawvideo", "-pixel_format", "rgb24" if channels == 3 else "rgba"),
         *("-video_size", f"{width}x{height}"),
         *("-framerate", f"{fps.numerator}/{fps.denominator}", "-i", "pipe:0"),
         *how,
     ]
     with tempfile.TemporaryFile() as messages:
-        process = _start(command, messages, None if output == "-" else subprocess.DEVNULL)
+        process = _start(line, messages, None if output == "-" else subprocess.DEVNULL)
         try:
             sink = Sink(process, messages, shape, output, ())
             yield sink
@@ -207,16 +205,6 @@ def read_video(path: str, *, alpha: bool = False) -> tuple[NDArray[np.uint8], Fr
     return frames, Fraction(*map(int, facts["F"].split(":")))
 
 
-def ffmpeg() -> str:
-    """The path of the ffmpeg that imageio-ffmpeg brings (or IMAGEIO_FFMPEG_EXE names)."""
-    import imageio_ffmpeg
-
-    try:
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError as error:
-        raise _no_ffmpeg() from error
-
-
 def _destination(output: str, form: Format) -> AbstractContextManager[str]:
     """What ffmpeg is told to write to; made final when the context ends well."""
     if output == "-":
@@ -237,9 +225,9 @@ def _sequence(output: str) -> Iterator[str]:
 
 
 def _read(path: str, *how: str) -> bytes:
-    command = [ffmpeg(), *_QUIET, "-i", f"file:{path}", "-map", "0:v:0", "-fps_mode", "passthrough"]
+    line = command(*reading(path), "-map", "0:v:0", "-fps_mode", "passthrough")
     with tempfile.TemporaryFile() as messages:
-        process = _start([*command, *how, "pipe:1"], messages, subprocess.PIPE)
+        process = _start([*line, *how, "pipe:1"], messages, subprocess.PIPE)
         try:
             data, _ = process.communicate()
         finally:
@@ -262,7 +250,7 @@ def _start(command: list[str], messages: IO[bytes], stdout: int | None) -> subpr
             start_new_session=True,
         )
     except OSError as error:
-        raise _no_ffmpeg() from error
+        raise no_ffmpeg() from error
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -290,9 +278,3 @@ def cause(messages: Sequence[str]) -> str:
     """Return the message that says why ffmpeg failed; those after it only say what came of that."""
     causes = [message for message in messages if not _FOLLOWS.match(message)]
     return (causes or [*messages] or [""])[-1]
-
-
-def _no_ffmpeg() -> MediaError:
-    return MediaError(
-        "ffmpeg is missing", "pip install imageio-ffmpeg, or set IMAGEIO_FFMPEG_EXE to one"
-    )

@@ -1,0 +1,78 @@
+"""The ffmpeg that encodes, and the one place where its command lines begin.
+
+What it reads is a file that somebody named, never what that file names: only containers that hold
+their own pictures are opened, and no protocol but files and pipes.
+"""
+
+from __future__ import annotations
+
+import subprocess
+
+from vtg_cli.errors import MediaError
+
+CONTAINERS = ",".join(
+    (
+        *("mov", "matroska", "avi", "mpegts", "mpeg", "mpegvideo", "flv", "ogg", "asf", "dv"),
+        *("nut", "mxf", "gif", "apng", "webp_anim", "yuv4mpegpipe", "ivf", "obu", "rm", "swf"),
+        *("h264", "hevc", "vvc", "av1", "m4v", "h263", "vc1", "mjpeg", "wtv", "nsv", "gxf", "lxf"),
+        *("wav", "mp3", "aac", "flac", "aiff", "ac3", "eac3", "dts", "caf", "w64", "amr"),
+    )
+)
+"""Demuxers of files that hold what they show. Missing by intent: playlists and other lists of files
+(concat, hls, dash, image2, ...), text drawn as pictures (tty), scripts and devices.
+"""
+
+_SAFE = ("-protocol_whitelist", "file,pipe")
+
+
+def ffmpeg() -> str:
+    """Return the path of the ffmpeg that imageio-ffmpeg brings (or IMAGEIO_FFMPEG_EXE names)."""
+    import imageio_ffmpeg
+
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as error:
+        raise no_ffmpeg() from error
+
+
+def command(*arguments: str) -> list[str]:
+    """Begin a command line that asks nothing, replaces its output and only tells errors."""
+    return [ffmpeg(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y", *arguments]
+
+
+def reading(path: str) -> list[str]:
+    """Return the arguments that make a clip the next input, whatever its name looks like."""
+    return [*_SAFE, "-format_whitelist", CONTAINERS, "-i", f"file:{path}"]
+
+
+def reading_list(path: str) -> list[str]:
+    """Return the arguments that make an ffconcat list of our own the next input."""
+    allowed = f"concat,{CONTAINERS}"
+    return [
+        *_SAFE,
+        "-format_whitelist",
+        allowed,
+        "-f",
+        "concat",
+        "-safe",
+        "0",
+        "-i",
+        f"file:{path}",
+    ]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run ffmpeg with nothing to read, for what it says; whatever it ends with."""
+    return subprocess.run(
+        command(*arguments),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        start_new_session=True,
+    )
+
+
+def no_ffmpeg() -> MediaError:
+    """Build the error for a machine without ffmpeg."""
+    return MediaError(
+        "ffmpeg is missing", "pip install imageio-ffmpeg, or set IMAGEIO_FFMPEG_EXE to one"
+    )
