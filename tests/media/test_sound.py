@@ -105,7 +105,7 @@ def test_only_refused_layouts_are_conformed(form: str, codec: str) -> None:
 
 def test_speakers_of_another_name_are_not_told_as_mixed() -> None:
     for layout, told in (("5.1(side)", 0), ("4.0", 1), ("stereo", 0)):
-        facts = Facts("a.mkv", VIDEO, (Audio("ac3", 48000, layout),))
+        facts = Facts("a.mkv", VIDEO, (Audio("ac3", 48000, layout),), WHOLE)
         assert len(sound.mixed(facts, "webm", 1)) == told
     layouts = ("mono", "stereo", "2.1", "quad(side)", "5.1(side)", "7.1", "7.1.4", "4 channels")
     assert [sound.channels(layout) for layout in layouts] == [1, 2, 3, 4, 6, 8, 12, 4]
@@ -113,8 +113,8 @@ def test_speakers_of_another_name_are_not_told_as_mixed() -> None:
 
 def test_a_lone_channel_beside_two_is_as_loud_from_both(tmp_path: Path) -> None:
     """The join has the richer layout and the higher rate, whichever clip they come from."""
-    poor = Facts(str(tmp_path / "a.wav"), VIDEO, (Audio("pcm_s16le", 8000, "mono"),))
-    rich = Facts(str(tmp_path / "b.wav"), VIDEO, (Audio("pcm_s16le", 48000, "stereo"),))
+    poor = Facts(str(tmp_path / "a.wav"), VIDEO, (Audio("pcm_s16le", 8000, "mono"),), WHOLE)
+    rich = Facts(str(tmp_path / "b.wav"), VIDEO, (Audio("pcm_s16le", 48000, "stereo"),), WHOLE)
     for facts, wave in ((poor, "0.5:s=8000"), (rich, "0.25|0.125:s=48000")):
         run("-f", "lavfi", "-i", f"aevalsrc={wave}:d=2", facts.path)
     sides = [sound.Side(facts, Fraction(0), Fraction(0)) for facts in (poor, rich)]

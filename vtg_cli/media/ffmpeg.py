@@ -36,8 +36,8 @@ def ffmpeg() -> str:
 
 
 def command(*arguments: str) -> list[str]:
-    """Begin a command line that asks nothing, replaces its output and only tells errors."""
-    return [ffmpeg(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y", *arguments]
+    """Begin a command line that asks nothing and replaces its output, which is ours to replace."""
+    return [ffmpeg(), "-hide_banner", "-nostdin", "-y", *arguments]
 
 
 def reading(path: str) -> list[str]:

@@ -191,7 +191,7 @@ def hashes(path: str, codec: str) -> list[str]:
     """SHA-256 of every coded picture of the video, in stored order."""
     only = ("-bsf:v", _PICTURES) if codec == "h264" else ()
     how = ("-map", "0:V:0", "-c", "copy", "-copyinkf", *only, "-f", "framehash", "-hash", "sha256")
-    done = run(*reading(path), *how, "pipe:1")
+    done = run("-loglevel", "error", *reading(path), *how, "pipe:1")
     lines = done.stdout.decode(errors="replace").splitlines()
     return [line.rpartition(",")[2].strip() for line in lines if line and line[0] != "#"]
 
@@ -222,7 +222,7 @@ def _quoted(path: Path) -> str:
 
 
 def _make(*arguments: str) -> None:
-    done = run(*arguments)
+    done = run("-loglevel", "error", *arguments)
     if done.returncode != 0:
         reason = cause(spoken(done.stderr)) or "ffmpeg failed"
         raise MediaError(f"cannot splice: {reason}")

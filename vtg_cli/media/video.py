@@ -166,7 +166,14 @@ def feeding(
     """
     height, width, channels = shape
     line = [
-        *command("-f", "rawvideo", "-pixel_format", "rgb24" if channels == 3 else "rgba"),
+        *command(
+            "-loglevel",
+            "error",
+            "-f",
+            "rawvideo",
+            "-pixel_format",
+            "rgb24" if channels == 3 else "rgba",
+        ),
         *("-video_size", f"{width}x{height}"),
         *("-framerate", f"{fps.numerator}/{fps.denominator}", "-i", "pipe:0"),
         *how,
@@ -225,7 +232,9 @@ def _sequence(output: str) -> Iterator[str]:
 
 
 def _read(path: str, *how: str) -> bytes:
-    line = command(*reading(path), "-map", "0:v:0", "-fps_mode", "passthrough")
+    line = command(
+        "-loglevel", "error", *reading(path), "-map", "0:v:0", "-fps_mode", "passthrough"
+    )
     with tempfile.TemporaryFile() as messages:
         process = _start([*line, *how, "pipe:1"], messages, subprocess.PIPE)
         try:
