@@ -14,8 +14,10 @@ from pathlib import Path as FilePath
 from typing import Any
 
 import pytest
+import recordings
 import torch
-from recordings import FOLDER, tensors
+from recordings import OURS, model_folder, read, sampling_cases, tensors
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from vtg_cli.backbones.base import Motion
@@ -38,8 +40,7 @@ CONDITION, SAMPLES, VIDEO = 1e-4, 3e-3, 5e-4
 TEXT = 77  # tokens of text at the start of a recorded context
 EXTRA = "EXTRA.cond_stage_token_"
 TOKENS = "cond_stage_model.model.token_embedding.weight"
-RUNS = [f for f in sorted(FOLDER.glob("dc_*.json")) if "ddim_steps" in json.loads(f.read_text())]
-assert RUNS, f"no dc_*.json sampling case in {FOLDER}"
+RUNS = sampling_cases("dc")
 
 
 def off(a: Tensor, b: Tensor) -> float:
@@ -49,10 +50,10 @@ def off(a: Tensor, b: Tensor) -> float:
 
 @cache
 def model(folder: str) -> DynamiCrafter:
-    reference = json.loads((FOLDER / folder / "config.json").read_text())
+    reference = read(model_folder(folder) / "config.json")
     sizes, facts = Sizes.of(reference), Facts.of(reference["model"]["params"])
     networks: dict[str, Any] = sizes.networks()
-    checkpoint = open_checkpoint(FOLDER / folder / "model.safetensors")
+    checkpoint = open_checkpoint(model_folder(folder) / "model.safetensors")
     found = {name: checkpoint.read(name) for name in checkpoint.shapes}
     # the recordings keep only those rows of the table that their prompts use
     ids, rows = found.pop(f"{EXTRA}ids"), found.pop(f"{EXTRA}rows")
@@ -66,7 +67,7 @@ class Run:
     """One recorded case, conditioned and sampled by the package."""
 
     def __init__(self, file: FilePath) -> None:
-        self.record, self.tape = json.loads(file.read_text()), tensors(file.stem)
+        self.record, self.tape = read(file), tensors(file.stem)
         record, tape = self.record, self.tape
         self.m, self.frames = model(record["model_dir"]), record["temporal_length"]
         first = tape["in.video_first"]
@@ -89,8 +90,9 @@ class Run:
         if not record["multiple_cond_cfg"]:
             return cfg(m, self.cond, null, scale, rescale, sequential)
         image = m.null(self.cond, ("text",))
-        scales = (scale, record["cfg_img"])
-        return multi_cfg(m, self.cond, image, null, *scales, rescale, sequential)
+        given = record.get("cfg_img")
+        image_scale = scale if given is None else given
+        return multi_cfg(m, self.cond, image, null, scale, image_scale, rescale, sequential)
 
     def path(self) -> Path:
         """The backbone's own, but for a case with another spacing than its model's."""
@@ -180,3 +182,55 @@ def test_every_step(file: FilePath, record_property: Callable[[str, object], Non
 def test_term_by_term_is_the_same(file: FilePath) -> None:
     steps, _, _ = run(file).walk(sequential=True)
     assert off(steps[-1], walked(file)[0][-1]) < SAMPLES
+
+
+# --- folders of other recordings
+
+
+@pytest.fixture
+def folder(tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch) -> FilePath:
+    """An empty one in place of the recordings'."""
+    monkeypatch.setattr(recordings, "FOLDER", tmp_path)
+    return tmp_path
+
+
+def test_a_null_image_scale_is_the_other_scale(
+    folder: FilePath, record_property: Callable[[str, object], None]
+) -> None:
+    """With both scales alike the image's terms cancel: v_uncond + s (v_image - v_uncond) +
+    s (v_cond - v_image) is plain guidance, which the same record makes here as its recording.
+    """
+    record, tape = read(OURS / "dc_p2.json"), load_file(OURS / "dc_p2.safetensors")
+    assert record["multiple_cond_cfg"] and record["cfg_img"] != 7.5
+
+    def write(name: str, **changes: object) -> FilePath:
+        save_file(tape, folder / f"{name}.safetensors")
+        file = folder / f"{name}.json"
+        file.write_text(json.dumps(record | changes))
+        return file
+
+    steps, clean, video = Run(write("dc_plain", multiple_cond_cfg=False)).walk()
+    gains = [level.gain for level in run(RUNS[-1]).path()]
+    made = {f"step{i:02d}.x_prev": x for i, x in enumerate(steps)}
+    made |= {f"step{i:02d}.pred_x0": x * gains[i + 1] for i, x in enumerate(clean)}
+    made["out.samples"] = steps[-1]
+    tape |= {k: x.transpose(1, 2).clone() for k, x in made.items() if k in tape}
+    tape["out.video"] = video.contiguous()
+    test_every_step(write("dc_null", cfg_img=None), record_property)
+    with pytest.raises(AssertionError):
+        test_every_step(write("dc_four"), record_property)
+
+
+def test_every_sampling_case_of_a_folder_is_run_and_nothing_else(folder: FilePath) -> None:
+    """Recordings of other kinds, whatever they hold, are passed over."""
+    dc, gi, train = (read(OURS / f"{name}.json") for name in ("dc_p1", "gi_p1", "gi_train_p"))
+    held = {f"dc_h{n}": dc for n in range(7)} | {"gi_h1": gi, "gi_h2": gi, "gi_train_h": train}
+    held |= {"dc_units": read(OURS / "dc_units.json"), "metrics_h1": {}, "rife_h1": gi}
+    held |= {"dc_words": {"params": "words"}, "gi_nothing": {}}
+    for name, record in held.items():
+        (folder / f"{name}.json").write_text(json.dumps(record))
+    assert [f.stem for f in sampling_cases("dc")] == [f"dc_h{n}" for n in range(7)]
+    assert [f.stem for f in sampling_cases("gi")] == ["gi_h1", "gi_h2"]
+    assert model_folder("dc_tiny") == OURS / "dc_tiny"
+    (folder / "dc_tiny").mkdir()
+    assert model_folder("dc_tiny") == folder / "dc_tiny"

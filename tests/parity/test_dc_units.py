@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from recordings import FOLDER, tensors
+from recordings import FOLDER, OURS, model_folder, read, sampling_cases, tensors
 from torch import Tensor, nn
 
 from vtg_cli.backbones.dynamicrafter import keys, towers
@@ -30,10 +30,8 @@ TEXT = 77  # tokens of text at the start of a recorded context
 EXTRA = "EXTRA.cond_stage_token_"
 TOKENS = "cond_stage_model.model.token_embedding.weight"
 UNITS = sorted(FOLDER.glob("dc_units*.json"))
-RUNS = [f for f in sorted(FOLDER.glob("dc_*.json")) if "ddim_steps" in json.loads(f.read_text())]
-LISTS = sorted(FOLDER.glob("dc_params_*.json.gz")) or sorted(
-    (Path(__file__).parents[1] / "data" / "parity").glob("dc_params_*.json.gz")
-)
+RUNS = sampling_cases("dc")
+LISTS = sorted(FOLDER.glob("dc_params_*.json.gz")) or sorted(OURS.glob("dc_params_*.json.gz"))
 
 
 def off(a: Tensor, b: Tensor) -> float:
@@ -44,7 +42,7 @@ def off(a: Tensor, b: Tensor) -> float:
 @cache
 def model(folder: str) -> dict[str, Any]:
     """The five networks of a recorded model folder, by part."""
-    config = json.loads((FOLDER / folder / "config.json").read_text())
+    config = read(model_folder(folder) / "config.json")
     params = config["model"]["params"]
     sizes = towers.TowersConfig.of(config["open_clip_towers"])
     with torch.device("meta"):
@@ -57,7 +55,7 @@ def model(folder: str) -> dict[str, Any]:
             "image_tower": towers.image_tower(sizes),
             "text_tower": towers.text_tower(sizes),
         }
-    checkpoint = open_checkpoint(FOLDER / folder / "model.safetensors")
+    checkpoint = open_checkpoint(model_folder(folder) / "model.safetensors")
     found = {name: checkpoint.read(name) for name in checkpoint.shapes}
     # the recordings keep only those rows of the table that their prompts use
     ids, rows = found.pop(f"{EXTRA}ids"), found.pop(f"{EXTRA}rows")
@@ -70,10 +68,11 @@ def model(folder: str) -> dict[str, Any]:
 
 def unit(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The model a file of units belongs to, and its tensors."""
-    named = json.loads(file.read_text()).get("model_dir")
+    named = read(file).get("model_dir")
     folders = sorted(f.name for f in FOLDER.glob("dc_tiny*") if f.is_dir())
     alike = f"dc_tiny{file.stem.removeprefix('dc_units')}"
-    return model(named or (alike if alike in folders else folders[0])), tensors(file.stem)
+    named = named or (alike if alike in folders else [*folders, "dc_tiny"][0])
+    return model(named), tensors(file.stem)
 
 
 def told(context: Tensor, frames: int) -> tuple[Tensor, Tensor]:
@@ -144,7 +143,7 @@ def test_text_tower(file: Path) -> None:
 
 @pytest.mark.parametrize("file", RUNS, ids=lambda f: f.stem)
 def test_raw_predictions_of_the_first_step(file: Path) -> None:
-    record, tape = json.loads(file.read_text()), tensors(file.stem)
+    record, tape = read(file), tensors(file.stem)
     net = model(record["model_dir"])["unet"]
     x = torch.cat([tape["noise.x_T"], tape["cond.concat"]], 1).transpose(1, 2)
     t = torch.tensor([record["step_order"][0]["t"]])

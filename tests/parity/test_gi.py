@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from recordings import FOLDER, sampling_cases, tensors
+from recordings import FOLDER, model_folder, read, sampling_cases, tensors
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -30,6 +30,7 @@ from vtg_cli.weights import delta as deltas
 
 pytestmark = pytest.mark.parity
 
+CASES = [pytest.param(read(file), id=file.stem) for file in sampling_cases("gi")]
 PREDICTION, LATENTS, FRAMES, ATTENTION = 1e-4, 2e-4, 2e-5, 1e-5
 
 
@@ -58,9 +59,11 @@ class Run:
     ) -> None:
         p, self.tape = record["params"], tensors(record["case"])
         self.record, tape = record, self.tape
-        reverse = deltas.from_pair(FOLDER / record["reverse_dir"], FOLDER / record["base_dir"])
+        reverse = deltas.from_pair(
+            model_folder(record["reverse_dir"]), model_folder(record["base_dir"])
+        )
         m = base.load(
-            FOLDER / record["model_dir"],
+            model_folder(record["model_dir"]),
             device="cpu",
             dtype="fp32",
             reverse=reverse,
@@ -128,7 +131,7 @@ def term_by_term(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
-@pytest.mark.parametrize("record", sampling_cases())
+@pytest.mark.parametrize("record", CASES)
 def test_sampling(
     record: dict[str, Any], term_by_term: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,10 +151,10 @@ def test_sampling(
     assert off((run.pixels / 2 + 0.5).clamp(0, 1), tape["out.frames"]) < FRAMES
 
 
-@pytest.mark.parametrize("record", sampling_cases())
+@pytest.mark.parametrize("record", CASES)
 def test_conditions_and_schedule(record: dict[str, Any]) -> None:
     p, tape = record["params"], tensors(record["case"])
-    m = base.load(FOLDER / record["model_dir"], device="cpu", dtype="fp32")
+    m = base.load(model_folder(record["model_dir"]), device="cpu", dtype="fp32")
     path = m.path(p["num_inference_steps"])
     sigmas = torch.tensor([level.sigma for level in path])
     # their sigmas are float32: relative 1e-6
@@ -191,7 +194,7 @@ def test_conditions_and_schedule(record: dict[str, Any]) -> None:
                 assert off(seen[0][:, :, ::4, ::4], tape[name]) < 1e-5
 
 
-@pytest.mark.parametrize("record", sampling_cases())
+@pytest.mark.parametrize("record", CASES)
 def test_raw_network_outputs_of_both_directions(
     record: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,17 +256,19 @@ def test_rotated_attention_layer(file: Any) -> None:
     assert off(back, tape["out_bwd"]) < ATTENTION
 
 
-@pytest.mark.parametrize("record", sampling_cases())
+@pytest.mark.parametrize("record", CASES)
 def test_delta_merge_gives_the_reference_backward_weights(record: dict[str, Any]) -> None:
     """reference rule: pipeline + (tuned - base14) on temporal attn1 to_v and to_out, nothing
     else.
     """
     weights = {
-        part: load_file(FOLDER / record[part] / "unet" / "diffusion_pytorch_model.safetensors")
+        part: load_file(model_folder(record[part]) / "unet" / "diffusion_pytorch_model.safetensors")
         for part in ("model_dir", "base_dir", "reverse_dir")
     }
-    reverse = deltas.from_pair(FOLDER / record["reverse_dir"], FOLDER / record["base_dir"])
-    m = base.load(FOLDER / record["model_dir"], device="cpu", dtype="fp32", reverse=reverse)
+    reverse = deltas.from_pair(
+        model_folder(record["reverse_dir"]), model_folder(record["base_dir"])
+    )
+    m = base.load(model_folder(record["model_dir"]), device="cpu", dtype="fp32", reverse=reverse)
     names = {module: name for name, module in m.network.named_modules()}
     layers = [
         n.removesuffix(".to_v.weight")
@@ -316,9 +321,7 @@ def misordered(m: Any) -> Any:
     return overriding(blocks, swap)
 
 
-@pytest.mark.parametrize(
-    "record", [case for case in sampling_cases() if case.values[0]["cfg_batch"] == 2]
-)
+@pytest.mark.parametrize("record", [case for case in CASES if case.values[0].get("cfg_batch") == 2])
 def test_the_old_librarys_context_order_is_all_that_separates_the_published_results(
     record: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
