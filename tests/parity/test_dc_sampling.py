@@ -209,8 +209,9 @@ def test_a_null_image_scale_is_the_other_scale(
         file.write_text(json.dumps(record | changes))
         return file
 
-    steps, clean, video = Run(write("dc_plain", multiple_cond_cfg=False)).walk()
-    gains = [level.gain for level in run(RUNS[-1]).path()]
+    plain = Run(write("dc_plain", multiple_cond_cfg=False))
+    steps, clean, video = plain.walk()
+    gains = [level.gain for level in plain.path()]
     made = {f"step{i:02d}.x_prev": x for i, x in enumerate(steps)}
     made |= {f"step{i:02d}.pred_x0": x * gains[i + 1] for i, x in enumerate(clean)}
     made["out.samples"] = steps[-1]
