@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vtg_cli.errors import MediaError, UsageError
 from vtg_cli.job import Interpolate
 from vtg_cli.media import image
+from vtg_cli.media.image import flattened
 
 Frame = NDArray[np.uint8]
 """[H, W, 3] RGB or [H, W, 4] with straight alpha."""
@@ -20,12 +21,15 @@ Frame = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Still:
-    """A keyframe: its name, its fingerprint, its own (height, width) and its pixels."""
+    """A keyframe: its name, its fingerprint, its own (height, width), its pixels, and what reading
+    did to it.
+    """
 
     name: str
     sha256: str
     size: tuple[int, int]
     pixels: Frame = field(repr=False)
+    notes: tuple[str, ...] = ()
 
     @property
     def has_alpha(self) -> bool:
@@ -37,9 +41,9 @@ def from_files(names: Sequence[str]) -> list[Still]:
     stills: dict[str, Still] = {}
     for name in names:
         if name not in stills:
-            pixels = image.read_image(name, keep_alpha=True)
-            size = (pixels.shape[0], pixels.shape[1])
-            stills[name] = Still(name, image.sha256_of(name), size, pixels)
+            picture = image.read_picture(name)
+            size = (picture.pixels.shape[0], picture.pixels.shape[1])
+            stills[name] = Still(name, image.sha256_of(name), size, picture.pixels, picture.notes)
     return [stills[name] for name in names]
 
 
@@ -81,18 +85,6 @@ def fitted(still: Still, job: Interpolate, height: int, width: int, alpha: bool)
     return replace(still, pixels=image.fit(pixels, height, width, job.fit, job.background))
 
 
-def flattened(pixels: Frame, background: str) -> Frame:
-    """[H, W, 3]: the picture laid on a colour; the same array if it was opaque."""
-    if pixels.shape[2] == 3:
-        return pixels
-    from PIL import Image
-
-    picture = Image.fromarray(pixels)
-    ground = Image.new("RGB", picture.size, background)
-    ground.paste(picture, mask=picture.getchannel("A"))
-    return np.array(ground)
-
-
 def notes(
     job: Interpolate, stills: Sequence[Still], height: int, width: int, alpha: bool
 ) -> Iterator[str]:
@@ -104,6 +96,12 @@ def notes(
             if first.name == last.name:
                 said = f"{first.name} follows itself"
             yield f"{said}: the clip stands still between them"
+    said_of: dict[str, list[str]] = {}
+    for still in dict.fromkeys(stills):
+        for note in still.notes:
+            said_of.setdefault(note, []).append(still.name)
+    for note, names in said_of.items():
+        yield f"{', '.join(names)}: {note}"
     how = {"crop": "cropped", "pad": "padded", "stretch": "stretched"}[job.fit]
     for still in dict.fromkeys(stills):
         rows, columns = still.size

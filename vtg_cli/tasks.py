@@ -18,6 +18,7 @@ from vtg_cli import __version__, preflight, sidecar, timing
 from vtg_cli.choice import FLOW
 from vtg_cli.errors import Interrupted, UsageError
 from vtg_cli.job import Drawing
+from vtg_cli.media.image import flattened
 from vtg_cli.plan import Plan, claimed
 from vtg_cli.renderers import (
     Cancel,
@@ -38,7 +39,7 @@ from vtg_cli.renderers import (
 )
 from vtg_cli.retakes import Take, Variant, place, settled, variants
 from vtg_cli.rungs import NAMED
-from vtg_cli.stills import Frame, flattened
+from vtg_cli.stills import Frame
 from vtg_cli.timeline.carrying import carried, easing_of
 from vtg_cli.timeline.plan import TimelinePlan, planned, written_to
 

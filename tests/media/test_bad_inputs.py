@@ -22,7 +22,7 @@ from vtg_cli.media.image import read_image, sha256_of, size_of
 NOT_A_PICTURE = "is not a picture that can be read"
 DAMAGED = "is damaged or cut short"
 TOO_LARGE = "has more than 179 megapixels, the limit for a picture"
-READABLE = "readable are png, jpg, webp, bmp, gif, tiff, ppm, avif, heic"
+READABLE = "readable are png, jpg, webp, bmp, gif, tiff, ppm, avif, heic, jxl, exr"
 
 
 def noise(mode: str = "RGB", size: tuple[int, int] = (64, 48)) -> Image.Image:

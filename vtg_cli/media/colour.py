@@ -9,6 +9,7 @@ profile CMYK is (1 - c)(1 - k) and LAB is CIELAB of D50.
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,35 +17,56 @@ from PIL import Image, ImageCms
 
 from vtg_cli.errors import MediaError
 
+BAND = 1 << 22  # pixels that are converted at once
 _MODE_OF_PROFILE = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK", "Lab": "LAB"}
 
 
-def to_srgb(
-    image: Image.Image, profile: bytes | None, name: str
-) -> tuple[Image.Image, Image.Image | None]:
-    """RGB in sRGB and, where the picture has transparency, its alpha in mode L.
+Convert = Callable[[Image.Image], Image.Image]
 
-    Raises:
-        MediaError: float or 32-bit samples whose range nothing tells; speaks of the file as `name`.
+
+def converter(mode: str, profile: bytes | None) -> Convert:
+    """Return what brings opaque pictures of a mode ("L", "RGB", "CMYK", "LAB") to sRGB, as RGB."""
+    if profile is not None:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            space = _MODE_OF_PROFILE.get(source.profile.xcolor_space.strip())
+            if (mode, space) == ("L", "RGB"):
+                inner = _transformation("RGB", source)
+                return lambda image: inner(image.convert("RGB"))
+            if mode == space:
+                return _transformation(mode, source)
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            pass  # a broken profile: as without
+    if mode == "LAB":
+        return _transformation(mode, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
+    return lambda image: image.convert("RGB")
+
+
+def check_range(image: Image.Image, name: str) -> None:
+    """Raise MediaError for float or 32-bit samples whose range nothing tells; `name` is the file's.
+
+    A little overshoot of floats passes, NaN does not.
     """
-    colours, alpha = _without_alpha(_eight_bit(image, name))
-    return _managed(colours, profile), alpha
+    if image.mode not in ("I", "F"):
+        return
+    parts = [np.asarray(part) for part in bands(image)]
+    lowest, highest = np.min([p.min() for p in parts]), np.max([p.max() for p in parts])
+    if image.mode == "F":
+        if not (lowest >= -0.05 and highest <= 1.05):
+            raise _unknown_range(name, "float", f"{lowest:g} to {highest:g}", "0 to 1")
+    elif lowest < 0 or highest > 65535:
+        raise _unknown_range(name, "32-bit", f"{lowest} to {highest}", "0 to 65535")
 
 
-def _eight_bit(image: Image.Image, name: str) -> Image.Image:
-    """Greys of 1, 16 and 32 bits as 8; Pillow's decoders have brought all else to 8 already."""
+def eight_bit(image: Image.Image) -> Image.Image:
+    """Return greys of 1, 16 and 32 bits as 8; Pillow's decoders have brought all else to 8."""
     if image.mode == "1":
         return image.convert("L")
     if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
         return image
     values = np.asarray(image)
-    lowest, highest = values.min(), values.max()
     if image.mode == "F":
-        if not (lowest >= -0.05 and highest <= 1.05):  # a little overshoot passes, NaN does not
-            raise _unknown_range(name, "float", f"{lowest:g} to {highest:g}", "0 to 1")
         return Image.fromarray(np.rint(255 * values.clip(0, 1)).astype(np.uint8))
-    if lowest < 0 or highest > 65535:
-        raise _unknown_range(name, "32-bit", f"{lowest} to {highest}", "0 to 65535")
     grey = Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
     clear = image.info.get("transparency")
     if not isinstance(clear, int):
@@ -53,7 +75,8 @@ def _eight_bit(image: Image.Image, name: str) -> Image.Image:
     return Image.merge("LA", (grey, opaque))
 
 
-def _without_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+def without_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Return the colours as "L", "RGB", "CMYK" or "LAB", and the alpha, if any, as "L"."""
     if image.mode in ("LA", "La"):
         grey, alpha = image.convert("LA").split()
         return grey, alpha
@@ -65,43 +88,40 @@ def _without_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]
     return image.convert("RGB"), None
 
 
-def _managed(image: Image.Image, profile: bytes | None) -> Image.Image:
-    if profile is not None:
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            space = _MODE_OF_PROFILE.get(source.profile.xcolor_space.strip())
-            if (image.mode, space) == ("L", "RGB"):
-                image = image.convert("RGB")
-            if image.mode == space:
-                return _transformed(image, source)
-        except (ImageCms.PyCMSError, OSError, ValueError):
-            pass  # a broken profile: as without
-    if image.mode == "LAB":
-        return _transformed(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
-    return image.convert("RGB")
+def bands(image: Image.Image) -> Iterator[Image.Image]:
+    """Yield the picture in parts of full width from the top, so that little is copied at a time."""
+    rows = max(1, BAND // image.width)
+    for top in range(0, image.height, rows):
+        yield image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
-def _transformed(image: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.Image:
-    exact = ImageCms.Flags.NOOPTIMIZE if image.mode == "L" else ImageCms.Flags.NONE
+def _transformation(mode: str, source: ImageCms.ImageCmsProfile) -> Convert:
+    exact = ImageCms.Flags.NOOPTIMIZE if mode == "L" else ImageCms.Flags.NONE
     transform = ImageCms.buildTransform(
         source,
         ImageCms.createProfile("sRGB"),
-        image.mode,
+        mode,
         "RGB",
         ImageCms.Intent.RELATIVE_COLORIMETRIC,
         ImageCms.Flags.BLACKPOINTCOMPENSATION | exact,
     )
-    if image.mode == "L":  # lcms' shortcut for grey is up to ten levels off; a table is exact
+    if mode == "L":  # lcms' shortcut for grey is up to ten levels off; a table is exact
         ramp = np.arange(256, dtype=np.uint8)[None]
         moved, table = _moved(ramp, transform)
-        return image.convert("RGB") if moved <= 1 else Image.fromarray(table[0][np.asarray(image)])
-    if image.mode == "RGB":
+        if moved <= 1:
+            return lambda image: image.convert("RGB")
+        return lambda image: Image.fromarray(table[0][np.asarray(image)])
+    if mode == "RGB":
         steps = np.arange(0, 256, 15, dtype=np.uint8)
         grid = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
         if _moved(grid, transform)[0] <= 1:
-            return image
-    changed = ImageCms.applyTransform(image, transform)
-    assert changed is not None  # only a transform in place gives none
+            return lambda image: image
+
+    def changed(image: Image.Image) -> Image.Image:
+        moved = ImageCms.applyTransform(image, transform)
+        assert moved is not None  # only a transform in place gives none
+        return moved
+
     return changed
 
 

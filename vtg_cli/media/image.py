@@ -6,29 +6,64 @@ What can be wrong with a file is told by `media/opening.py`; the colours are `me
 from __future__ import annotations
 
 import hashlib
-import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageColor, TiffImagePlugin
 
 from vtg_cli.errors import UsageError
-from vtg_cli.media.colour import to_srgb
-from vtg_cli.media.opening import open_file, open_picture, picture_in
+from vtg_cli.media import headers, light
+from vtg_cli.media.colour import (
+    Convert,
+    bands,
+    check_range,
+    converter,
+    eight_bit,
+    without_alpha,
+)
+from vtg_cli.media.opening import open_file, open_picture
 
 Pixels = NDArray[np.uint8]
 
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_UPRIGHT: dict[int, Callable[[Pixels], Pixels]] = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: pixels[::-1].swapaxes(0, 1),
+    7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
+    8: lambda pixels: pixels[:, ::-1].swapaxes(0, 1),
 }
+"""By EXIF's orientation."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture that was read: uint8 [H, W, 3], or [H, W, 4] with straight alpha, upright, in sRGB.
+
+    notes: what was done to it that a person may not expect, each without the picture's name
+    """
+
+    pixels: Pixels
+    notes: tuple[str, ...]
+
+
+def read_picture(source: str | os.PathLike[str] | IO[bytes], *, name: str | None = None) -> Picture:
+    """Read the first frame of a picture file.
+
+    source: its path, or what such a file holds, of which messages speak by `name`
+
+    MediaError: missing, unreadable, damaged, too large or not a picture.
+    """
+    with open_picture(source, name=name) as opened:
+        turn = _UPRIGHT.get(_orientation(opened.image))
+        notes = [*opened.notes]
+        pixels = _pixels(opened.image, opened.file, name or str(source), notes)
+    return Picture(pixels if turn is None else np.ascontiguousarray(turn(pixels)), tuple(notes))
 
 
 def read_image(
@@ -47,31 +82,23 @@ def read_image(
         MediaError: missing, unreadable, damaged, too large or not a picture.
         UsageError: unknown background.
     """
-    ground = colour(background)
-    with open_picture(path) as image:
-        return _pixels(image, os.fspath(path), ground, keep_alpha)
+    colour(background)
+    pixels = read_picture(path).pixels
+    return pixels if keep_alpha else flattened(pixels, background)
 
 
-def read_bytes(
-    data: bytes, name: str, *, background: str = "white", keep_alpha: bool = False
-) -> Pixels:
-    """Return the picture that bytes hold, as `read_image` does; errors say `name`."""
-    ground = colour(background)
-    with picture_in(io.BytesIO(data), name) as image:
-        return _pixels(image, name, ground, keep_alpha)
-
-
-def _pixels(
-    image: Image.Image, name: str, ground: tuple[int, int, int], keep_alpha: bool
-) -> Pixels:
-    upright = _turned(image)
-    rgb, alpha = to_srgb(upright, image.info.get("icc_profile"), name)
-    if alpha is None:
-        return np.array(rgb)
-    if keep_alpha:
-        rgb.putalpha(alpha)
-        return np.array(rgb)
-    return np.array(Image.composite(rgb, Image.new("RGB", rgb.size, ground), alpha))
+def flattened(pixels: Pixels, background: str) -> Pixels:
+    """[H, W, 3]: the picture laid on a colour; the same array if it was opaque."""
+    if pixels.shape[2] == 3:
+        return pixels
+    flat = np.empty((*pixels.shape[:2], 3), np.uint8)
+    done = 0
+    for part in bands(Image.fromarray(pixels)):
+        ground = Image.new("RGB", part.size, colour(background))
+        ground.paste(part, mask=part.getchannel("A"))
+        flat[done : done + part.height] = np.asarray(ground)
+        done += part.height
+    return flat
 
 
 def size_of(path: str | os.PathLike[str]) -> tuple[int, int]:
@@ -80,7 +107,8 @@ def size_of(path: str | os.PathLike[str]) -> tuple[int, int]:
     Raises:
         MediaError: as `read_image`, as far as the header shows it.
     """
-    with open_picture(path, load=False) as image:
+    with open_picture(path, load=False) as opened:
+        image = opened.image
         width, height = image.size
         if isinstance(image, TiffImagePlugin.TiffImageFile):  # some Pillows swap its size already
             width, height = image.tag_v2[256], image.tag_v2[257]
@@ -186,13 +214,53 @@ def _resized(image: Pixels, height: int, width: int, box: tuple[float, ...]) -> 
     return np.array(picture.resize(size, Image.Resampling.LANCZOS, (left, top, right, bottom)))
 
 
-def _turned(image: Image.Image) -> Image.Image:
-    turn = _UPRIGHT.get(_orientation(image))
-    return image if turn is None else image.transpose(turn)
+def _pixels(image: Image.Image, file: IO[bytes], name: str, notes: list[str]) -> Pixels:
+    """The decoded picture as it lies in the file, in sRGB, part by part."""
+    check_range(image, name)
+    points = headers.code_points(file, image.format)
+    if image.format != "PNG" and "icc_profile" in image.info:  # there a profile says it better
+        points = None
+    if points is not None:
+        notes += [points.note] if points.note else []
+        points = points if points.known and not points.plain else None
+    deep = _sixteen(file) if headers.needs_sixteen(image, file) else None
+    pixels: Pixels | None = None
+    convert: Convert | None = None
+    done = 0
+    for part in bands(image):
+        rows = slice(done, done + part.height)
+        colours, alpha = without_alpha(eight_bit(part))
+        if points is not None:
+            codes = np.asarray(colours.convert("RGB")) if deep is None else deep[rows, :, 2::-1]
+            rgb = light.to_srgb(codes, points)
+        else:
+            profile = image.info.get("icc_profile")
+            convert = convert or converter(colours.mode, profile)
+            rgb = np.asarray(convert(colours))
+        if pixels is None:
+            pixels = np.empty((image.height, image.width, 3 if alpha is None else 4), np.uint8)
+        pixels[rows, :, :3] = rgb
+        if alpha is not None:
+            pixels[rows, :, 3] = np.asarray(alpha) if deep is None else deep[rows, :, 3] >> 8
+        done += part.height
+    assert pixels is not None  # it has at least a row
+    return pixels
+
+
+def _sixteen(file: IO[bytes]) -> NDArray[np.uint16]:
+    """The png in 16 bits, [H, W, 3 or 4], blue first, with the alpha of its transparent colour."""
+    import cv2
+
+    file.seek(0)
+    stored = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert stored is not None  # Pillow has decoded it
+    return np.asarray(stored, np.uint16)
 
 
 def _orientation(image: Image.Image) -> int:
     """1 to 8, how EXIF says to turn the picture; 1, upright, where it says nothing sensible."""
+    if image.format == "JXL":  # its decoder has turned it
+        return 1
     try:
         found = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # a broken EXIF block is no reason to refuse the picture

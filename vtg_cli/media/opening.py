@@ -13,18 +13,18 @@ import re
 import stat
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import BinaryIO
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import IO
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from vtg_cli.errors import MediaError
-
-MAX_PIXELS = 178_956_970  # of one picture: half a GiB as RGB, and where Pillow refuses by itself
+from vtg_cli.media import budget, headers, plugins
 
 # Only these, in this order: others can run programs (eps) or guess without a signature (tga).
-_READABLE = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "HEIF")
-_NAMES = "png, jpg, webp, bmp, gif, tiff, ppm, avif, heic"
+_READABLE = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "HEIF", "JXL")
+_NAMES = "png, jpg, webp, bmp, gif, tiff, ppm, avif, heic, jxl, exr"
 _SIGNATURES = {
     "png": rb"\x89PNG",
     "jpg": rb"\xff\xd8\xff",
@@ -33,8 +33,8 @@ _SIGNATURES = {
     "gif": rb"GIF8",
     "tiff": rb"II\*\0|MM\0\*",
     "avif": rb".{4}ftypavi[fs]",
+    "jxl": rb"\xff\x0a|\0\0\0\x0cJXL ",
 }
-_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
 @contextmanager
@@ -62,47 +62,68 @@ def open_file(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
         yield file
 
 
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A picture, the file it is read from, and what of the file is left out (`headers.notes`)."""
+
+    image: Image.Image
+    file: IO[bytes]
+    notes: tuple[str, ...]
+
+
 @contextmanager
-def open_picture(path: str | os.PathLike[str], *, load: bool = True) -> Iterator[Image.Image]:
+def open_picture(
+    source: str | os.PathLike[str] | IO[bytes], *, load: bool = True, name: str | None = None
+) -> Iterator[Opened]:
     """The picture with its pixels decoded or, without `load`, with its header read.
+
+    source: a file's path, or what such a file holds, of which messages speak by `name`.
 
     Raises:
         MediaError: whatever is wrong with the file, and memory running out in the block.
     """
-    with open_file(path) as file, picture_in(file, os.fspath(path), load=load) as image:
-        yield image
-
-
-@contextmanager
-def picture_in(file: BinaryIO, name: str, *, load: bool = True) -> Iterator[Image.Image]:
-    """Open the picture that bytes hold, as `open_picture` does. MediaError, which says `name`."""
-    with warnings.catch_warnings():
+    if isinstance(source, str | os.PathLike):
+        name = name or os.fspath(source)
+        opened: AbstractContextManager[IO[bytes]] = open_file(source)
+    else:
+        name, opened = name or "the picture", nullcontext(source)
+    with opened as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with _decoded(file, name, load) as image:
-                yield image
+            opened_picture = _decoded(file, name, load)
+            with opened_picture.image:
+                yield opened_picture
         except MemoryError as error:
             raise MediaError(f"{name} needs more memory than there is", subject=name) from error
 
 
-def _decoded(file: BinaryIO, name: str, load: bool) -> Image.Image:
+def _decoded(file: IO[bytes], name: str, load: bool) -> Opened:
     try:
-        image = Image.open(file, formats=_formats(file, name))
-        if image.width * image.height > MAX_PIXELS:
-            raise Image.DecompressionBombError
+        if headers.is_raw(file):
+            raise MediaError(
+                f"{name} is a camera's raw file, of which only the preview could be read",
+                "develop it to tiff, png or jpg first",
+                subject=name,
+            )
+        plugins.learn(file, name)
+        Image.init()
+        file.seek(0)
+        image: ImageFile.ImageFile = Image.open(
+            file, formats=[kind for kind in _READABLE if kind in Image.OPEN]
+        )
         if image.width < 1 or image.height < 1:
             raise MediaError(f"{name} has no pixels", subject=name)
+        budget.check(image, file, name)
+        _right_transparency(image)
+        notes = headers.notes(image, file)
         if load:
             image.load()
-        return image
+        return Opened(image, file, notes)
     except (MediaError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
-        raise MediaError(
-            f"{name} has more than {MAX_PIXELS / 1e6:.0f} megapixels, the limit for a picture",
-            "make it smaller with an image editor",
-            subject=name,
-        ) from error
+        budget.check_bytes(name, (budget.PIXELS + 1, 1), 0)
+        raise AssertionError from error  # that has raised
     except UnidentifiedImageError as error:
         raise _unidentified(name, file) from error
     except Exception as error:  # decoders raise anything when bytes make no sense
@@ -111,24 +132,23 @@ def _decoded(file: BinaryIO, name: str, load: bool) -> Image.Image:
         ) from error
 
 
-def _formats(file: BinaryIO, name: str) -> list[str]:
-    """Pillow's names of what may be read; learns heic first when the file is one."""
-    if _is_heic(_head(file)):
-        try:
-            import pillow_heif
-        except ImportError as error:
-            raise MediaError(
-                f"{name} is a heic picture, which needs an extra package",
-                "pip install 'vtg-cli[heif]'",
-                subject=name,
-            ) from error
-        pillow_heif.register_heif_opener()
-    Image.init()
-    return [form for form in _READABLE if form in Image.OPEN]
+def _right_transparency(image: ImageFile.ImageFile) -> None:
+    """Scale a png's transparent grey as Pillow scales its pixels of 2 and 4 bits."""
+    clear = image.info.get("transparency")
+    if image.format != "PNG" or image.mode not in ("L", "RGB") or clear is None:
+        return
+    stored = image.tile[0].args
+    if image.mode == "L" and isinstance(clear, int):
+        bits = {"L;2": 2, "L;4": 4}.get(str(stored), 8)
+        highest = (1 << bits) - 1
+        image.info["transparency"] = (clear & highest) * 255 // highest
+    elif stored == "RGB":
+        image.info["transparency"] = tuple(value & 255 for value in clear)
 
 
-def _unidentified(name: str, file: BinaryIO) -> MediaError:
-    head = _head(file)
+def _unidentified(name: str, file: IO[bytes]) -> MediaError:
+    file.seek(0)
+    head = file.read(64)
     for kind, start in _SIGNATURES.items():
         if re.match(start, head, re.DOTALL):
             return MediaError(
@@ -139,14 +159,3 @@ def _unidentified(name: str, file: BinaryIO) -> MediaError:
     return MediaError(
         f"{name} is not a picture that can be read", f"readable are {_NAMES}", subject=name
     )
-
-
-def _head(file: BinaryIO) -> bytes:
-    file.seek(0)
-    head = file.read(64)
-    file.seek(0)
-    return head
-
-
-def _is_heic(head: bytes) -> bool:
-    return head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS and b"avif" not in head

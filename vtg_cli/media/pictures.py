@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vtg_cli.errors import MediaError
-from vtg_cli.media.image import Pixels, read_bytes
+from vtg_cli.media.image import Pixels, flattened, read_picture
 
 if TYPE_CHECKING:
     from vtg_cli.media.damage import Health
@@ -50,11 +50,11 @@ def arriving(feed: Feed, kind: str, health: Health, *, alpha: bool) -> Iterator[
             feed.check()
             return
         try:
-            pixels = read_bytes(data, f"picture {number} of {health.name}", keep_alpha=alpha)
+            picture = read_picture(io.BytesIO(data), name=f"picture {number} of {health.name}")
         except MediaError:
             health.hurt(f"is damaged: picture {number} cannot be decoded")
             continue
-        yield pixels
+        yield picture.pixels if alpha else flattened(picture.pixels, "white")
 
 
 def _begins(stream: io.BufferedReader[Feed], mark: bytes) -> bool:
