@@ -63,6 +63,7 @@ LEVELS = {
     "vtg_cli.timeline": 5,
     "vtg_cli.clip_notes": 5,
     "vtg_cli.clip_reports": 5,
+    "vtg_cli.clip_tracks": 5,
     "vtg_cli.retiming": 5,
     "vtg_cli.sides": 5,
     "vtg_cli.bridging": 5,

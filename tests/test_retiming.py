@@ -14,8 +14,9 @@ from vtg_cli.media.clip import open_clip
 from vtg_cli.media.encoding import Encoding, Input
 from vtg_cli.media.ffmpeg import run
 from vtg_cli.media.probe import extent, probe
-from vtg_cli.retiming import Found, count, frames, opened, save, shares
+from vtg_cli.retiming import Found, frames, opened, save, shares
 from vtg_cli.tasks import Report
+from vtg_cli.timing import count
 
 FILM = Fraction(24000, 1001)
 HOUR = 86314  # frames: 3600 s at 24000/1001 are 86313.69

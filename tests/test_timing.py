@@ -10,11 +10,11 @@ import pytest
 from scipy.optimize import brentq
 
 from vtg_cli.errors import UsageError
+from vtg_cli.media.rates import beside
 from vtg_cli.timing import (
     CURVES,
     Easing,
     Schedule,
-    beside,
     carried,
     cubic,
     easing,

@@ -7,7 +7,8 @@ from fractions import Fraction
 
 from vtg_cli.media import sound
 from vtg_cli.media.probe import Facts
-from vtg_cli.timing import beside, exact
+from vtg_cli.media.rates import beside
+from vtg_cli.timing import exact
 
 HDR = ("smpte2084", "arib-std-b67")
 

@@ -19,18 +19,18 @@ from typing import Any
 
 import numpy as np
 
-from vtg_cli import __version__, clip_notes, clip_reports, renderers, sidecar
+from vtg_cli import __version__, clip_notes, clip_reports, clip_tracks, renderers, sidecar
 from vtg_cli.errors import Interrupted, MediaError, UsageError
 from vtg_cli.job import Interpolate, Retime, validated
-from vtg_cli.media import encoding, scenes, sound
+from vtg_cli.media import encoding, extras, scenes, sound
 from vtg_cli.media.clip import Clip, open_clip
-from vtg_cli.media.probe import Extent, Facts, probe, sound_starts
+from vtg_cli.media.probe import Extent, Facts, probe
 from vtg_cli.media.video import open_sink
 from vtg_cli.plan import Plan, plan
 from vtg_cli.renderers import Cancel, Progress
 from vtg_cli.stills import Frame
 from vtg_cli.tasks import Report
-from vtg_cli.timing import MAX_FPS, exact
+from vtg_cli.timing import MAX_FPS, count, exact
 
 Draw = Callable[[Frame, Frame, Sequence[float]], Iterator[Frame]]
 """(first, last, shares of the way in (0, 1)) -> a frame for each"""
@@ -44,7 +44,7 @@ class Retiming:
     source: what the file holds; None for standard input
     extent: how long it is; None where only the end will tell
     fps:    of the new clip; factor: times as long
-    sound:  what goes with it
+    sound, kept: what goes with it
     """
 
     job: Retime
@@ -56,6 +56,7 @@ class Retiming:
     fps: Fraction
     factor: Fraction
     sound: sound.Sound | None
+    kept: extras.Kept | None
     notes: tuple[str, ...]
 
     @property
@@ -81,11 +82,6 @@ class Found:
     cuts: int = 0
     cut_at: list[str] = field(default_factory=list)
     still: Fraction = Fraction(0)
-
-
-def count(seconds: Fraction, step: Fraction) -> int:
-    """Frames of a clip: the nearest whole number of steps, one at least."""
-    return max(1, int(seconds / step + Fraction(1, 2)))
 
 
 def shares(
@@ -133,9 +129,11 @@ def _decided(job: Retime, clip: Clip, facts: Facts | None) -> Retiming:
     base = plan(between, [blank, blank])
     output = between.output
     form = encoding.check(output, between.encoding, height, width, fps) if output else None
-    heard, said = _sound(job, facts, long, form.name if form else None, factor, fps)
+    heard, said = clip_tracks.heard(job, facts, form, factor, fps)
     notes += said
     notes += [] if facts is None else clip_notes.unmapped([facts])
+    kept, said = clip_tracks.kept(facts, form, factor)
+    notes += said
     if form is not None:
         notes += encoding.notes(form, height, width, fps)
     decided = replace(base.job, fps=None, frames=None, keyframes=job.between.keyframes)
@@ -149,35 +147,9 @@ def _decided(job: Retime, clip: Clip, facts: Facts | None) -> Retiming:
         fps=fps,
         factor=factor,
         sound=heard,
+        kept=kept,
         notes=(*clip.notes, *notes),
     )
-
-
-def _sound(
-    job: Retime,
-    facts: Facts | None,
-    long: Extent | None,
-    form: str | None,
-    factor: Fraction,
-    fps: Fraction,
-) -> tuple[sound.Sound | None, list[str]]:
-    if facts is None or long is None or form is None or job.audio == "drop" or not facts.audio:
-        return None, []
-    if form not in sound.CODECS:
-        return None, [f"{form} holds no sound: the clip's is left out"]
-    starts = [sound_starts(facts.path, track) for track in range(len(facts.audio))]
-    notes = [
-        f"sound track {i + 1} of {facts.path} cannot be read and is left out"
-        for i, at in enumerate(starts)
-        if at is None
-    ]
-    notes += sound.mixed(facts, form, len(starts))
-    seconds = count(long.seconds, 1 / (fps * factor)) / fps
-    if job.audio == "keep" and factor != 1:
-        return sound.kept(facts, form, start=long.start, starts=starts, seconds=seconds), notes
-    return sound.retimed(
-        facts, form, start=long.start, starts=starts, factor=factor, seconds=seconds
-    ), notes
 
 
 def frames(
@@ -294,8 +266,9 @@ def save(
         width=width,
         channels=3,
         fps=made.fps,
-        comment=comment(made.base) if between.encoding.metadata else None,
+        comment=_comment(made),
         sound=made.sound,
+        kept=made.kept,
     ) as sink:
         for frame in frames(made, clip, found, report, progress=progress, cancel=cancel):
             with report.timed("encoding"):
@@ -306,9 +279,16 @@ def save(
     if clip.damage:
         made = replace(made, notes=(*made.notes, clip.damage))
     told = clip_reports.of_retimed(made, found, report, place.parent if place else None)
+    if made.kept is not None and between.output != "-":
+        told["notes"] += extras.missing(made.kept, between.output)
     if place is not None:
         sidecar.write(place, told)
     return told
+
+
+def _comment(made: Retiming) -> str | None:
+    ours = comment(made.base) if made.base.job.encoding.metadata else None
+    return ours if made.kept is None else made.kept.comment(ours)
 
 
 def comment(base: Plan) -> str:

@@ -11,7 +11,7 @@ A clip of `total` frames lasts total / fps seconds. Rates and durations are frac
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate, pairwise
@@ -28,8 +28,6 @@ CURVES = {  # control points x1, y1, x2, y2 as CSS Easing Functions Level 1 defi
     "ease-in-out": (0.42, 0.0, 0.58, 1.0),
 }
 MAX_FPS = 1000
-NTSC = tuple(Fraction(whole * 1000, 1001) for whole in (24, 30, 48, 60, 120, 240))
-"""Broadcast rates: what 23.976, 29.97, 47.952, 59.94 and 119.88 stand for."""
 
 _RATE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(?:/(\d+))?", re.ASCII)
 _SECONDS = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|s)?", re.ASCII)
@@ -53,17 +51,6 @@ def parse_fps(text: str) -> Fraction:
         "write a number or a fraction: 24, 29.97 or 24000/1001",
         subject="--fps",
     )
-
-
-def beside(fps: Fraction, rates: Iterable[Fraction]) -> Fraction:
-    """Return `fps`, or the NTSC rate it rounds where one of the `rates` of clips is such a rate.
-
-    29.97 beside a clip of 30000/1001 is 30000/1001. Without such a clip a number is exactly itself.
-    """
-    if all(rate.denominator != 1001 for rate in rates):
-        return fps
-    near = [rate for rate in NTSC if abs(rate - fps) <= Fraction(1, 200)]
-    return near[0] if near else fps
 
 
 def parse_duration(text: str) -> Fraction:
@@ -316,6 +303,11 @@ def cubic(first: float, last: float) -> Easing:
         return min(max(x + x * rest * (rest * (first - 1) - x * (last - 1)), 0.0), 1.0)
 
     return pace
+
+
+def count(seconds: Fraction, step: Fraction) -> int:
+    """Frames of a clip: the nearest whole number of steps, one at least."""
+    return max(1, int(seconds / step + Fraction(1, 2)))
 
 
 def exact(value: Fraction) -> str:

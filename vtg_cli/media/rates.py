@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from math import gcd
@@ -24,6 +24,16 @@ def nearest_rate(figure: Fraction) -> Fraction:
     """Return the rate that a figure of two decimals stands for: 23.98 is 24000/1001."""
     near = [rate for rate in (*RATES, Fraction(round(figure))) if abs(rate - figure) <= ROUNDING]
     return min(near, key=lambda rate: abs(rate - figure), default=figure)
+
+
+def beside(fps: Fraction, rates: Iterable[Fraction]) -> Fraction:
+    """Return `fps`, or the NTSC rate it rounds where one of the `rates` of clips is such a rate.
+
+    29.97 beside a clip of 30000/1001 is 30000/1001. Without such a clip a number is exactly itself.
+    """
+    near = nearest_rate(fps)
+    ntsc = near.denominator == 1001 and any(rate.denominator == 1001 for rate in rates)
+    return near if ntsc else fps
 
 
 def nominal(times: Sequence[int], tick: Fraction, guess: Fraction | None) -> Fraction:

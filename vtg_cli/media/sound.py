@@ -68,10 +68,12 @@ class Track:
 
     source: where ffmpeg finds it: "1:a:0" is copied, "[sound0]" comes out of the graph
     codec:  ffmpeg's encoder arguments, each flag without the track's number
+    number: of the source's track
     """
 
     source: str
     codec: tuple[str, ...]
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,9 @@ class Sound:
 
     @property
     def arguments(self) -> tuple[list[str], list[str]]:
-        """ffmpeg's: before the output's options, and among them."""
+        """ffmpeg's: before the output's options, and among them; the picture is mapped already."""
         files = [word for path in self.inputs for word in reading(path)]
-        how = ["-map", "0:v:0"]
+        how = []
         for number, track in enumerate(self.tracks):
             numbered = (f"{word}:{number}" if word[0] == "-" else word for word in track.codec)
             how += ["-map", track.source, *numbered]
@@ -170,10 +172,10 @@ def _every(
         if begins is None:
             continue
         if same[number] and audio.codec in HELD[form]:
-            tracks.append(Track(source, ("-c:a", "copy", *_shift(start))))
+            tracks.append(Track(source, ("-c:a", "copy", *_shift(start)), number))
             continue
         graphs.append(f"[{source}]{','.join([*steps, *conformed(audio.layout, form)])}{name}")
-        tracks.append(Track(name, CODECS[form]))
+        tracks.append(Track(name, CODECS[form], number))
     return Sound((facts.path,), ";".join(graphs), tuple(tracks)) if tracks else None
 
 

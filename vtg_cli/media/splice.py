@@ -154,13 +154,13 @@ def join(
     tick = packets(str(parts[0])).tick
     step = f"({1 / rate / tick})"  # ticks a frame
     grid = f"setts=pts=round(round(PTS/{step})*{step}):dts=round((N-{delay})*{step})"
-    sources, mapped = sound.arguments if sound else ([], ["-map", "0:v:0"])
+    sources, mapped = sound.arguments if sound else ([], [])
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".vtg-") as folder:
         listed = Path(folder, "parts.ffconcat")
         lines = [f"file '{_quoted(part)}'" for part in parts]
         listed.write_text("\n".join(["ffconcat version 1.0", *lines, ""]), encoding="utf-8")
         _make(
-            *(*reading_list(str(listed)), *sources, *mapped),
+            *(*reading_list(str(listed)), *sources, "-map", "0:v:0", *mapped),
             *("-c:v", "copy", "-bsf:v", grid, *_ticks(tick, output), *form.muxer),
             *("-fflags", "+bitexact", "-map_metadata", "-1", "-map_chapters", "-1"),
             *(() if comment is None else ("-metadata", f"comment={comment}")),

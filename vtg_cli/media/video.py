@@ -27,6 +27,7 @@ from vtg_cli.media.ffmpeg import command, no_ffmpeg, reading
 from vtg_cli.media.formats import SCALING, Format, arguments
 
 if TYPE_CHECKING:
+    from vtg_cli.media.extras import Kept
     from vtg_cli.media.sound import Sound
 
 _PART = re.compile(r"^(\[[^\[\]]* @ 0x[0-9a-f]+\] )+")
@@ -123,6 +124,7 @@ def open_sink(
     fps: Fraction,
     comment: str | None = None,
     sound: Sound | None = None,
+    kept: Kept | None = None,
 ) -> Iterator[Sink]:
     """A `Sink` for `output`: a file by suffix, a numbered .png pattern (from 0) or "-" for stdout.
 
@@ -133,6 +135,7 @@ def open_sink(
         channels: 3 for RGB, 4 for RGBA with straight alpha.
         comment: kept in the container, where it has a place for one.
         sound: goes with the frames; the format must hold some.
+        kept: subtitles, chapters and tags of the clip they were made of.
 
     Raises:
         UsageError: the format cannot hold this; see `encoding.check`.
@@ -141,11 +144,9 @@ def open_sink(
     if channels not in (3, 4):
         raise ValueError(f"expected 3 or 4 channels, got {channels}")
     form = check(output, replace(encoding, alpha=channels == 4), height, width, fps)
-    sources, mapped = sound.arguments if sound else ([], [])
-    with _destination(output, form) as name:
+    with _destination(output, form) as name, tempfile.TemporaryDirectory() as folder:
         how = [
-            *sources,
-            *mapped,
+            *_beside(sound, kept, Path(folder)),
             *arguments(form, height=height, width=width, alpha=channels == 4, crf=encoding.crf),
             *("-fflags", "+bitexact", "-flags:v", "+bitexact"),
             *(() if comment is None else ("-metadata", f"comment={comment}")),
@@ -154,6 +155,16 @@ def open_sink(
         with feeding(how, output, shape=(height, width, channels), fps=fps) as sink:
             sink.notes = notes(form, height, width, fps)
             yield sink
+
+
+def _beside(sound: Sound | None, kept: Kept | None, folder: Path) -> list[str]:
+    """Return ffmpeg's arguments for what goes with the frames: all inputs, then what is taken."""
+    sources, mapped = sound.arguments if sound else ([], [])
+    if kept is not None:
+        numbers = [track.number for track in sound.tracks] if sound else []
+        more, told = kept.arguments(numbers, folder / "kept.txt")
+        sources, mapped = [*sources, *more], [*mapped, *told]
+    return [*sources, "-map", "0:v:0", *mapped] if sources else []
 
 
 @contextmanager

@@ -1,0 +1,225 @@
+"""What a clip holds beside picture and sound, and how that goes on in a clip made of it.
+
+Subtitles and chapters move with the picture; languages, titles and dates stay as they are. What the
+output cannot hold is told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vtg_cli.media.ffmpeg import reading
+from vtg_cli.media.libav import opened
+
+if TYPE_CHECKING:
+    from av.stream import Stream
+
+TEXT = {"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text", "subviewer", "microdvd"}
+"""Subtitles that are words; the others are pictures."""
+
+SUBTITLES = {
+    "mp4": ("mov_text", {"mov_text"}),
+    "mov": ("mov_text", {"mov_text"}),
+    "mkv": ("subrip", {"subrip", "srt", "ass", "ssa", "webvtt", "text"}),
+    "webm": ("webvtt", {"webvtt"}),
+}
+"""Formats that hold subtitles: what words become there, and what is copied."""
+
+PICTURES = {"hdmv_pgs_subtitle": True, "dvd_subtitle": False, "dvb_subtitle": False}
+"""Subtitles of pictures that Matroska holds, and whether their times can be moved."""
+
+TAGGED = {"mp4", "mov", "mkv", "webm", "nut"}
+"""Formats that hold tags and, but for nut, chapters."""
+
+_OF_FILES = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "timecode"}
+_OF_TRACKS = {"language", "title", "comment"}
+_OURS = "made with vtg"
+
+
+@dataclass(frozen=True)
+class Track:
+    """A stream: its codec by ffmpeg's name, its language and title, its roles (default, ...)."""
+
+    codec: str
+    tags: Mapping[str, str]
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A part of the clip, in seconds on the file's clock."""
+
+    start: Fraction
+    end: Fraction
+    title: str
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What a file holds beside its first picture.
+
+    sounds, subtitles: in the file's order; others: what has no place in a clip made of this one
+    """
+
+    path: str
+    picture: Track
+    sounds: tuple[Track, ...]
+    subtitles: tuple[Track, ...]
+    chapters: tuple[Chapter, ...]
+    tags: Mapping[str, str]
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What of a file's extras goes with the new clip's frames.
+
+    subtitles: the numbers of those that do, with the codec they get
+    start:     second of the source that is the new clip's zero; factor: times as long
+    """
+
+    extras: Extras
+    subtitles: tuple[tuple[int, str], ...]
+    start: Fraction
+    factor: Fraction
+
+    def comment(self, ours: str | None) -> str | None:
+        """Return the file's comment with ours behind it; one that an earlier run left goes."""
+        theirs = self.extras.tags.get("comment", "").partition(_OURS)[0].rstrip("; ")
+        return "; ".join(filter(None, (theirs, ours))) or None
+
+    def arguments(self, sounds: Sequence[int], place: Path) -> tuple[list[str], list[str]]:
+        """Return ffmpeg's arguments: further inputs, and what is said of the output.
+
+        sounds: which of the source's tracks the new clip has; they are of input 1, if any
+        place:  gets a file with tags and chapters
+        """
+        place.write_text("\n".join(self._told()), encoding="utf-8")
+        first = 2 if sounds else 1
+        source = reading(self.extras.path) if self.subtitles else []
+        tags = first + bool(self.subtitles)
+        how = ["-map_metadata", str(tags), "-map_chapters", str(tags)]
+        late, longer = f"({float(self.start):.12g})/TB", f"*{float(self.factor):.12g}"
+        moved = f"setts=pts=(PTS-{late}){longer}:dts=(DTS-{late}){longer}:duration=DURATION{longer}"
+        for new, (number, codec) in enumerate(self.subtitles):
+            how += ["-map", f"{first}:s:{number}", f"-c:s:{new}", codec, f"-bsf:s:{new}", moved]
+        tracks = [
+            *(("v", 0, self.extras.picture),),
+            *(("a", new, self.extras.sounds[number]) for new, number in enumerate(sounds)),
+            *(
+                ("s", new, self.extras.subtitles[number])
+                for new, (number, _) in enumerate(self.subtitles)
+            ),
+        ]
+        for kind, new, track in tracks:
+            how += [f"-disposition:{kind}:{new}", "+".join(track.roles) or "0"]
+            for name, value in track.tags.items():
+                how += [f"-metadata:s:{kind}:{new}", f"{name}={value}"]
+        return ["-copyts", *source, "-f", "ffmetadata", "-i", f"file:{place}"], how
+
+    def _told(self) -> Iterator[str]:
+        yield ";FFMETADATA1"
+        for name, value in self.extras.tags.items():
+            yield f"{_escaped(name)}={_escaped(value)}"
+        for chapter in self.extras.chapters:
+            start, end = (
+                round(max(Fraction(0), second - self.start) * self.factor * 1_000_000)
+                for second in (chapter.start, chapter.end)
+            )
+            yield "[CHAPTER]\nTIMEBASE=1/1000000"
+            yield f"START={start}\nEND={max(start, end)}\ntitle={_escaped(chapter.title)}"
+
+
+def extras(path: str) -> Extras:
+    """Return what a clip holds beside its first picture. MediaError: it cannot be read."""
+    with opened(path) as (container, picture):
+        sounds, subtitles, others = [], [], []
+        for stream in container.streams:
+            if stream.type == "audio":
+                sounds.append(_track(stream))
+            elif stream.type == "subtitle":
+                subtitles.append(_track(stream))
+            elif stream.type == "video" and stream.index != picture.index:
+                covers = stream.disposition & 0x400
+                others.append("a cover picture" if covers else "a second picture track")
+            elif stream.type == "attachment":
+                others.append("an attached file")
+            elif stream.type == "data" and stream.codec_context is not None:
+                others.append("a data track")
+        chapters = [
+            Chapter(
+                Fraction(each["start"] * (each["time_base"] or 1)),
+                Fraction(each["end"] * (each["time_base"] or 1)),
+                each["metadata"].get("title", ""),
+            )
+            for each in container.chapters()
+        ]
+        tags = {name.lower(): value for name, value in container.metadata.items()}
+        return Extras(
+            path=path,
+            picture=_track(picture),
+            sounds=tuple(sounds),
+            subtitles=tuple(subtitles),
+            chapters=tuple(chapters),
+            tags={name: value for name, value in tags.items() if name not in _OF_FILES},
+            others=tuple(others),
+        )
+
+
+def kept(held: Extras, form: str, start: Fraction, factor: Fraction) -> tuple[Kept, list[str]]:
+    """Return what of it a clip of this format keeps, and a sentence for each thing it loses."""
+    notes = [f"{what} of {held.path} is left out" for what in dict.fromkeys(held.others)]
+    subtitles = []
+    for number, track in enumerate(held.subtitles):
+        codec = _subtitle(track.codec, form, factor)
+        if codec:
+            subtitles.append((number, codec))
+        else:
+            named = ", ".join(filter(None, (track.tags.get("language"), track.codec)))
+            what = "they cannot be moved" if form == "mkv" else f"{form} does not hold them"
+            notes.append(f"subtitles {number + 1} ({named}) of {held.path} are left out: {what}")
+    if form not in TAGGED - {"nut"} and held.chapters:
+        notes.append(f"the chapters of {held.path} are left out: {form} does not hold them")
+        held = replace(held, chapters=())
+    if form not in TAGGED and held.tags:
+        notes.append(f"the tags of {held.path} are left out: {form} does not hold them")
+    return Kept(held, tuple(subtitles), start, factor), notes
+
+
+def missing(kept: Kept, path: str) -> list[str]:
+    """Return a note where the file did not take up every tag and language, or none."""
+    taken = extras(path)
+    lost = [name for name in kept.extras.tags if name not in taken.tags]
+    languages = [track.tags.get("language", "und") for track in (*taken.sounds, *taken.subtitles)]
+    for number, _ in kept.subtitles:
+        language = kept.extras.subtitles[number].tags.get("language", "und")
+        lost += [f"language {language}"] if language not in languages else []
+    return [f"{Path(path).name} has no place for {', '.join(lost)}"] if lost else []
+
+
+def _subtitle(codec: str, form: str, factor: Fraction) -> str:
+    """Return ffmpeg's name of what subtitles become in a format; empty: they cannot be kept."""
+    words, copied = SUBTITLES.get(form, ("", set[str]()))
+    if codec in copied:
+        return "copy"
+    if codec in TEXT:
+        return words
+    movable = PICTURES.get(codec, False)
+    return "copy" if form == "mkv" and codec in PICTURES and (movable or factor == 1) else ""
+
+
+def _track(stream: Stream) -> Track:
+    tags = {name.lower(): value for name, value in stream.metadata.items()}
+    context = stream.codec_context
+    codec = "" if context is None else context.codec.canonical_name
+    roles = tuple(str(flag.name) for flag in type(stream.disposition) if flag & stream.disposition)
+    return Track(codec, {name: tags[name] for name in tags if name in _OF_TRACKS}, roles)
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([=;#\\\n])", r"\\\1", text)
