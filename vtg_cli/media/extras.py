@@ -11,13 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from vtg_cli.media.ffmpeg import reading
 from vtg_cli.media.libav import opened
-
-if TYPE_CHECKING:
-    from av.stream import Stream
 
 TEXT = {"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text", "subviewer", "microdvd"}
 """Subtitles that are words; the others are pictures."""
@@ -213,7 +210,7 @@ def _subtitle(codec: str, form: str, factor: Fraction) -> str:
     return "copy" if form == "mkv" and codec in PICTURES and (movable or factor == 1) else ""
 
 
-def _track(stream: Stream) -> Track:
+def _track(stream: Any) -> Track:
     tags = {name.lower(): value for name, value in stream.metadata.items()}
     context = stream.codec_context
     codec = "" if context is None else context.codec.canonical_name
