@@ -1,10 +1,42 @@
-"""python -m vtg_cli"""
+"""vtg and python -m vtg_cli: what has to be right before anything else is imported."""
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from contextlib import suppress
+from types import FrameType
 
-from vtg_cli.cli import main
+INTERRUPTED = 130
+"""As of errors.Interrupted, which is not imported yet."""
+
+
+def main() -> int:
+    """Run the process's command line; return the exit code."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # nohup and & ask for that
+        signal.signal(signal.SIGINT, _end_at_once)
+    _open_closed_streams()
+    from vtg_cli.cli import main as command_line
+
+    return command_line()
+
+
+def _open_closed_streams() -> None:
+    """Give standard streams that were closed a place, as a file would else get their number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, mode)  # noqa: SIM115 (it gets the lowest number that is free)
+            os.set_inheritable(stream.fileno(), True)
+            setattr(sys, name, stream)
+
+
+def _end_at_once(signum: int, frame: FrameType | None) -> None:
+    """End while modules are imported or after the work, where an exception would show a traceback."""
+    with suppress(OSError):
+        os.write(2, b"vtg: interrupted\n")
+    os._exit(INTERRUPTED)
+
 
 if __name__ == "__main__":
     sys.exit(main())

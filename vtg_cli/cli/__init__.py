@@ -17,7 +17,6 @@ from vtg_cli.cli.commands import Commands
 from vtg_cli.cli.console import fail, inform, result, say
 from vtg_cli.errors import Interrupted, UsageError, VtgError, explained
 
-INTERRUPTED, TERMINATED = Interrupted.exit_code, 128 + signal.SIGTERM
 # click's ClickException, which typer carries at a place that depends on its version
 _CommandLineError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 
@@ -50,24 +49,28 @@ def _options(
         result(*ctx.get_help().splitlines())
 
 
-class _Terminated(BaseException):
+class _Ended(BaseException):
     """A signal to end, raised where the program stands, so that every `with` cleans up."""
 
 
 @contextmanager
-def _ending_cleanly() -> Iterator[None]:
-    """Within it, being told to end or losing the terminal raises _Terminated."""
+def _ending_cleanly() -> Iterator[list[int]]:
+    """Raise _Ended when told to end or losing the terminal. Yields the signals that came: a
+    library being imported may take the exception for a failure of its own.
+    """
+    came: list[int] = []
 
     def end(signum: int, frame: FrameType | None) -> NoReturn:
-        raise _Terminated
+        came.append(signum)
+        raise _Ended
 
-    numbers = {signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
+    numbers = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
     before = {number: signal.getsignal(number) for number in numbers}
     for number in numbers:
         if before[number] is not signal.SIG_IGN:  # nohup asks for that
             signal.signal(number, end)
     try:
-        yield
+        yield came
     finally:
         for number in numbers:
             signal.signal(number, before[number])
@@ -79,23 +82,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = typer.main.get_command(app)
     assert isinstance(command, TyperGroup)
     command.rich_markup_mode = None  # a plain list of commands: rich would double the start-up time
+    came: list[int] = []
     try:
-        with _ending_cleanly():
+        with _ending_cleanly() as came:
             code = command.main(arguments, prog_name="vtg", standalone_mode=False)
-    except _Terminated:
-        say("terminated")
-        return TERMINATED
-    except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
-    except Exception as error:
+    except BaseException as error:
+        if came:
+            return _ended(came[0])
+        if isinstance(error, SystemExit | typer.Abort):  # what typer makes of EPIPE and EOFError
+            error = error.__context__ or error
+        if not isinstance(error, Exception):
+            raise
         if "--debug" in arguments:
             import traceback
 
-            inform(*traceback.format_exc().splitlines())
+            inform(*"".join(traceback.format_exception(error)).splitlines())
         return fail(_explained(error))
-    if code == INTERRUPTED:
-        say("interrupted")
     return code if isinstance(code, int) else 0
+
+
+def _ended(signum: int) -> int:
+    """Say that a signal ended the work; return the exit code."""
+    interrupted = signum == signal.SIGINT
+    say("interrupted" if interrupted else "terminated")
+    return Interrupted.exit_code if interrupted else 128 + signal.SIGTERM
 
 
 def _explained(error: Exception) -> VtgError:
