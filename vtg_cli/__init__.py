@@ -5,9 +5,7 @@ Names are imported when they are first asked for, so that `import vtg_cli` costs
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as of typing, which would take longest of all that starting imports
 if TYPE_CHECKING:
     from vtg_cli.api import Options, interpolate, predict
     from vtg_cli.conditioning.keyframes import Keyframes
@@ -47,7 +45,9 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+# signal itself imports enum, and Ctrl-C could come meanwhile
+import _signal as signal  # type: ignore[import-not-found]
 import os
-import signal
 import sys
-from contextlib import suppress
-from types import FrameType
 
 INTERRUPTED = 130
 """As of errors.Interrupted, which is not imported yet."""
@@ -31,11 +30,12 @@ def _open_closed_streams() -> None:
             setattr(sys, name, stream)
 
 
-def _end_at_once(signum: int, frame: FrameType | None) -> None:
-    """End while modules are imported or after the work, where an exception would show a traceback."""
-    with suppress(OSError):
+def _end_at_once(signum: int, frame: object) -> None:
+    """End during imports or after the work, where an exception would show a traceback."""
+    try:
         os.write(2, b"vtg: interrupted\n")
-    os._exit(INTERRUPTED)
+    finally:
+        os._exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

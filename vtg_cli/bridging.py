@@ -250,11 +250,9 @@ def _write(made: Bridging, output: str, frames: Iterator[Frame], report: Report)
         fps=made.fps,
         comment=comment(made.base) if choices.metadata else None,
     ) as sink:
-        for frame in frames:
+        for frame in sink.wanted(frames):
             with report.timed("encoding"):
                 sink.write(frame)
-            if sink.closed_by_reader:
-                return
 
 
 def _join(made: Bridging, found: Found, parts: list[Path], output: Path) -> None:

@@ -270,11 +270,10 @@ def save(
         sound=made.sound,
         kept=made.kept,
     ) as sink:
-        for frame in frames(made, clip, found, report, progress=progress, cancel=cancel):
+        drawn = frames(made, clip, found, report, progress=progress, cancel=cancel)
+        for frame in sink.wanted(drawn):
             with report.timed("encoding"):
                 sink.write(frame)
-            if sink.closed_by_reader:
-                break
     place = None if made.source is None else sidecar.place_of(made.base)
     if clip.damage:
         made = replace(made, notes=(*made.notes, clip.damage))

@@ -87,11 +87,9 @@ def save(
         fps=made.schedule.fps,
         comment=comment(made) if choices.metadata else None,
     ) as sink:
-        for frame in frames(made, clip, report, cancel=cancel):
+        for frame in sink.wanted(frames(made, clip, report, cancel=cancel)):
             with report.timed("encoding"):
                 sink.write(frame)
-            if sink.closed_by_reader:
-                break
             if progress is not None:
                 progress(0.0, f"{sink.written} frames")
     fps = made.schedule.fps

@@ -138,13 +138,13 @@ class Rendering:
             fps=self.plan.schedule.fps,
             comment=made_with if job.encoding.metadata else None,
         ) as sink:
-            for index, frame in enumerate(self.frames):
+            for index, frame in enumerate(sink.wanted(self.frames)):
                 if index in shown:
                     kept.append(flattened(frame, job.background))
                 with self.report.timed("encoding"):
                     sink.write(frame)
-                if sink.closed_by_reader:
-                    return
+            if sink.closed_by_reader:
+                return
         if sheet:
             sheets.save_png(sheet, sheets.contact_sheet(kept))
 

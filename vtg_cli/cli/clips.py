@@ -13,7 +13,7 @@ import typer
 
 from vtg_cli.cli import options as o
 from vtg_cli.cli.bar import progress
-from vtg_cli.cli.console import answer, say
+from vtg_cli.cli.console import answer, check_stream, say
 from vtg_cli.errors import UsageError
 from vtg_cli.literals import Arriving, Audio, Cuts, Duplicates, Fields
 
@@ -316,16 +316,8 @@ def ready(between: Interpolate, *, as_json: bool, dry_run: bool, quiet: bool) ->
 
     output = between.output
     assert output is not None
-    if output == "-" and as_json:
-        raise UsageError(
-            "--json and -o - both want stdout", "leave one of them out", subject="--json"
-        )
-    if output == "-" and sys.stdout.isatty() and not dry_run:
-        raise UsageError(
-            "-o - would pour video into the terminal",
-            "pipe it on, as in: vtg slow clip.mp4 -o - --format y4m | ffplay -",
-            subject="--output",
-        )
+    if output == "-":
+        check_stream("slow clip.mp4", as_json=as_json, dry_run=dry_run)
     for name in between.keyframes:
         if Path(output).exists() and Path(name).exists() and Path(output).samefile(name):
             raise UsageError(

@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from typing import Any, TextIO
 
-from vtg_cli.errors import MediaError, VtgError
+from vtg_cli.errors import MediaError, UsageError, VtgError
 from vtg_cli.printable import printable
 
 
@@ -55,6 +55,22 @@ def fail(error: VtgError) -> int:
     """Say what went wrong and what to do about it; return the exit code."""
     say(error.message, error.hint)
     return error.exit_code
+
+
+def check_stream(example: str, *, as_json: bool, dry_run: bool) -> None:
+    """Refuse to send video to a stdout that is a terminal, closed, or JSON's.
+
+    example: a command to pipe on.
+    """
+    pipe = f"pipe it on, as in: vtg {example} -o - --format y4m | ffplay -"
+    if as_json:
+        raise UsageError(
+            "--json and -o - both want stdout", "leave one of them out", subject="--json"
+        )
+    if sys.stdout.isatty() and not dry_run:
+        raise UsageError("-o - would pour video into the terminal", pipe, subject="--output")
+    if getattr(sys.stdout, "name", None) == os.devnull:  # see __main__: the place of a closed one
+        raise MediaError("-o - has nowhere to go: stdout is closed", pipe, subject="--output")
 
 
 def asks() -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ import typer
 from vtg_cli.cli import options as o
 from vtg_cli.cli.bar import progress
 from vtg_cli.cli.clips import DESCRIBED
-from vtg_cli.cli.console import answer, say
+from vtg_cli.cli.console import answer, check_stream, say
 from vtg_cli.errors import MediaError, UsageError
 
 if TYPE_CHECKING:
@@ -289,16 +288,8 @@ def goes_ahead(
     from vtg_cli.plan import claimed
 
     assert job.output is not None
-    if job.output == "-" and as_json:
-        raise UsageError(
-            "--json and -o - both want stdout", "leave one of them out", subject="--json"
-        )
-    if job.output == "-" and sys.stdout.isatty() and not dry_run:
-        raise UsageError(
-            "-o - would pour video into the terminal",
-            "pipe it on, as in: vtg interpolate a.png b.png -o - --format y4m | ffplay -",
-            subject="--output",
-        )
+    if job.output == "-":
+        check_stream("interpolate a.png b.png", as_json=as_json, dry_run=dry_run)
     if sheet is not None:
         _check_sheet(sheet, job)
     if claimed(job.output, job.encoding, job.keyframes):

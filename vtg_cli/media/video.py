@@ -8,9 +8,10 @@ to a temporary file, so that it never blocks on them.
 from __future__ import annotations
 
 import re
+import select
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from vtg_cli.media.extras import Kept
     from vtg_cli.media.sound import Sound
 
+STDOUT = 1
+"""What ffmpeg inherits and writes a stream to, wherever Python's own has been led."""
 _PART = re.compile(r"^(\[[^\[\]]* @ 0x[0-9a-f]+\] )+")
 _FOLLOWS = re.compile(
     "Nothing was written into|Conversion failed|Could not open encoder before EOF|"
@@ -85,6 +88,18 @@ class Sink:
             self._stopped()
         else:
             self.written += 1
+
+    def wanted(self, frames: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+        """Yield frames to write. None is asked for when the reader of a stream has gone."""
+        each = iter(frames)
+        while not self.closed_by_reader:
+            if self._output == "-" and _abandoned(STDOUT):
+                self.closed_by_reader = True
+                return
+            try:
+                yield next(each)
+            except StopIteration:
+                return
 
     def close(self) -> None:
         """Let the encoder finish. Raises MediaError when it fails or no frame came."""
@@ -281,6 +296,15 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         with suppress(BrokenPipeError):
             process.stdin.close()
     process.wait()
+
+
+def _abandoned(pipe: int) -> bool:
+    """Return whether nobody reads a pipe any more. Windows cannot say."""
+    if not hasattr(select, "poll"):
+        return False
+    watch = select.poll()
+    watch.register(pipe, 0)  # errors and hang-ups are told without being asked for
+    return bool(watch.poll(0))
 
 
 def _words(messages: IO[bytes]) -> list[str]:
