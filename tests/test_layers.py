@@ -25,6 +25,8 @@ LEVELS = {
     "vtg_cli.records": 0,
     "vtg_cli.rungs": 0,
     "vtg_cli.shorthand": 0,
+    "vtg_cli.place": 0,
+    "vtg_cli.temporary": 0,
     "vtg_cli.timing": 0,
     "vtg_cli.tensor": 0,
     "vtg_cli.device": 0,

@@ -8,7 +8,6 @@ does not hold when it is checked, everything is encoded anew.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from vtg_cli import clip_notes, clip_reports, sidecar, stills, tasks
 from vtg_cli.errors import MediaError, UsageError
 from vtg_cli.job import Bridge, validated
 from vtg_cli.media import encoding, sound, splice
-from vtg_cli.media.atomic import replacing
+from vtg_cli.media.atomic import replacing, workspace
 from vtg_cli.media.formats import Format
 from vtg_cli.media.image import fit
 from vtg_cli.media.probe import sound_starts
@@ -155,7 +154,7 @@ def save(
     work = Work(made, report, progress, cancel)
     found, wrong = None, ""
     if any(made.kept):
-        with _folder(output) as folder:
+        with workspace(output) as folder:
             found, wrong = _spliced(work, folder, output)
     if found is None or wrong:
         clips = [side.facts for side in (made.first, made.last) if side.facts]
@@ -217,7 +216,7 @@ def _spliced(work: Work, folder: Path, output: str) -> tuple[Found, str]:
     except MediaError as error:
         return found, error.message
     if not wrong:
-        with replacing(output) as target:
+        with replacing(output, overwrite=made.base.job.encoding.overwrite) as target:
             os.replace(whole, target)
     return found, wrong
 
@@ -230,10 +229,10 @@ def _encoded(work: Work, output: str) -> Found:
     if output == "-" or made.form.name not in sound.CODECS or not heard:
         _write(made, output, frames, work.report)
         return found
-    with _folder(output) as folder:
+    with workspace(output) as folder:
         silent = folder / f"silent{Path(output).suffix}"
         _write(made, str(silent), frames, work.report)
-        with replacing(output) as target:
+        with replacing(output, overwrite=made.base.job.encoding.overwrite) as target:
             _join(made, found, [silent], target)
     return found
 
@@ -322,16 +321,3 @@ def _sound(made: Bridging, found: Found) -> sound.Sound | None:
         arrives=(found.first + found.between) / made.fps,
         seconds=found.total / made.fps,
     )
-
-
-@contextmanager
-def _folder(output: str) -> Iterator[Path]:
-    """A place beside the output for pieces of it, gone afterwards."""
-    beside = Path(os.path.realpath(output)).parent
-    try:
-        folder = tempfile.TemporaryDirectory(dir=beside, prefix=".vtg-")
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise MediaError(f"cannot write {output}: {reason}", subject=output) from error
-    with folder as name:
-        yield Path(name)

@@ -18,7 +18,6 @@ import sys
 from pathlib import Path
 from vtg_cli.batch.claims import Claims
 claims = Claims(Path(sys.argv[1]))
-claims.share("in use")
 with claims.held("x") as ours:
     print(ours, flush=True)
     sys.stdin.read()
@@ -27,7 +26,7 @@ with claims.held("x") as ours:
 
 @pytest.fixture
 def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that holds x and shares "in use"."""
+    """Another process that holds x."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path / "lock")],
         stdin=subprocess.PIPE,
@@ -47,11 +46,9 @@ def test_a_name_belongs_to_one_process(tmp_path: Path, holder: subprocess.Popen[
     claims = Claims(tmp_path / "lock")
     with claims.held("x") as ours, claims.held("y") as other:
         assert (ours, other) == (False, True)
-    assert not claims.alone("in use")
     holder.send_signal(signal.SIGKILL)
     with claims.held("x", wait=True) as ours:  # as soon as the kernel has taken it from the dead
         assert ours
-    assert claims.alone("in use")
     claims.close()
 
 

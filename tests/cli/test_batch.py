@@ -136,7 +136,7 @@ def test_fail_fast_ends_with_the_first_failure(capfd: pytest.CaptureFixture[str]
     assert vtg("in", "-o", "out", "--frames", "3", "--fail-fast", "--json") == 3
     summary = json.loads(capfd.readouterr().out)
     assert (summary["failed"], summary["left"]) == (1, 2)
-    assert not list(Path("out").glob(".vtg-[0-9]*"))
+    assert not list(Path("out").glob(".vtg-*-*"))
 
 
 def test_a_dry_run_makes_a_table_and_nothing_else(capfd: pytest.CaptureFixture[str]) -> None:
@@ -222,7 +222,7 @@ def test_killed_and_resumed_nothing_is_lost_and_nothing_made_twice() -> None:
     assert set(Counter(records("done")).values()) == {1}
     assert {len(read_video(str(path))[0]) for path in Path("out").glob("*.mp4")} == {5}
     assert len(list(Path("out").glob("*.mp4"))) == 9
-    assert not list(Path("out").glob(".vtg-[0-9]*"))
+    assert not list(Path("out").glob(".vtg-*-*"))
 
 
 def test_two_batches_at_once_share_the_work() -> None:

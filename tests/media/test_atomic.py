@@ -113,17 +113,19 @@ def test_a_failure_of_the_block_keeps_its_own_error(tmp_path: Path) -> None:
 
 
 def test_a_sequence_moves_at_the_end_and_replaces_an_older_one(tmp_path: Path) -> None:
-    for name in ("f_00.txt", "f_01.txt", "f_02.txt", "f_100.txt", "f_7.txt", "other.txt"):
+    older = ("f_00.txt", "f_01.txt", "f_02.txt")
+    for name in (*older, "f_100.txt", "f_7.txt", "other.txt"):
         (tmp_path / name).write_text("older")
-    with replacing_sequence(tmp_path / "f_%02d.txt") as temporary:
+    with replacing_sequence(tmp_path / "f_%02d.txt", ours=older) as temporary:
         assert temporary.name == "f_%02d.txt"
         for i in range(2):
             Path(str(temporary) % i).write_text(f"new {i}")
         assert (tmp_path / "f_00.txt").read_text() == "older"
-    # f_02 and f_100 were frames of the pattern; f_7 is not, a %02d never writes it
+    # f_100 is a name of the pattern, but nobody said that it was ours
     assert tree(tmp_path) == {
         "f_00.txt": "new 0",
         "f_01.txt": "new 1",
+        "f_100.txt": "older",
         "f_7.txt": "older",
         "other.txt": "older",
     }

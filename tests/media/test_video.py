@@ -104,7 +104,7 @@ def test_a_png_sequence_is_bit_exact_and_numbered_from_0(channels: int, tmp_path
 
 def test_an_older_sequence_is_replaced_as_a_whole(tmp_path: Path) -> None:
     save(tmp_path / "%02d.png", clip(5, 8, 8))
-    save(tmp_path / "%02d.png", clip(3, 8, 8))
+    save(tmp_path / "%02d.png", clip(3, 8, 8), encoding=Encoding(overwrite=True))
     assert sorted(file.name for file in tmp_path.iterdir()) == ["00.png", "01.png", "02.png"]
 
 

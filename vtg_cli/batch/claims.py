@@ -50,14 +50,6 @@ class Claims:
         finally:
             self._lock(self._fcntl.LOCK_UN, name)
 
-    def share(self, name: str) -> None:
-        """Holds the name together with others who share it, until the process ends or `alone`."""
-        self._lock(self._fcntl.LOCK_SH, name)
-
-    def alone(self, name: str) -> bool:
-        """Whether nobody else shares the name; if so nobody can until `share` is called."""
-        return self._lock(self._fcntl.LOCK_EX | self._fcntl.LOCK_NB, name)
-
     def close(self) -> None:
         """Gives up all that is held."""
         os.close(self._file)

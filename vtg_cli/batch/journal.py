@@ -43,17 +43,11 @@ class Journal:
         self._claims = claims
         self._seen = 0  # bytes
         self._histories: dict[str, History] = {}
-        self._pids: set[int] = set()
 
     def of(self, output: str) -> History:
         """What is known about an output."""
         self._look()
         return self._histories.get(output, History())
-
-    def pids(self) -> set[int]:
-        """Of all processes of this machine that began an item here."""
-        self._look()
-        return self._pids
 
     def append(self, event: str, output: str, **facts: Any) -> None:
         """One event, written at once and in one piece. MediaError where it cannot be."""
@@ -88,8 +82,6 @@ class Journal:
             history = self._histories.setdefault(record["output"], History())
             if record["event"] == "start":
                 history.start = record
-                if record.get("host") == socket.gethostname():
-                    self._pids.add(record["pid"])
             elif record["event"] == "done":
                 history.start, history.done = None, record
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from vtg_cli import temporary
 from vtg_cli.batch.claims import Claims
 from vtg_cli.batch.journal import History, Journal
 from vtg_cli.errors import MediaError
-from vtg_cli.media.atomic import NUMBER, left_behind, numbered
+from vtg_cli.media.atomic import NUMBER, numbered
 from vtg_cli.media.encoding import sidecar_path
 
 JOURNAL, LOCK = "vtg-batch.jsonl", ".vtg-batch.lock"
@@ -25,7 +25,7 @@ class Store(Protocol):
         """Whether a batch was here before."""
 
     def tidy(self) -> None:
-        """Takes away what killed workers left half-written, if nobody else is at work here."""
+        """Takes away what killed workers left half-written."""
 
     def claim(self, output: str, *, wait: bool) -> AbstractContextManager[bool]:
         """Within it no other process makes that output; False: one is at it."""
@@ -66,13 +66,7 @@ class Folder:
         self.tidy()
 
     def tidy(self) -> None:
-        if self._claims.alone("in use"):
-            for path in left_behind(self._folder, self.journal.pids()):
-                if path.is_dir():
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    path.unlink(missing_ok=True)
-        self._claims.share("in use")
+        temporary.sweep(self._folder, deep=True)
 
     def begun(self) -> bool:
         return self.journal.path.exists()

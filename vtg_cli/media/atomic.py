@@ -1,83 +1,91 @@
 """Files that appear whole or not at all.
 
-Work goes to a temporary name in the same folder, so that the last step is a rename, which the file
-system does in one piece, and takes the final name only when everything succeeded. Any exception,
-KeyboardInterrupt included, removes the temporary name and the folders made for it; a killed process
-leaves a `.vtg-PID-*` name behind, never half a file under the final name.
+Work goes to a temporary name in the same folder (temporary.py), so that the last step is one that
+the file system does in one piece, and takes the final name only when everything succeeded. Any
+exception, KeyboardInterrupt included, removes the temporary name and the folders made for it; what
+a killed process left goes at the next run in that folder.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import secrets
-import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from vtg_cli import temporary
 from vtg_cli.errors import MediaError
 
-_MARK = re.compile(r"\.vtg-([0-9]+)-[0-9a-f]{12}(\.|$)", re.ASCII)  # a temporary name, see _mark
 NUMBER = re.compile(r"%(?:0([1-9]))?d")  # the number field of a pattern such as frame_%04d.png
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+def replacing(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iterator[Path]:
     """A temporary name beside `path`, with its suffix, that becomes `path` on a clean exit.
 
     Makes missing folders. A link is followed: the file it points to is replaced, not the link.
+    overwrite: False keeps a file that appeared under the name meanwhile.
 
     Raises:
-        MediaError: the folder or the file cannot be written.
+        MediaError: the folder or the file cannot be written, or the name is taken by now.
     """
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f"{_mark()}{target.suffix}")
     with _folder(target.parent, path):
+        with _writing(path):
+            draft = temporary.Draft(target)
         try:
-            with _writing(path):
-                temporary.open("xb").close()
-            yield temporary
-            with _writing(path):
-                os.replace(temporary, target)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
+            yield draft.path
+            with _publishing(path):
+                draft.publish(overwrite=overwrite)
+        finally:
+            draft.close()
 
 
 @contextmanager
-def replacing_sequence(pattern: str | os.PathLike[str]) -> Iterator[Path]:
+def replacing_sequence(
+    pattern: str | os.PathLike[str], *, ours: Collection[str] = ()
+) -> Iterator[Path]:
     """The same for numbered files: a pattern in a temporary folder whose files move at the end.
 
-    Files of an older sequence that the new one does not replace are removed: two never mix.
+    All of them move, or none. ours: names of an older sequence of this pattern, which is replaced
+    as a whole; no other file is.
 
     Raises:
-        MediaError: the folder or the files cannot be written.
+        MediaError: the folder or the files cannot be written, or a name is taken.
     """
     target = Path(os.path.realpath(pattern))
-    temporary = target.with_name(_mark())
-    with _folder(target.parent, pattern):
+    alone = not os.path.lexists(target.parent)  # then their folder itself appears at the end
+    beside = target.parent if alone else target
+    with _folder(beside.parent, pattern):
+        with _writing(pattern):
+            temporary.sweep(target.parent)
+            folder = temporary.Folder(beside)
         try:
-            with _writing(pattern):
-                temporary.mkdir()
-            yield temporary / target.name
-            with _writing(pattern):
-                stale = {file.name for file in numbered(target)}
-                for file in sorted(temporary.iterdir()):
-                    os.replace(file, target.with_name(file.name))
-                    stale.discard(file.name)
-                for name in stale:
-                    target.with_name(name).unlink()
-                temporary.rmdir()
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+            yield folder.path / target.name
+            with _publishing(pattern):
+                if alone:
+                    folder.publish()
+                else:
+                    folder.scatter(ours)
+        finally:
+            folder.close()
 
 
-def write(path: str | os.PathLike[str], content: bytes) -> None:
+@contextmanager
+def workspace(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A folder beside `path` for pieces of it, gone afterwards. MediaError if it cannot be made."""
+    with _writing(path):
+        folder = temporary.Folder(Path(os.path.realpath(path)))
+    try:
+        yield folder.path
+    finally:
+        folder.close()
+
+
+def write(path: str | os.PathLike[str], content: bytes, *, overwrite: bool = True) -> None:
     """A file of this content. MediaError where it cannot be written, as on a full disk."""
-    with replacing(path) as temporary, _writing(path):
+    with replacing(path, overwrite=overwrite) as temporary, _writing(path):
         temporary.write_bytes(content)
 
 
@@ -94,18 +102,6 @@ def numbered(pattern: Path) -> list[Path]:
         if (match := name.fullmatch(file.name)) and file.name == pattern.name % int(match[1])
     }
     return [found[number] for number in sorted(found)]
-
-
-def left_behind(folder: Path, pids: Collection[int]) -> Iterator[Path]:
-    """The temporary names anywhere in `folder` that processes of these numbers made."""
-    for path in folder.rglob(".vtg-*"):
-        marked = _MARK.match(path.name)
-        if marked and int(marked[1]) in pids:
-            yield path
-
-
-def _mark() -> str:
-    return f".vtg-{os.getpid()}-{secrets.token_hex(6)}"
 
 
 @contextmanager
@@ -125,10 +121,23 @@ def _folder(folder: Path, path: str | os.PathLike[str]) -> Iterator[None]:
 
 @contextmanager
 def _writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    name = os.fspath(path)
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise MediaError(
-            f"cannot write {os.fspath(path)}: {reason}", subject=os.fspath(path)
-        ) from error
+        raise MediaError(f"cannot write {name}: {reason}", subject=name) from error
+
+
+@contextmanager
+def _publishing(path: str | os.PathLike[str]) -> Iterator[None]:
+    name = os.fspath(path)
+    with _writing(path):
+        try:
+            yield
+        except FileExistsError as error:
+            raise MediaError(
+                f"cannot write {name}: {error.filename2} appeared meanwhile",
+                "what is there is left as it is; choose another name, or say --overwrite",
+                subject=name,
+            ) from error

@@ -8,7 +8,6 @@ packet by packet, and whoever calls falls back to encoding everything where it d
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -16,6 +15,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from vtg_cli.errors import MediaError
+from vtg_cli.media.atomic import workspace
 from vtg_cli.media.ffmpeg import reading, reading_list, run
 from vtg_cli.media.formats import SCALING, Format
 from vtg_cli.media.probe import Facts, Packets, Video, matrix_of, packets, probe
@@ -155,8 +155,8 @@ def join(
     step = f"({1 / rate / tick})"  # ticks a frame
     grid = f"setts=pts=round(round(PTS/{step})*{step}):dts=round((N-{delay})*{step})"
     sources, mapped = sound.arguments if sound else ([], [])
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".vtg-") as folder:
-        listed = Path(folder, "parts.ffconcat")
+    with workspace(output) as folder:
+        listed = folder / "parts.ffconcat"
         lines = [f"file '{_quoted(part)}'" for part in parts]
         listed.write_text("\n".join(["ffconcat version 1.0", *lines, ""]), encoding="utf-8")
         _make(

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vtg_cli.errors import MediaError
-from vtg_cli.media.atomic import replacing, replacing_sequence
+from vtg_cli.media.atomic import numbered, replacing, replacing_sequence
 from vtg_cli.media.encoding import Encoding, check, notes
 from vtg_cli.media.ffmpeg import command, no_ffmpeg, reading
 from vtg_cli.media.formats import SCALING, Format, arguments
@@ -143,8 +143,9 @@ def open_sink(
 ) -> Iterator[Sink]:
     """A `Sink` for `output`: a file by suffix, a numbered .png pattern (from 0) or "-" for stdout.
 
-    A file appears under its name only on a clean exit, and replaces what was there: ask `claim`
-    first. Same frames, same bytes, for one ffmpeg on one machine.
+    A file appears under its name only on a clean exit, and replaces what is there by then only if
+    `encoding.overwrite` says so: ask `claim` first. Same frames, same bytes, for one ffmpeg on one
+    machine.
 
     Args:
         channels: 3 for RGB, 4 for RGBA with straight alpha.
@@ -159,7 +160,8 @@ def open_sink(
     if channels not in (3, 4):
         raise ValueError(f"expected 3 or 4 channels, got {channels}")
     form = check(output, replace(encoding, alpha=channels == 4), height, width, fps)
-    with _destination(output, form) as name, tempfile.TemporaryDirectory() as folder:
+    beside = tempfile.TemporaryDirectory()
+    with _destination(output, form, encoding.overwrite) as name, beside as folder:
         how = [
             *_beside(sound, kept, Path(folder)),
             *arguments(form, height=height, width=width, alpha=channels == 4, crf=encoding.crf),
@@ -238,22 +240,23 @@ def read_video(path: str, *, alpha: bool = False) -> tuple[NDArray[np.uint8], Fr
     return frames, Fraction(*map(int, facts["F"].split(":")))
 
 
-def _destination(output: str, form: Format) -> AbstractContextManager[str]:
+def _destination(output: str, form: Format, overwrite: bool) -> AbstractContextManager[str]:
     """What ffmpeg is told to write to; made final when the context ends well."""
     if output == "-":
         return nullcontext("pipe:1")
-    return _sequence(output) if form.name == "png" else _file(output)
+    return (_sequence if form.name == "png" else _file)(output, overwrite)
 
 
 @contextmanager
-def _file(output: str) -> Iterator[str]:
-    with replacing(output) as temporary:
+def _file(output: str, overwrite: bool) -> Iterator[str]:
+    with replacing(output, overwrite=overwrite) as temporary:
         yield f"file:{temporary}"  # the prefix, because a colon in a name would start a protocol
 
 
 @contextmanager
-def _sequence(output: str) -> Iterator[str]:
-    with replacing_sequence(output) as temporary:
+def _sequence(output: str, overwrite: bool) -> Iterator[str]:
+    ours = [file.name for file in numbered(Path(output))] if overwrite else []
+    with replacing_sequence(output, ours=ours) as temporary:
         yield f"file:{str(temporary.parent).replace('%', '%%')}/{temporary.name}"
 
 

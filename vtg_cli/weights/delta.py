@@ -9,14 +9,13 @@ holds the changed tensors under the U-Net's parameter names; one without a tenso
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vtg_cli import temporary
 from vtg_cli.errors import UsageError, WeightsError
 from vtg_cli.weights import layout, store
 
@@ -159,7 +158,8 @@ def write(
         for role, folder in (("tuned", tuned), ("base", base))
     }
     about = json.dumps({"version": VERSION, **made_from}, sort_keys=True)
-    _replace(out, save(changed, {FORMAT: about}))  # one entry: several come in no fixed order
+    # one entry: several come in no fixed order
+    _replace(out, save(changed, {FORMAT: about}), overwrite=overwrite)
     numbers = sum(delta.numel() for delta in changed.values())
     return Written(out, out.stat().st_size, len(changed), numbers, unchanged)
 
@@ -172,21 +172,16 @@ def save(deltas: Mapping[str, Tensor], out: Path, made_from: Mapping[str, str]) 
 
     half = {name: delta.detach().half().cpu().contiguous() for name, delta in deltas.items()}
     about = json.dumps({"version": VERSION, **made_from}, sort_keys=True)
-    _replace(out, packed(half, {FORMAT: about}))
+    _replace(out, packed(half, {FORMAT: about}), overwrite=True)
 
 
-def _replace(out: Path, content: bytes) -> None:
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+def _replace(out: Path, content: bytes, *, overwrite: bool) -> None:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        os.replace(part, out)
+        temporary.write(out, content, overwrite=overwrite)
     except OSError as error:
         reason = error.strerror or str(error)
         raise WeightsError(f"{out} cannot be written: {reason}", subject=str(out)) from error
-    finally:
-        with suppress(OSError):  # gone, or never there
-            part.unlink()
 
 
 def load(path: Path) -> dict[str, Tensor]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+from vtg_cli import temporary
 from vtg_cli.errors import UsageError, WeightsError
 from vtg_cli.weights.layout import INDEX
 
@@ -27,27 +26,10 @@ def check_place(out: Path, overwrite: bool) -> None:
 @contextmanager
 def whole(out: Path) -> Iterator[Path]:
     """An empty folder, which becomes `out` when the block ends well. WeightsError if it cannot."""
-    part = out.with_name(f".vtg-{secrets.token_hex(6)}")
     try:
-        part.mkdir(parents=True)
-        yield part
-        _move(part, out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.folder(out) as new:
+            yield new
     except OSError as error:
         reason = error.strerror or str(error)
         raise WeightsError(f"{out} cannot be written: {reason}", subject=str(out)) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _move(part: Path, out: Path) -> None:
-    """`part` becomes `out`; what was there goes only when the new folder stands."""
-    old = out.with_name(f".vtg-{secrets.token_hex(6)}")
-    if out.exists():
-        out.rename(old)
-    try:
-        part.rename(out)
-    except OSError:
-        with suppress(OSError):
-            old.rename(out)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from vtg_cli import temporary
 from vtg_cli.errors import WeightsError
 
 FORMAT = "vtg-trust-1"
@@ -60,12 +60,7 @@ def write(path: Path, record: Record) -> None:
 def replace_json(path: Path, content: Mapping[str, object]) -> None:
     """A small file as a whole or not at all. OSError if the place cannot be written."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    temporary.write(path, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
 
 
 def sha256(path: Path) -> str:

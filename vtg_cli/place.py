@@ -1,0 +1,123 @@
+"""A folder that stays the same one, even if its name comes to mean another meanwhile.
+
+Where the system has it, all goes by a descriptor that was opened at the start: a folder that is
+swapped for a link while a clip is drawn is noticed, and nothing is written through it. Errors are
+plain OSErrors.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+_BY_DESCRIPTOR = os.rename in os.supports_dir_fd and os.link in os.supports_dir_fd
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
+
+
+class Place:
+    """Names in one open folder. descriptor: of the folder; None: paths have to do."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.descriptor: int | None = None
+        if _BY_DESCRIPTOR:
+            self.descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def at(self, *parts: str) -> str:
+        """Return the name by which `descriptor` finds a file, or its path where there is none."""
+        name = os.path.join(*parts)
+        return name if self.descriptor is not None else os.path.join(self._folder, name)
+
+    def check(self) -> None:
+        """OSError where the folder's name means another folder than at the start."""
+        if self.descriptor is not None:
+            before, now = os.fstat(self.descriptor), os.stat(self._folder)
+            if not os.path.samestat(before, now):
+                raise OSError(errno.ENOTDIR, "its folder was replaced by another one meanwhile")
+
+    def has(self, name: str) -> bool:
+        return self._stat(name) is not None
+
+    def _stat(self, name: str) -> os.stat_result | None:
+        with suppress(FileNotFoundError):
+            return os.stat(self.at(name), dir_fd=self.descriptor, follow_symlinks=False)
+        return None
+
+    def same(self, one: str, other: str) -> bool:
+        first, second = self._stat(one), self._stat(other)
+        return first is not None and second is not None and os.path.samestat(first, second)
+
+    def names(self, folder: str) -> list[str]:
+        """What lies in a folder of this one; nothing where that is none."""
+        inner = self._stat(folder)
+        if inner is None or not stat.S_ISDIR(inner.st_mode):
+            return []
+        if self.descriptor is None:
+            return os.listdir(self.at(folder))
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY, dir_fd=self.descriptor)
+        try:
+            return os.listdir(opened)
+        finally:
+            os.close(opened)
+
+    def move(self, name: str, target: str) -> None:
+        how = {"src_dir_fd": self.descriptor, "dst_dir_fd": self.descriptor}
+        os.replace(self.at(name), self.at(target), **how)
+
+    def give(self, name: str, target: str, *, keep: bool = False) -> None:
+        """Have the file called `target`, if nothing is; keep: by both names, where that can be."""
+        how = {"src_dir_fd": self.descriptor, "dst_dir_fd": self.descriptor}
+        try:
+            os.link(self.at(name), self.at(target), follow_symlinks=False, **how)
+        except (OSError, NotImplementedError) as error:
+            if isinstance(error, OSError) and error.errno not in _NO_LINKS:
+                raise
+            if self.has(target):
+                raise taken(target) from error
+            os.rename(self.at(name), self.at(target), **how)  # Windows' own never replaces
+            return
+        if not keep:
+            os.unlink(self.at(name), dir_fd=self.descriptor)
+
+    def flush(self, name: str) -> None:
+        """Have the disk hold the file, or the folder ".", before anything that follows."""
+        if self.descriptor is not None:
+            file = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.descriptor)
+            try:
+                os.fsync(file)
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system without it
+                    raise
+            finally:
+                os.close(file)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, or a folder and all in it."""
+        found = self._stat(name)
+        if found is None:
+            return
+        if not stat.S_ISDIR(found.st_mode):
+            os.unlink(self.at(name), dir_fd=self.descriptor)
+            return
+        for _ in range(3):  # the encoder of a killed process may still be adding to it
+            if sys.version_info >= (3, 11) and self.descriptor is not None:
+                shutil.rmtree(name, ignore_errors=True, dir_fd=self.descriptor)
+            else:
+                shutil.rmtree(self._folder / name, ignore_errors=True)
+            if not self.has(name):
+                return
+
+    def close(self) -> None:
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+            self.descriptor = None
+
+
+def taken(name: str) -> FileExistsError:
+    """The error of a name that is not to be overwritten."""
+    return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name, None, name)
