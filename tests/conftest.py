@@ -17,6 +17,6 @@ os.environ.setdefault("VTG_MODEL", "flow")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-sys.path.insert(0, str(Path(__file__).parent / "weights"))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "weights")]
 
 pytest_plugins = ["hub_server"]

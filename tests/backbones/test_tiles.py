@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from rounding import rounding
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -31,7 +32,7 @@ def test_weights_sum_to_one_at_every_place(length: int) -> None:
     for place, weight in spans(length, 8):
         assert bool((weight > 0).all())
         total[place] += weight
-    torch.testing.assert_close(total, torch.ones(length), atol=2e-7, rtol=0)
+    torch.testing.assert_close(total, torch.ones(length), atol=rounding(4), rtol=0)
 
 
 def test_the_weights_of_two_parts_are_ramps() -> None:
@@ -58,7 +59,9 @@ def test_windows_of_what_looks_nowhere_else_give_the_whole(tall: int, wide: int)
         return torch.tanh(x + told.concat.flip(1)) * told.mask + told.known
 
     expected = denoise(x, cond)
-    torch.testing.assert_close(in_windows(denoise, x, cond, 8), expected, atol=1e-6, rtol=0)
+    # a weighted mean of up to four equal numbers below 6, tanh among what they are made of
+    atol = rounding(16, 6)
+    torch.testing.assert_close(in_windows(denoise, x, cond, 8), expected, atol=atol, rtol=0)
     assert set(calls[1:]) == {(min(tall, 8), min(wide, 8))}
     assert len(calls) - 1 == len(spans(tall, 8)) * len(spans(wide, 8))
 
@@ -73,8 +76,9 @@ def test_one_window_is_the_whole_itself() -> None:
 @pytest.mark.parametrize(("tall", "wide"), [(7, 8), (8, 21), (13, 20), (31, 9)])
 def test_a_decoder_that_looks_nowhere_else_gives_the_whole(tall: int, wide: int) -> None:
     z = torch.randn(1, 2, 4, tall, wide, generator=torch.Generator().manual_seed(0))
-    # a weighted mean of equal numbers in float32
-    torch.testing.assert_close(in_tiles(enlarged, z, 8), enlarged(z), atol=1e-6, rtol=0)
+    # a weighted mean of up to four equal numbers below 5 in float32
+    atol = rounding(12, 5)
+    torch.testing.assert_close(in_tiles(enlarged, z, 8), enlarged(z), atol=atol, rtol=0)
 
 
 def test_tiles_that_disagree_are_blended_without_a_seam() -> None:
@@ -87,4 +91,4 @@ def test_tiles_that_disagree_are_blended_without_a_seam() -> None:
     row = in_tiles(own, torch.zeros(1, 1, 4, 4, 14), 8)[0, 0, 0, 0]
     ramp = (torch.arange(8) + 0.5) / 8  # two latents, eight pixels
     expected = torch.cat([torch.zeros(24), ramp, torch.ones(24)])
-    torch.testing.assert_close(row, expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(row, expected, atol=rounding(8), rtol=0)

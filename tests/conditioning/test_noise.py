@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from rounding import rounding
 from torch import Tensor
 
 from vtg_cli.conditioning.noise import slerped
@@ -33,9 +34,9 @@ def test_every_frame_lies_on_the_shell() -> None:
 def test_the_ends_are_kept() -> None:
     first, last = ends()
     noise = slerped(first, last, 5)
-    # sines of float32 angles, a few ulps of values below 5
-    assert torch.allclose(noise[:, :1], first, rtol=0, atol=2e-6)
-    assert torch.allclose(noise[:, -1:], last, rtol=0, atol=2e-6)
+    # a sine, a quotient, two products and a sum of values below 5
+    assert torch.allclose(noise[:, :1], first, rtol=0, atol=rounding(8, 5))
+    assert torch.allclose(noise[:, -1:], last, rtol=0, atol=rounding(8, 5))
 
 
 def test_frames_are_equal_angles_apart() -> None:
@@ -49,9 +50,11 @@ def test_frames_are_equal_angles_apart() -> None:
 
 def test_the_same_noise_twice_is_that_noise_throughout() -> None:
     first, _ = ends()
-    assert torch.allclose(slerped(first, first, 4), first.expand(1, 4, C, H, W), rtol=0, atol=1e-6)
+    same = first.expand(1, 4, C, H, W)
+    # the straight line from a value below 5 to itself
+    assert torch.allclose(slerped(first, first, 4), same, rtol=0, atol=rounding(4, 5))
 
 
 def test_one_frame_is_the_first() -> None:
     first, last = ends()
-    assert torch.allclose(slerped(first, last, 1), first, rtol=0, atol=2e-6)
+    assert torch.allclose(slerped(first, last, 1), first, rtol=0, atol=rounding(8, 5))

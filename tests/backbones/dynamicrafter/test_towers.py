@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from rounding import DEEP, rounding
 
 from vtg_cli.backbones.clip_pixels import CLIP_MEAN, CLIP_STD
 from vtg_cli.backbones.dynamicrafter import towers
@@ -42,9 +43,10 @@ def test_a_text_token_knows_those_before_it_alone() -> None:
     with torch.no_grad():
         a, b = (towers.embed_text(tower, t) for t in (tokens, other))
     assert a.shape == (1, 7, 16)
-    assert torch.allclose(a[:, :4], b[:, :4], atol=1e-6)
+    assert torch.allclose(a[:, :4], b[:, :4], rtol=0, atol=rounding(DEEP))
     assert float((a[:, 4:] - b[:, 4:]).abs().amax(-1).min()) > 1e-3
-    assert float(a.mean(-1).abs().max()) < 1e-5  # the final norm, which starts as the identity
+    # the final norm, which starts as the identity: a mean of 16 numbers below 4
+    assert float(a.mean(-1).abs().max()) < rounding(2 * 16, 4)
 
 
 def test_the_last_text_layer_is_not_built() -> None:
@@ -68,7 +70,8 @@ def test_the_view_is_in_clips_colours() -> None:
     grey = towers.clip_view(torch.zeros(1, 3, 10, 600))
     assert grey.shape == (1, 3, 224, 224)
     wanted = (0.5 - torch.tensor(CLIP_MEAN)) / torch.tensor(CLIP_STD)
-    assert torch.allclose(grey[0, :, ::50, ::50], wanted[:, None, None], atol=1e-5)
+    # a resize is a weighted mean, in either direction of some tens of numbers
+    assert torch.allclose(grey[0, :, ::50, ::50], wanted[:, None, None], atol=rounding(64, 2))
 
 
 def test_towers_on_the_meta_device_keep_their_positions() -> None:

@@ -4,8 +4,10 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from rounding import DEEP, rounding
 from torch import Tensor
 
 from vtg_cli.backbones.dynamicrafter.unet import (
@@ -42,9 +44,8 @@ PARAMS = {
     "default_fs": 24,
 }
 
-ROUNDING = 4096 * torch.finfo(torch.float64).eps
-"""Of outputs of unit size, everything in float64: some 60 layers one behind the other, the sums of
-each over up to 300 terms whose rounding adds up as its root, 17; four times that."""
+ROUNDING = rounding(DEEP, 4, np.float64)
+"""Of outputs below 4, everything in float64."""
 
 
 def randn(seed: int, *shape: int) -> Tensor:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from rounding import rounding
 
 from vtg_cli.backbones.tiny.codec import anchored, enlarge, shrink
 
@@ -21,7 +22,8 @@ def quarter(x: torch.Tensor) -> tuple[int, int]:
 def test_shrinking_is_the_mean_of_squares() -> None:
     x = pictures(2, 3, 4, 8, 12)
     expected = x.numpy().reshape(2, 3, 4, 2, 4, 3, 4).mean((4, 6))
-    assert np.abs(shrink(x, (2, 3)).numpy() - expected).max() < 1e-6
+    # means of 16 numbers of up to one
+    assert np.abs(shrink(x, (2, 3)).numpy() - expected).max() < rounding(2 * 16)
     assert torch.allclose(shrink(x[0], (2, 3)), shrink(x, (2, 3))[0])
 
 
@@ -31,7 +33,9 @@ def test_shrinking_cuts_through_pixels() -> None:
     assert shrink(line, (1, 2))[0].tolist() == pytest.approx([5 / 2.5, 26 / 2.5])
     x = pictures(3, 45, 70)
     theirs = cv2.resize(x.movedim(0, -1).numpy(), (31, 13), interpolation=cv2.INTER_AREA)
-    assert np.abs(shrink(x, (13, 31)).movedim(0, -1).numpy() - theirs).max() < 1e-5
+    assert np.abs(shrink(x, (13, 31)).movedim(0, -1).numpy() - theirs).max() < rounding(
+        2 * 20
+    )  # of up to 16 or 20
 
 
 def test_a_keyframe_that_fits_is_copied_whole() -> None:

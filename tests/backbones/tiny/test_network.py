@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from rounding import DEEP, rounding
 from torch import Tensor, nn
 
 from vtg_cli.backbones.tiny.network import Attention, Network, Shape, waves
@@ -38,7 +39,8 @@ def test_attention_is_pytorchs(attention: Attention) -> None:
         theirs.out_proj.weight.copy_(attention.to_out[0].weight)
         theirs.out_proj.bias.copy_(attention.to_out[0].bias)
         h = torch.randn(5, 7, 32)
-        assert float((attention(h) - theirs(h, h, h)[0]).abs().max()) < 1e-5  # float32
+        # four products and a softmax, each of them sums of 32 numbers of about one
+        assert float((attention(h) - theirs(h, h, h)[0]).abs().max()) < rounding(5 * 32)
 
 
 def test_rotated_attention_is_the_forward_map_turned(attention: Attention) -> None:
@@ -56,8 +58,8 @@ def test_rotated_attention_is_the_forward_map_turned(attention: Attention) -> No
         turned = (q @ k.mT / 4).softmax(-1).flip(-1, -2)
         v = heads(h[3:] @ (attention.to_v.weight + delta.to_v).T)
         back = attention.to_out[0]((turned @ v).transpose(1, 2).flatten(-2))
-        assert float((out[:3] - attention(h[:3])).abs().max()) < 1e-5
-        assert float((out[3:] - back).abs().max()) < 1e-5
+        assert float((out[:3] - attention(h[:3])).abs().max()) < rounding(5 * 32)
+        assert float((out[3:] - back).abs().max()) < rounding(5 * 32)
 
 
 def test_it_says_nothing_before_training() -> None:
@@ -77,7 +79,7 @@ def test_clips_of_a_batch_do_not_see_each_other() -> None:
     with torch.no_grad():
         network = awake()
         both, alone = network(x, 0.2), network(x[1:], 0.2)
-    assert float((both[1:] - alone).abs().max()) < 1e-5  # sums in another order
+    assert float((both[1:] - alone).abs().max()) < rounding(DEEP)  # sums in another order
 
 
 def test_frames_see_each_other_and_know_their_time() -> None:
@@ -101,4 +103,4 @@ def test_the_level_is_heard() -> None:
 def test_waves_are_sines_and_cosines_of_octaves() -> None:
     out = waves(torch.tensor([0.0, 0.5]), 12)  # octaves 0 .. 5
     assert torch.equal(out[0], torch.tensor([0.0] * 6 + [1.0] * 6))
-    assert torch.allclose(out[1, :6], torch.sin(0.5 * 2.0 ** torch.arange(6)), atol=1e-5)
+    assert torch.allclose(out[1, :6], torch.sin(0.5 * 2.0 ** torch.arange(6)), atol=rounding(4, 16))

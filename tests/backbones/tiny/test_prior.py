@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from rounding import rounding
 from torch import Tensor
 
 from vtg_cli.backbones.tiny.guide import carry
@@ -35,10 +36,11 @@ def test_less_is_believed_where_confidences_decide() -> None:
         concat[:, :, 3], concat[:, :, 7] = 0.1 * ratio**0.5, 0.1 * ratio**-0.5
         g = guide(concat, t)
         taken = believed(g + change, concat, t) - g
-        assert float((taken - share * change).abs().max()) < 1e-6
+        # a difference of numbers of up to two, some ten roundings each
+        assert float((taken - share * change).abs().max()) < rounding(20, 2)
     concat[:, :, 3], concat[:, :, 7] = 0.1 * float(np.exp(1.25)), 0.1  # in the middle of DECISIVE
     taken = believed(guide(concat) + change, concat, t) - guide(concat)
-    assert float((taken - sum(BELIEF) / 2 * change).abs().max()) < 1e-6
+    assert float((taken - sum(BELIEF) / 2 * change).abs().max()) < rounding(20, 2)
 
 
 def test_one_keyframe_alone_is_the_guide_at_every_time() -> None:
@@ -50,7 +52,7 @@ def test_one_keyframe_alone_is_the_guide_at_every_time() -> None:
 def test_keyframes_are_known_and_nothing_is_not() -> None:
     r = spread(told())
     assert r.shape == (1, 5, 1, 6, 6)
-    assert float((r[:, [0, 4]] - KNOWN).abs().max()) < 1e-6
+    assert float((r[:, [0, 4]] - KNOWN).abs().max()) < rounding(8)
     assert float((spread(torch.zeros(1, 3, 8, 6, 6)) - UNKNOWN).abs().max()) == 0
 
 
