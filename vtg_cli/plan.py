@@ -161,7 +161,7 @@ def plan(
     notes = [*stills.notes(job, read, height, width, alpha)]
     if form is not None and job.output is not None:
         encoding.check(job.output, job.encoding, height, width, schedule.fps)
-        notes += encoding.notes(form, height, width, schedule.fps)
+        notes += encoding.notes(form, height, width, schedule.fps, alpha=alpha)
     reverse, reverse_name = _reverse(job, model)
     sampling = _sampling(job, model, reverse)
     if model.source and (job.prompts or job.negative_prompt):

@@ -16,7 +16,7 @@ from vtg_cli.errors import MediaError, UsageError
 from vtg_cli.media.encoding import Encoding, check, claim, format_of, notes, sidecar_path
 from vtg_cli.media.formats import FILES, FORMATS, STREAMS, arguments
 
-KNOWN = "known: .mp4 .mov .mkv .webm .gif .webp .png"
+KNOWN = "known: .mp4 .mov .mkv .webm .gif .webp .apng .png"
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,7 @@ KNOWN = "known: .mp4 .mov .mkv .webm .gif .webp .png"
         ("clip.webm", "webm"),
         ("clip.gif", "gif"),
         ("clip.webp", "webp"),
+        ("clip.apng", "apng"),
         ("out/%04d.png", "png"),
         ("out/frame_%d.png", "png"),
         ("50% off.mp4", "mp4"),
@@ -81,7 +82,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
         "a.png",
         {},
         "a .png output is a numbered sequence, but a.png has not one number field",
-        "such as a_%04d.png",
+        "such as a_%04d.png; an animated one is .apng",
     ),
     (
         "o/%d_%d.png",
@@ -127,10 +128,8 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
         "a.mp4",
         {"alpha": True},
         "mp4 cannot keep alpha",
-        "these can: .mov .mkv .webm .png rawvideo nut",
+        "these can: .mov .mkv .webm .gif .webp .apng .png rawvideo nut",
     ),
-    ("a.gif", {"alpha": True}, "gif cannot keep alpha", ""),
-    ("a.webp", {"alpha": True}, "webp cannot keep alpha", ""),
     ("-", {"format": "y4m", "alpha": True}, "y4m cannot keep alpha", ""),
     (
         "a.mp4",
@@ -266,6 +265,11 @@ def test_notes_say_what_a_person_should_know() -> None:
     (said,) = notes(FILES[".mp4"], 47, 63, Fraction(24))
     assert said.startswith("63x47 is an odd size: mp4 is written with full colour resolution")
     assert notes(FILES[".gif"], 48, 64, Fraction(25)) == ("gif holds 256 colours",)
+    _, hard = notes(FILES[".gif"], 48, 64, Fraction(25), alpha=True)
+    assert hard == (
+        "gif has no half-transparent pixels: those of half and more are opaque; "
+        ".webp and .apng keep them"
+    )
     (said,) = notes(FILES[".gif"], 48, 64, Fraction(24000, 1001))
     assert said == (
         "gif holds 256 colours and delays in 1/100 s: at 23.98 frames a second they alternate "
@@ -284,7 +288,9 @@ def test_the_default_crf_is_used_unless_asked() -> None:
 
 def test_every_format_is_reachable_once() -> None:
     assert len(FILES) + len(STREAMS) == len(FORMATS)
-    assert [each.name for each in FORMATS if each.lossless] == ["mkv", "png", "rawvideo", "nut"]
+    assert [each.name for each in FORMATS if each.lossless] == [
+        *("mkv", "apng", "png", "rawvideo", "nut")
+    ]
 
 
 def test_encoding_is_plain_and_frozen() -> None:

@@ -360,7 +360,64 @@ def test_webm_keeps_alpha(height: int, width: int, tmp_path: Path) -> None:
     assert np.abs(alpha[16::32, 16::32].astype(int) - frames[0, 16::32, 16::32, 3]).max() <= 2
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.gif", "a.webp"])
+def moving() -> Frames:
+    """A red square that goes to the right on clear black, under a half-transparent bar; two frames
+    in the middle are equal.
+    """
+    frames = np.zeros((6, 40, 64, 4), np.uint8)
+    for frame, place in zip(frames, (0, 6, 6, 12, 18, 24), strict=True):
+        frame[12:30, 4 + place : 26 + place] = (230, 40, 30, 255)
+        frame[:6] = (20, 40, 60, 128)
+    return frames
+
+
+def shown(path: Path) -> tuple[Frames, list[float]]:
+    """What Pillow shows, RGBA [N, H, W, 4], and for how many ms each."""
+    with Image.open(path) as image:
+        assert image.info["loop"] == 0
+        frames, delays = [], []
+        for number in range(image.n_frames):
+            image.seek(number)
+            frames.append(np.asarray(image.convert("RGBA")))
+            delays.append(image.info["duration"])
+    return np.stack(frames), delays
+
+
+def test_apng_is_lossless_with_and_without_alpha(tmp_path: Path) -> None:
+    """Equal neighbours stay two, what has moved on leaves no trail, times are exact."""
+    fps = Fraction(30000, 1001)
+    save(tmp_path / "a.apng", moving(), fps=fps)
+    frames, delays = shown(tmp_path / "a.apng")
+    assert np.array_equal(frames, moving())
+    assert delays == pytest.approx([float(1000 / fps)] * 6, abs=1e-9)
+    opaque = np.ascontiguousarray(moving()[..., :3])
+    save(tmp_path / "b.apng", opaque)
+    with Image.open(tmp_path / "b.apng") as image:
+        assert image.mode == "RGB"
+    assert np.array_equal(shown(tmp_path / "b.apng")[0][..., :3], opaque)
+
+
+def test_webp_keeps_alpha_exactly(tmp_path: Path) -> None:
+    save(tmp_path / "a.webp", moving(), fps=Fraction(25))
+    frames, delays = shown(tmp_path / "a.webp")
+    assert delays == [40] * 6
+    assert np.array_equal(frames[..., 3], moving()[..., 3])  # which webp stores without loss
+    inside = (slice(None), slice(16, 26), slice(32, 36))  # where chroma has one colour all around
+    solid = moving()[inside][..., 3] == 255
+    gap = np.abs(frames[inside].astype(int) - moving()[inside])[solid]
+    assert gap.max() <= 12  # quality 90: 4:2:0 and its quantizer
+
+
+def test_gif_keeps_alpha_that_is_on_or_off(tmp_path: Path) -> None:
+    save(tmp_path / "a.gif", moving(), fps=Fraction(25))
+    frames, delays = shown(tmp_path / "a.gif")
+    assert delays == [40] * 6
+    assert np.array_equal(frames[..., 3], np.where(moving()[..., 3] >= 128, 255, 0))
+    opaque = moving()[..., 3] >= 128
+    assert np.array_equal(frames[opaque][:, :3], moving()[opaque][:, :3])  # two colours of 256
+
+
+@pytest.mark.parametrize("name", ["a.mp4"])
 def test_alpha_is_refused_where_it_cannot_be_kept(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot keep alpha"):
         save(tmp_path / name, transparent())

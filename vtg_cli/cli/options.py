@@ -542,7 +542,7 @@ Alpha = Annotated[
         "--alpha/--no-alpha",
         show_default=False,
         help="Keep transparency, or lay it on the background. Default: keep it where the output "
-        "can (.mov, .mkv, .webm, .png, rawvideo, nut) and all keyframes have it.",
+        "can (all but .mp4 and y4m) and all keyframes have it.",
     ),
 ]
 DetailFrom = Annotated[
@@ -597,7 +597,7 @@ Output = Annotated[
         "-o",
         metavar="FILE",
         help="Where the clip goes; the suffix decides the format: .mp4 .mov (ProRes) .mkv "
-        "(lossless) .webm .gif .webp, or numbered pictures as in out/%04d.png. - is stdout.",
+        "(lossless) .webm .gif .webp .apng, or numbered pictures as in out/%04d.png. - is stdout.",
     ),
 ]
 OtherOutput = Annotated[

@@ -148,7 +148,9 @@ def check(
     return form
 
 
-def notes(form: Format, height: int, width: int, fps: Fraction) -> tuple[str, ...]:
+def notes(
+    form: Format, height: int, width: int, fps: Fraction, *, alpha: bool = False
+) -> tuple[str, ...]:
     """What a person should know about the file beforehand, one sentence each."""
     said = []
     if form.odd is not None and (height % 2 or width % 2):
@@ -158,6 +160,11 @@ def notes(form: Format, height: int, width: int, fps: Fraction) -> tuple[str, ..
         )
     if form.name == "gif":
         said.append("gif holds 256 colours" + _uneven_delays(fps))
+        if alpha:
+            said.append(
+                "gif has no half-transparent pixels: those of half and more are opaque; "
+                ".webp and .apng keep them"
+            )
     return tuple(said)
 
 
@@ -225,7 +232,8 @@ def _check_pattern(path: Path, form: Format) -> None:
     if fields != 1 or "%" in NUMBER.sub("", path.name):
         raise UsageError(
             f"a .png output is a numbered sequence, but {path.name} has not one number field",
-            f"such as {path.parent / (path.stem.replace('%', '') + '_%04d.png')}",
+            f"such as {path.parent / (path.stem.replace('%', '') + '_%04d.png')}; an animated one "
+            "is .apng",
             subject=str(path),
         )
 

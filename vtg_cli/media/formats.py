@@ -60,6 +60,9 @@ _PRORES = ("-c:v", "prores_ks", "-vendor", "apl0", "-profile:v")
 _FFV1 = ("-c:v", "ffv1", "-level", "3", "-g", "1")
 _VP9 = ("-c:v", "libvpx-vp9", "-b:v", "0", "-row-mt", "1")
 _PNG = ("-c:v", "png", "-pred", "mixed", "-compression_level", "3")
+_APNG = ("-c:v", "apng", "-pred", "mixed")
+_GIF = ("-c:v", "gif")
+_WEBP = ("-c:v", "libwebp", "-quality", "90")
 _RAW = ("-c:v", "rawvideo")
 
 FORMATS: tuple[Format, ...] = (
@@ -100,7 +103,8 @@ FORMATS: tuple[Format, ...] = (
     Format(
         name="gif",
         suffix=".gif",
-        codec=Codec("pal8", ("-c:v", "gif")),
+        codec=Codec("pal8", _GIF),
+        alpha=Codec("pal8", _GIF),  # on or off, from half on
         muxer=("-loop", "0", "-f", "gif"),
         fastest=50,  # viewers play a delay under 2/100 s at 10 frames a second
     ),
@@ -108,10 +112,19 @@ FORMATS: tuple[Format, ...] = (
         name="webp",
         suffix=".webp",
         # not libwebp_anim, which merges equal neighbours and so loses the frame count
-        codec=Codec("bgra", ("-c:v", "libwebp", "-quality", "90")),
+        codec=Codec("bgra", _WEBP),
+        alpha=Codec("bgra", _WEBP),  # webp.py makes its frames stand alone
         muxer=("-loop", "0", "-f", "webp"),
         sides=(1, 16383),
         fastest=1000,
+    ),
+    Format(
+        name="apng",
+        suffix=".apng",
+        codec=Codec("rgb24", _APNG),
+        alpha=Codec("rgba", _APNG),
+        muxer=("-plays", "0", "-f", "apng"),
+        lossless=True,
     ),
     Format(
         name="png",

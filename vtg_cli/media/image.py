@@ -59,11 +59,19 @@ def read_picture(source: str | os.PathLike[str] | IO[bytes], *, name: str | None
 
     MediaError: missing, unreadable, damaged, too large or not a picture.
     """
+    pixels, notes, turn = _read(source, name)  # without Pillow's copy
+    return Picture(pixels if turn is None else np.ascontiguousarray(turn(pixels)), notes)
+
+
+def _read(
+    source: str | os.PathLike[str] | IO[bytes], name: str | None
+) -> tuple[Pixels, tuple[str, ...], Callable[[Pixels], Pixels] | None]:
+    """Return the pixels as they lie in the file, the notes, and how to turn them."""
     with open_picture(source, name=name) as opened:
         turn = _UPRIGHT.get(_orientation(opened.image))
         notes = [*opened.notes]
         pixels = _pixels(opened.image, opened.file, name or str(source), notes)
-    return Picture(pixels if turn is None else np.ascontiguousarray(turn(pixels)), tuple(notes))
+    return pixels, tuple(notes), turn
 
 
 def read_image(

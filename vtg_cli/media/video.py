@@ -26,6 +26,7 @@ from vtg_cli.media.atomic import numbered, replacing, replacing_sequence
 from vtg_cli.media.encoding import Encoding, check, notes
 from vtg_cli.media.ffmpeg import command, no_ffmpeg, reading
 from vtg_cli.media.formats import SCALING, Format, arguments
+from vtg_cli.media.webp import replace_frames
 
 if TYPE_CHECKING:
     from vtg_cli.media.extras import Kept
@@ -170,7 +171,7 @@ def open_sink(
             name,
         ]
         with feeding(how, output, shape=(height, width, channels), fps=fps) as sink:
-            sink.notes = notes(form, height, width, fps)
+            sink.notes = notes(form, height, width, fps, alpha=channels == 4)
             yield sink
 
 
@@ -251,6 +252,8 @@ def _destination(output: str, form: Format, overwrite: bool) -> AbstractContextM
 def _file(output: str, overwrite: bool) -> Iterator[str]:
     with replacing(output, overwrite=overwrite) as temporary:
         yield f"file:{temporary}"  # the prefix, because a colon in a name would start a protocol
+        if Path(output).suffix.lower() == ".webp":
+            replace_frames(temporary)
 
 
 @contextmanager

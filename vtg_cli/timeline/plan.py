@@ -104,7 +104,7 @@ def _timeline(job: Timeline, pictures: Sequence[Frame] | None) -> TimelinePlan:
     if form is not None and job.output is not None:
         fps = parts[0].schedule.fps
         encoding.check(job.output, job.encoding, height, width, fps)
-        notes += encoding.notes(form, height, width, fps)
+        notes += encoding.notes(form, height, width, fps, alpha=channels == 4)
     decided = replace(
         job,
         segments=tuple(replace(part.job, encoding=Encoding()) for part in parts),
