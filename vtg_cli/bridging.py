@@ -31,7 +31,7 @@ from vtg_cli.plan import Plan, plan
 from vtg_cli.renderers import Cancel, Progress
 from vtg_cli.retiming import comment
 from vtg_cli.sides import Side, arriving, leaving, nothing, opened
-from vtg_cli.stills import Frame
+from vtg_cli.stills import Frame, in_channels
 from vtg_cli.tasks import Report
 from vtg_cli.timing import exact
 
@@ -91,8 +91,7 @@ def prepared(job: Bridge) -> Iterator[Bridging]:
 def _decided(job: Bridge, first: Side, last: Side, notes: list[str]) -> Bridging:
     fps, said = clip_notes.rate_beside(job.between.fps, first.rate, [first.rate, last.rate])
     notes += said
-    grounds = [np.full((*side.size, 3), 255 * i, np.uint8) for i, side in enumerate((first, last))]
-    base = plan(replace(job.between, fps=fps), grounds)
+    base = plan(replace(job.between, fps=fps), _grounds(first, last))
     output = base.job.output
     if output is None:
         raise UsageError("there is no output to save to", "name one: -o clip.mp4")
@@ -106,7 +105,7 @@ def _decided(job: Bridge, first: Side, last: Side, notes: list[str]) -> Bridging
         )
     kept = (0, 0)
     if job.copy == "auto":
-        kept, why = _kept(first, last, form, base.shape[:2], fps, base.job.encoding.crf)
+        kept, why = _kept(first, last, form, base, fps)
         notes += why
     clips = {side.facts.path: side.facts for side in (first, last) if side.facts}.values()
     notes += clip_notes.unmapped(clips) if kept == (0, 0) else []
@@ -123,22 +122,44 @@ def _decided(job: Bridge, first: Side, last: Side, notes: list[str]) -> Bridging
     )
 
 
+def _grounds(first: Side, last: Side) -> list[Frame]:
+    """Return pictures in place of the clips' frames in a plan, clear where those have alpha."""
+    channels = 4 if first.alpha or last.alpha else 3
+    pictures = [
+        np.full((*side.size, channels), 255 * i, np.uint8) for i, side in ((0, first), (1, last))
+    ]
+    for picture, side in zip(pictures, (first, last), strict=True):
+        picture[..., 3:] = 0 if side.alpha else 255
+    return pictures
+
+
+def _other_alpha(side: Side, base: Plan) -> str:
+    """Return why packets cannot stay for transparency's sake; empty where they can."""
+    alpha = base.shape[2] == 4
+    if side.alpha != alpha:
+        return "its transparency is laid on a colour" if side.alpha else "it has no transparency"
+    assert side.facts is not None
+    # what VP9 shows through is a picture of its own beside the packets
+    return "its transparency is not spliced" if alpha and side.facts.video.codec == "vp9" else ""
+
+
 def _kept(
-    first: Side, last: Side, form: Format, size: tuple[int, int], fps: Fraction, crf: int | None
+    first: Side, last: Side, form: Format, base: Plan, fps: Fraction
 ) -> tuple[tuple[int, int], list[str]]:
     """How many packets of each clip can stay as they are, and why others cannot."""
     if first.live or last.live or form.name not in splice.HOLDS:
         return (0, 0), []
     assert first.facts and last.facts and first.found and last.found and first.end is not None
+    size, crf = base.shape[:2], base.job.encoding.crf
     if crf is not None:
         return (0, 0), [f"--crf {crf} has both clips encoded anew"]
-    why = splice.obstacle(first.facts, form, size)
+    why = splice.obstacle(first.facts, form, size) or _other_alpha(first, base)
     why = why or ("" if splice.on_grid(first.found, fps) else "its frames do not come evenly")
     if why:
         return (0, 0), [f"{first.clip.path} is encoded anew: {why}"]
     whole = len(first.found.packets)
     head = max(cut for cut in (*splice.cuts(first.found), whole) if cut <= first.end)
-    why = splice.obstacle(last.facts, form, size, first.facts.video)
+    why = splice.obstacle(last.facts, form, size, first.facts.video) or _other_alpha(last, base)
     why = why or ("" if splice.on_grid(last.found, fps) else f"it has not {exact(fps)} even frames")
     if why:
         return (head, 0), [f"{last.clip.path} is encoded anew: {why}"]
@@ -198,8 +219,8 @@ def _spliced(work: Work, folder: Path, output: str) -> tuple[Found, str]:
         frames = _frames(work, found, head, begins)
         if (frame := next(frames, None)) is not None:
             parts.append(folder / f"middle{suffix}")
-            size = made.base.shape[:2]
-            with splice.open_part(parts[-1], first.facts.video, size, made.fps, tick) as sink:
+            shape = made.base.shape
+            with splice.open_part(parts[-1], first.facts.video, shape, made.fps, tick) as sink:
                 sink.write(frame)
                 for frame in frames:
                     sink.write(frame)
@@ -245,7 +266,7 @@ def _write(made: Bridging, output: str, frames: Iterator[Frame], report: Report)
         choices,
         height=height,
         width=width,
-        channels=3,
+        channels=made.base.shape[2],
         fps=made.fps,
         comment=comment(made.base) if choices.metadata else None,
     ) as sink:
@@ -264,9 +285,10 @@ def _frames(work: Work, found: Found, head: int, begins: int | None) -> Iterator
     """What is not copied: the first clip from frame `head` on, the way, the last up to `begins`."""
     made = work.made
     first, last, base = made.first, made.last, made.base
-    height, width = base.shape[:2]
+    height, width, channels = base.shape
 
     def fitted(frame: Frame) -> Frame:
+        frame = in_channels(frame, channels, base.job.background)
         return fit(frame, height, width, base.job.fit, base.job.background)
 
     leaves = None
@@ -281,8 +303,9 @@ def _frames(work: Work, found: Found, head: int, begins: int | None) -> Iterator
         arrives = next(last.frames(last.rate, last.begin, last.begin + 1), None)
     if leaves is None or arrives is None:
         raise nothing((first if leaves is None else last).clip.path)
-    ends = stills.from_arrays(base.job.keyframes, [leaves, arrives])
-    keys = tuple(stills.fitted(end, base.job, height, width, False) for end in ends)
+    pictures = [in_channels(each, channels, base.job.background) for each in (leaves, arrives)]
+    ends = stills.from_arrays(base.job.keyframes, pictures)
+    keys = tuple(stills.fitted(end, base.job, height, width, channels == 4) for end in ends)
     way = tasks.render(replace(base, stills=keys), progress=work.progress, cancel=work.cancel)
     inner = base.schedule.total - 2
     for frame in islice(way, 1, 1 + inner):

@@ -6,8 +6,10 @@ from collections.abc import Collection, Iterable
 from fractions import Fraction
 
 from vtg_cli.media import sound
+from vtg_cli.media.libav import named
 from vtg_cli.media.probe import Facts
 from vtg_cli.media.rates import beside
+from vtg_cli.plan import Plan
 from vtg_cli.timing import exact
 
 HDR = ("smpte2084", "arib-std-b67")
@@ -34,6 +36,13 @@ def unmapped(clips: Iterable[Facts]) -> list[str]:
         for facts in clips
         if facts.video.transfer in HDR
     ]
+
+
+def laid(path: str, alpha: bool, base: Plan) -> list[str]:
+    """Return a note for a clip with alpha, where the new one, planned as `base`, has none."""
+    ground = base.job.background
+    note = f"transparent parts of {named(path)} are laid on {ground} (--background)"
+    return [note] if alpha and base.shape[2] == 3 else []
 
 
 def unheard(clips: Collection[Facts], form: str) -> list[str]:

@@ -33,6 +33,7 @@ def retimed(made: Retiming, folder: Path | None = None) -> dict[str, Any]:
             "seconds": None if total is None else exact(total / made.fps),
             "height": height,
             "width": width,
+            "alpha": made.base.shape[2] == 4,
             "audio": made.sound is not None,
         },
         "model": sidecar.model(made.base),
@@ -67,7 +68,7 @@ def of_retimed(
 
 def bridged(made: Bridging, folder: Path | None = None) -> dict[str, Any]:
     """What is known beforehand. folder: what the job's paths are made relative to, if any."""
-    height, width = made.base.shape[:2]
+    height, width, channels = made.base.shape
     first, last = made.first, made.last
     inner = made.base.schedule.total - 2
     return {
@@ -76,7 +77,7 @@ def bridged(made: Bridging, folder: Path | None = None) -> dict[str, Any]:
             "fps": str(made.fps),
             "height": height,
             "width": width,
-            "alpha": False,
+            "alpha": channels == 4,
             "leaves_at": first.end and first.end - 1,
             "between": inner,
             "arrives_at": last.begin,

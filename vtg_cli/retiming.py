@@ -23,12 +23,12 @@ from vtg_cli import __version__, clip_notes, clip_reports, clip_tracks, renderer
 from vtg_cli.errors import Interrupted, MediaError, UsageError
 from vtg_cli.job import Interpolate, Retime, validated
 from vtg_cli.media import encoding, extras, scenes, sound
-from vtg_cli.media.clip import Clip, open_clip
+from vtg_cli.media.clip import Clip, is_transparent, open_clip
 from vtg_cli.media.probe import Extent, Facts, probe
 from vtg_cli.media.video import open_sink
 from vtg_cli.plan import Plan, plan
 from vtg_cli.renderers import Cancel, Progress
-from vtg_cli.stills import Frame
+from vtg_cli.stills import Frame, in_channels
 from vtg_cli.tasks import Report
 from vtg_cli.timing import MAX_FPS, count, exact
 
@@ -105,7 +105,8 @@ def opened(job: Retime) -> Iterator[tuple[Retiming, Clip]]:
     validated(job)
     piped = job.clip.path == "-"
     facts = None if piped else probe(job.clip.path)
-    with open_clip(job.clip, facts) as clip:
+    alpha = facts is None or is_transparent(job.clip, facts)
+    with open_clip(job.clip, facts, alpha=alpha) as clip:
         yield _decided(job, clip, facts), clip
 
 
@@ -124,7 +125,7 @@ def _decided(job: Retime, clip: Clip, facts: Facts | None) -> Retiming:
     if fps > MAX_FPS:
         raise UsageError(f"{exact(fps)} frames a second are more than {MAX_FPS}", "give --fps")
     height, width = clip.size
-    blank = np.zeros((height, width, 3), np.uint8)
+    blank = np.zeros((height, width, 4 if clip.alpha else 3), np.uint8)
     between = replace(job.between, width=width, height=height, fps=None, frames=None, duration=None)
     base = plan(between, [blank, blank])
     output = between.output
@@ -132,6 +133,7 @@ def _decided(job: Retime, clip: Clip, facts: Facts | None) -> Retiming:
     heard, said = clip_tracks.heard(job, facts, form, factor, fps)
     notes += said
     notes += [] if facts is None else clip_notes.unmapped([facts])
+    notes += clip_notes.laid(job.clip.path, clip.alpha, base)
     kept, said = clip_tracks.kept(facts, form, factor)
     notes += said
     if form is not None:
@@ -161,7 +163,7 @@ def frames(
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> Iterator[Frame]:
-    """The new clip's frames, uint8 [H, W, 3], drawn while they are taken."""
+    """The new clip's frames, uint8 [H, W, 3 or 4], drawn while they are taken."""
     progress, cancel = progress or renderers.silent, cancel or renderers.never
     progress(0.0, f"loading {made.base.model.name}")
     with report.timed("loading"):
@@ -172,8 +174,10 @@ def frames(
             found.read += 1
             if cancel():
                 raise Interrupted("interrupted")
-            yield frame
+            pixels = in_channels(frame.pixels, channels, made.base.job.background)
+            yield replace(frame, pixels=pixels)
 
+    channels = made.base.shape[2]
     whole = made.extent.seconds if made.extent else None
     held = made.job.cuts == "hold"
     marked = scenes.with_cuts(counted()) if held else ((frame, False) for frame in counted())
@@ -264,7 +268,7 @@ def save(
         between.encoding,
         height=height,
         width=width,
-        channels=3,
+        channels=made.base.shape[2],
         fps=made.fps,
         comment=_comment(made),
         sound=made.sound,

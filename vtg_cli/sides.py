@@ -11,9 +11,10 @@ from itertools import islice
 
 from vtg_cli.errors import UsageError
 from vtg_cli.job import Bridge
-from vtg_cli.media.clip import Clip, Timed, open_clip
+from vtg_cli.media.clip import Clip, Timed, is_transparent, open_clip
 from vtg_cli.media.encoding import Input
 from vtg_cli.media.probe import Facts, Packets, packets, probe
+from vtg_cli.media.scenes import visible
 from vtg_cli.stills import Frame
 from vtg_cli.timing import exact
 
@@ -26,6 +27,7 @@ class Side:
     """One of the two clips: frames begin to end are used, counted from 0; end None: to the last.
 
     facts, found: of a file; live: standard input, open at its first frame
+    alpha: its frames have transparency
     notes: what a person should know of it, one sentence each; more may come while it is read
     """
 
@@ -38,6 +40,7 @@ class Side:
     found: Packets | None = None
     live: Clip | None = None
     trimmed: int = 0
+    alpha: bool = False
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -59,7 +62,7 @@ class Side:
         if until == 0:
             return
         after = self.times[begin] - 1 / self.rate / 2 if begin else None
-        with open_clip(self.clip, self.facts, after=after, until=until) as clip:
+        with open_clip(self.clip, self.facts, after=after, until=until, alpha=self.alpha) as clip:
             yield from (frame.pixels for frame in at_rate(clip.frames(), rate))
             self.note(clip.damage)
 
@@ -73,7 +76,7 @@ class Side:
 def opened(clip: Input) -> Iterator[Side]:
     """A clip, all of it; standard input stays open within."""
     if clip.path == "-":
-        with open_clip(clip) as live:
+        with open_clip(clip, alpha=True) as live:
             yield Side(
                 clip=clip,
                 size=live.size,
@@ -81,11 +84,13 @@ def opened(clip: Input) -> Iterator[Side]:
                 begin=0,
                 end=None,
                 live=live,
+                alpha=live.alpha,
                 notes=live.notes,
             )
         return
     facts, found = probe(clip.path), packets(clip.path)
-    with open_clip(clip, facts, until=1) as opened:
+    alpha = is_transparent(clip, facts)
+    with open_clip(clip, facts, until=1, alpha=alpha) as opened:
         side = Side(
             clip=clip,
             size=opened.size,
@@ -94,6 +99,7 @@ def opened(clip: Input) -> Iterator[Side]:
             end=None,
             facts=facts,
             found=found,
+            alpha=alpha,
             notes=opened.notes,
         )
     yield replace(side, end=len(side.times))
@@ -159,7 +165,7 @@ def _at(side: Side, second: Fraction, flag: str) -> int:
 def _blank(frames: Iterator[Frame]) -> int:
     """How many of the frames show nothing before one shows something; 0 where none does."""
     for count, frame in enumerate(islice(frames, LOOKED_AT)):
-        if float(frame.std(axis=(0, 1)).max()) > BLANK:
+        if float(visible(frame).std(axis=(0, 1)).max()) > BLANK:
             return count
     return 0
 

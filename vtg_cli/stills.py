@@ -85,6 +85,15 @@ def fitted(still: Still, job: Interpolate, height: int, width: int, alpha: bool)
     return replace(still, pixels=image.fit(pixels, height, width, job.fit, job.background))
 
 
+def in_channels(pixels: Frame, channels: int, background: str) -> Frame:
+    """Return the picture with 3 channels, laid on a colour, or with 4, opaque if it was."""
+    if pixels.shape[2] == channels:
+        return pixels
+    if channels == 3:
+        return flattened(pixels, background)
+    return np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)])
+
+
 def notes(
     job: Interpolate, stills: Sequence[Still], height: int, width: int, alpha: bool
 ) -> Iterator[str]:

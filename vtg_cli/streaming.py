@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vtg_cli import renderers, sidecar, stills, tasks
+from vtg_cli import clip_notes, renderers, sidecar, stills, tasks
 from vtg_cli.errors import UsageError
 from vtg_cli.job import Interpolate
 from vtg_cli.media.clip import Clip
@@ -38,22 +38,27 @@ def decided(job: Interpolate, clip: Clip) -> Plan:
         raise _uncounted("--duration")
     if len(job.prompts) > 1 or len(job.frames or ()) > 1:
         raise _uncounted("more than one " + ("--frames" if job.frames else "--prompt"))
-    grounds = [np.full((*clip.size, 3), 255 * i, np.uint8) for i in range(2)]
-    return plan(replace(job, keyframes=NAMES), grounds)
+    channels = 4 if clip.alpha else 3
+    grounds = [np.full((*clip.size, channels), 255 * i, np.uint8) for i in range(2)]
+    for ground in grounds:
+        ground[..., 3:] = 255
+    made = plan(replace(job, keyframes=NAMES), grounds)
+    return replace(made, notes=(*made.notes, *clip_notes.laid("the keyframes", clip.alpha, made)))
 
 
 def frames(
     made: Plan, clip: Clip, report: Report, *, cancel: Cancel | None = None
 ) -> Iterator[Frame]:
     """The whole clip, every keyframe once, drawn while it is taken. UsageError for one keyframe."""
-    height, width, _ = made.shape
+    height, width, channels = made.shape
     load = renderers.once(renderers.loaded)
     before: stills.Still | None = None
     arrived = 0
     for frame in clip.frames():
         arrived += 1
-        (still,) = stills.from_arrays([f"keyframe {arrived}"], [frame.pixels])
-        key = stills.fitted(still, made.job, height, width, False)
+        pixels = stills.in_channels(frame.pixels, channels, made.job.background)
+        (still,) = stills.from_arrays([f"keyframe {arrived}"], [pixels])
+        key = stills.fitted(still, made.job, height, width, channels == 4)
         if before is not None:
             segment = replace(made, stills=(before, key))
             drawn = tasks.render(segment, cancel=cancel, load=load)
@@ -77,13 +82,13 @@ def save(
     if output is None:
         raise UsageError("there is no output to save to", "name one: -o clip.mp4")
     report, choices = Report(), made.job.encoding
-    height, width, _ = made.shape
+    height, width, channels = made.shape
     with open_sink(
         output,
         choices,
         height=height,
         width=width,
-        channels=3,
+        channels=channels,
         fps=made.schedule.fps,
         comment=comment(made) if choices.metadata else None,
     ) as sink:

@@ -55,7 +55,7 @@ def carry_out(
         )
     if not ready(job, as_json=as_json, dry_run=dry_run, quiet=quiet):
         return
-    with open_clip(source) as clip:
+    with open_clip(source, alpha=True) as clip:
         made = streaming.decided(job, clip)
         validated(made.job)
         refuse_unused(made.model, given)

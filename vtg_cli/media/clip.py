@@ -149,6 +149,14 @@ def open_clip(
         yield Clip(source.path, facts.video.rate, tick, rows, health, notes)
 
 
+def is_transparent(source: Input, facts: Facts) -> bool:
+    """Return whether any pixel of a file is not opaque, whatever its pixel format has room for."""
+    if not facts.video.alpha:
+        return False
+    with open_clip(source, facts, alpha=True) as clip:
+        return any(frame.pixels[..., 3].min() < 255 for frame in clip.frames())
+
+
 @contextmanager
 def _piped(source: Input, look: Look, health: Health, notes: list[str]) -> Iterator[Clip]:
     feed, rate = libav.Feed(0), source.fps or USUAL

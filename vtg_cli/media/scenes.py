@@ -105,12 +105,24 @@ def spans(frames: Iterator[tuple[Timed, bool]], *, smooth: bool, step: Fraction)
         yield Span(first, None, start, end)
 
 
+def visible(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return RGBA with its colours multiplied by alpha, so that hidden ones are black; RGB as is.
+
+    What is seen of two pictures is the same where these are.
+    """
+    if pixels.shape[2] == 3:
+        return pixels
+    alpha = pixels[..., 3:]
+    colours = (pixels[..., :3].astype(np.uint16) * alpha + 127) // 255
+    return np.concatenate([colours.astype(np.uint8), alpha], axis=2)
+
+
 def change(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
     """The mean difference within the block of the picture that changed most, 0 to 255."""
     import cv2
 
     height, width = (max(1, side // BLOCK) for side in first.shape[:2])
-    difference = cv2.absdiff(first, second)
+    difference = cv2.absdiff(visible(first), visible(second))
     blocks = cv2.resize(difference, (width, height), interpolation=cv2.INTER_AREA)
     return float(blocks.max())
 
@@ -118,4 +130,7 @@ def change(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
 def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     # red and blue are in each other's place for it, which turns all hues and no difference of two
     every = max(1, -(-max(pixels.shape[:2]) // LOOKED_AT))
-    return np.ascontiguousarray(pixels[::every, ::every])
+    seen = visible(pixels[::every, ::every])
+    if seen.shape[2] == 4:  # on grey, where both black and white show
+        seen = seen[..., :3] + ((255 - seen[..., 3:]) >> 1)
+    return np.ascontiguousarray(seen)

@@ -132,11 +132,11 @@ def copy_part(path: str, start: int, stop: int | None, part: Path, tick: Fractio
 
 @contextmanager
 def open_part(
-    part: Path, video: Video, size: tuple[int, int], rate: Fraction, tick: Fraction
+    part: Path, video: Video, shape: tuple[int, int, int], rate: Fraction, tick: Fraction
 ) -> Iterator[Sink]:
-    """A `Sink` for RGB frames [H, W, 3] that become a piece beside packets of that video."""
+    """A `Sink` for frames [H, W, 3 or 4] that become a piece beside packets of that video."""
     how = [*encoder(video), *_ticks(tick, part), f"file:{part}"]
-    with feeding(how, str(part), shape=(*size, 3), fps=rate) as sink:
+    with feeding(how, str(part), shape=shape, fps=rate) as sink:
         yield sink
 
 
