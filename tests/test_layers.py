@@ -83,7 +83,7 @@ ONLY_IMPORTER = {
     "huggingface_hub": {f"vtg_cli.weights.{name}" for name in ("hub", "cache", "faults")},
     "ray": {"vtg_cli.batch.ray"},
     "fsspec": {"vtg_cli.batch.remote"},
-    "av": {f"vtg_cli.media.{name}" for name in ("libav", "probe", "filtering", "clip")},
+    "av": {f"vtg_cli.media.{name}" for name in ("libav", "probe", "survey", "filtering", "clip")},
 }
 
 

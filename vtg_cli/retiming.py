@@ -24,7 +24,8 @@ from vtg_cli.errors import Interrupted, MediaError, UsageError
 from vtg_cli.job import Interpolate, Retime, validated
 from vtg_cli.media import encoding, extras, scenes, sound
 from vtg_cli.media.clip import Clip, is_transparent, open_clip
-from vtg_cli.media.probe import Extent, Facts, probe
+from vtg_cli.media.probe import Facts, probe
+from vtg_cli.media.survey import Extent
 from vtg_cli.media.video import open_sink
 from vtg_cli.plan import Plan, plan
 from vtg_cli.renderers import Cancel, Progress

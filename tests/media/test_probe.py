@@ -10,7 +10,6 @@ import pytest
 from vtg_cli.errors import MediaError
 from vtg_cli.media.ffmpeg import run
 from vtg_cli.media.probe import extent, packets, probe, sound_starts
-from vtg_cli.media.rates import nearest_rate
 
 TAGS = "range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
 
@@ -52,20 +51,6 @@ def test_packets_tell_exact_times_and_keyframes(clip: str) -> None:
     long = extent(clip)
     assert (long.frames, long.start, long.seconds) == (48, 0, Fraction(48 * 1001, 24000))
     assert sound_starts(clip) == Fraction(1, 4)
-
-
-@pytest.mark.parametrize(
-    ("figure", "rate"),
-    [
-        ("23.98", Fraction(24000, 1001)),
-        ("29.97", Fraction(30000, 1001)),
-        ("59.94", Fraction(60000, 1001)),
-        ("25", 25),
-        ("12.5", Fraction(25, 2)),
-    ],
-)
-def test_a_rounded_rate_stands_for_the_exact_one(figure: str, rate: Fraction) -> None:
-    assert nearest_rate(Fraction(figure)) == rate
 
 
 def test_what_is_no_video_says_why(tmp_path: Path, clip: str) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from vtg_cli.media import sound
 from vtg_cli.media.ffmpeg import reading, run
-from vtg_cli.media.probe import Audio, Extent, Facts, Video, probe
+from vtg_cli.media.probe import Audio, Facts, Video, probe
+from vtg_cli.media.survey import Extent
 
 VIDEO = Video(
     codec="h264",

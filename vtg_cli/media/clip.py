@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from vtg_cli.errors import MediaError, UsageError
 from vtg_cli.media import libav
+from vtg_cli.media.animation import TICK, animation, pictures
 from vtg_cli.media.damage import Health
 from vtg_cli.media.encoding import Input
 from vtg_cli.media.filtering import Look, Row, filtered
@@ -138,6 +140,12 @@ def open_clip(
             f"the first {float(facts.skipped):.3g} s of {source.path} cannot be decoded: time "
             "zero, for picture and sound, is its first frame that can"
         )
+    if shown := animation(source.path):
+        begin = after or Fraction(0)
+        each = pictures(source.path, shown, health, alpha=alpha)
+        late: Iterator[Row] = (row for row in each if row[1] >= begin)
+        yield Clip(source.path, facts.video.rate, TICK, islice(late, until), health, notes)
+        return
     look = replace(look, sar=facts.video.sar)
     with libav.opened(source.path) as (container, stream):
         tick, begin = libav.tick_of(stream), facts.extent.start
@@ -161,8 +169,8 @@ def is_transparent(source: Input, facts: Facts) -> bool:
 def _piped(source: Input, look: Look, health: Health, notes: list[str]) -> Iterator[Clip]:
     feed, rate = libav.Feed(0), source.fps or USUAL
     if source.format in ("png", "jpeg"):
-        pictures = arriving(feed, source.format, health, alpha=look.alpha)
-        even: Iterator[Row] = ((each, i / rate, 1 / rate) for i, each in enumerate(pictures))
+        stills = arriving(feed, source.format, health, alpha=look.alpha)
+        even: Iterator[Row] = ((each, i / rate, 1 / rate) for i, each in enumerate(stills))
         yield Clip("-", rate, Fraction(0), even, health, notes)
         return
     form, options = _described(source, rate)

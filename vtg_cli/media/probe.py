@@ -6,17 +6,18 @@ be shown. Its time is the clip's time zero, for picture and sound.
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from vtg_cli.errors import MediaError
+from vtg_cli.media.animation import TICK, Animation, animation
 from vtg_cli.media.damage import cut_short
-from vtg_cli.media.libav import decoder, has_alpha, opened, tick_of
+from vtg_cli.media.libav import has_alpha, opened, tick_of
 from vtg_cli.media.opening import open_file
 from vtg_cli.media.rates import nominal
+from vtg_cli.media.survey import Extent, Survey
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -34,7 +35,6 @@ _LISTS = (
 _MATRICES, _PRIMARIES, _TRANSFERS = (
     {code: name for code, name in enumerate(names.split()) if name != "-"} for names in _LISTS
 )
-_SLACK = Fraction(1, 4)  # seconds by which a Matroska file's stated duration may be off
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,15 +71,6 @@ class Audio:
     codec: str
     rate: int
     layout: str
-
-
-@dataclass(frozen=True)
-class Extent:
-    """What the video stream shows: its frames, and in seconds its start and how long it lasts."""
-
-    frames: int
-    start: Fraction
-    seconds: Fraction
 
 
 @dataclass(frozen=True)
@@ -123,11 +114,14 @@ def probe(path: str) -> Facts:
     """Return what the file holds. MediaError: it is missing, empty, or shows no picture."""
     with open_file(path) as file:
         short = cut_short(file)
+    if shown := animation(path):
+        return _animated(path, shown, short)
     with opened(path) as (container, stream):
-        seen = _Seen(stream)
+        seen = Survey(stream)
         first = seen.through(container)
         if first is None:
-            what = "is cut short before its first picture" if short else "shows no picture"
+            torn = short or seen.damage(container, short)
+            what = "is cut short before its first picture" if torn else "shows no picture"
             raise MediaError(f"{path} {what}", "make or download it again", subject=path)
         video = _video(stream, first, seen.rate)
         audio = tuple(
@@ -137,6 +131,27 @@ def probe(path: str) -> Facts:
         )
         extent = seen.extent
         return Facts(path, video, audio, extent, seen.skipped, seen.damage(container, short))
+
+
+def _animated(path: str, shown: Animation, short: bool) -> Facts:
+    video = Video(
+        codec="webp",
+        pixels="argb" if shown.alpha else "rgb24",
+        width=shown.width,
+        height=shown.height,
+        sar=Fraction(1),
+        rate=nominal(shown.times, TICK, None),
+        range="pc",
+        matrix="gbr",
+        primaries=None,
+        transfer=None,
+        turned=False,
+        fields=False,
+        alpha=shown.alpha,
+    )
+    whole = Extent(len(shown.times), Fraction(0), sum(shown.lasts) * TICK)
+    damage = f"ends in the middle of frame {len(shown.times)}" if short else ""
+    return Facts(path, video, (), whole, damage=damage)
 
 
 def extent(path: str) -> Extent:
@@ -180,125 +195,10 @@ def sound_starts(path: str, track: int = 0) -> Fraction | None:
     return None
 
 
-class _Seen:
-    """What a pass over all packets of a file has shown of its video stream."""
-
-    def __init__(self, stream: VideoStream) -> None:
-        self._stream = stream
-        self._times = array("q")
-        self._before = 0  # packets before the first shown frame
-        self._count = 0
-        self._start: int | None = None
-        self._last: tuple[int, int] = (0, 0)  # time and duration of the packet shown last
-        self._torn: int | None = None  # the packet that ends too early
-        self._reach = Fraction(0)  # the end of what any stream holds, seconds
-
-    def through(self, container: InputContainer) -> VideoFrame | None:
-        """Read the whole file; return the first frame that can be shown."""
-        import av
-
-        decode: Callable[[Any], list[VideoFrame]] | None = decoder(self._stream)
-        first: VideoFrame | None = None
-        best: VideoFrame | None = None
-        try:
-            for packet in container.demux():
-                self._reached(packet)
-                if packet.stream_index != self._stream.index:
-                    continue
-                if packet.size or packet.dts is not None:
-                    self._note(packet)
-                if decode is None or not (packet.size or packet.dts is None):
-                    continue
-                for frame in _decoded(decode, packet):
-                    first = first or frame
-                    if frame.key_frame and not frame.is_corrupt:
-                        best, decode = frame, None
-                        break
-        except av.FFmpegError:
-            self._torn = self._torn or self._count + 1
-        shown = best or first
-        if shown is not None:
-            self._start = shown.pts
-        return shown
-
-    def _reached(self, packet: Any) -> None:
-        if packet.pts is not None and packet.time_base:
-            end = (packet.pts + (packet.duration or 0)) * packet.time_base
-            self._reach = max(self._reach, end)
-
-    def _note(self, packet: Any) -> None:
-        self._count += 1
-        if packet.is_corrupt:
-            self._torn = self._count
-        if packet.is_discard or not packet.size:
-            return
-        time = packet.pts if packet.pts is not None else packet.dts
-        if time is None:
-            time = self._times[-1] + (packet.duration or 1) if self._times else 0
-        self._times.append(time)
-        if time >= self._last[0]:
-            self._last = (time, packet.duration or 0)
-
-    @property
-    def _shown(self) -> list[int]:
-        """Times of the packets from the first shown frame on, in order."""
-        start = self._start
-        return sorted(time for time in self._times if start is None or time >= start)
-
-    @property
-    def skipped(self) -> Fraction:
-        if self._start is None or not self._times:
-            return Fraction(0)
-        return max(Fraction(0), (self._start - min(self._times)) * tick_of(self._stream))
-
-    @property
-    def rate(self) -> Fraction:
-        return nominal(self._shown, tick_of(self._stream), self._stream.guessed_rate)
-
-    @property
-    def extent(self) -> Extent:
-        times = self._shown
-        step = self._last[1]
-        if not step:
-            step = round((times[-1] - times[0]) / (len(times) - 1)) if len(times) > 1 else 1
-        ticks = times[-1] + step - times[0]
-        tick = tick_of(self._stream)
-        return Extent(len(times), times[0] * tick, ticks * tick)
-
-    def damage(self, container: InputContainer, short: bool) -> str:
-        """Say what is missing of the file; empty where it is whole."""
-        stream, stored = self._stream, len(self._stream.index_entries)
-        indexed = "mp4" in container.format.name
-        stated = Fraction(container.duration or 0, 1_000_000)
-        reach = self._reach - Fraction(container.start_time or 0, 1_000_000)
-        lacking = indexed and stored > self._count
-        early = "matroska" in container.format.name and stated > reach + _SLACK
-        if self._torn is None and not (short or lacking or early):
-            return ""
-        total = stream.frames if indexed or container.format.name == "avi" else 0
-        if not total and stated and container.format.name != "gif":
-            total = round(stated * self.rate)
-        of = f" of {total}" if total >= self._count else ""
-        if self._torn == self._count:
-            return f"ends in the middle of frame {self._count}{of}"
-        if self._torn is not None and not short:
-            return f"is damaged at frame {self._torn}{of}"
-        return f"ends after frame {self._count}{of}"
-
-
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Any]:
     for packet in container.demux(stream):
         if packet.size:
             yield packet
-
-
-def _decoded(decode: Callable[[Any], list[VideoFrame]], packet: Any) -> list[VideoFrame]:
-    import av
-
-    try:
-        return decode(packet)
-    except av.FFmpegError:
-        return []
 
 
 def _video(stream: VideoStream, frame: VideoFrame, rate: Fraction) -> Video:

@@ -54,12 +54,12 @@ def nominal(times: Sequence[int], tick: Fraction, guess: Fraction | None) -> Fra
         [rate for rate in PLAIN if abs(1 / rate - smallest) <= tick],
         key=lambda rate: (rate.denominator > 1, abs(rate - center)),
     )
-    said = [guess] if guess is not None else []
+    said = [guess] if guess is not None and 1 / guess >= smallest - tick else []
     near = [*said, *plain] if guess in PLAIN else [*plain, *said]
     if smallest <= MOST * gcd(*steps) * tick:
         near.append(1 / (gcd(*steps) * tick))
     for rate in near:
-        if 1 / rate >= smallest - tick and _carries(times, tick * rate):
+        if _carries(times, tick * rate):
             return rate
     if guess is not None and Fraction(1, 2) <= guess / usual <= 2:
         return guess
