@@ -62,7 +62,9 @@ def test_whole_clips_are_taken_and_cut_ones_are_not(tmp_path: Path, name: str) -
     assert probe(str(path)).damage == ""
     assert count(path) == decoded(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
-    with pytest.raises(MediaError, match=r"(ends|is cut short|is damaged|shows no picture)") as caught:
+    with pytest.raises(
+        MediaError, match=r"(ends|is cut short|is damaged|shows no picture)"
+    ) as caught:
         count(path)
     assert caught.value.exit_code == 7
 
