@@ -9,9 +9,10 @@ from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from vtg_cli.media.damage import Health
-from vtg_cli.media.opening import open_file, open_picture
+from vtg_cli.media.opening import open_file
 
 TICK = Fraction(1, 1000)
 
@@ -49,7 +50,7 @@ def pictures(
 ) -> Iterator[tuple[NDArray[np.uint8], Fraction, Fraction]]:
     """Yield every frame, RGB or where there is transparency RGBA, with its second and duration."""
     mode = "RGBA" if alpha and shown.alpha else "RGB"
-    with open_picture(path, load=False) as image:
+    with open_file(path) as file, Image.open(file, formats=("WEBP",)) as image:
         for i, (time, lasts) in enumerate(zip(shown.times, shown.lasts, strict=True)):
             try:
                 image.seek(i)
