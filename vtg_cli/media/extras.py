@@ -117,7 +117,7 @@ class Kept:
             how += [f"-disposition:{kind}:{new}", "+".join(track.roles) or "0"]
             for name, value in track.tags.items():
                 how += [f"-metadata:s:{kind}:{new}", f"{name}={value}"]
-        return ["-copyts", *source, "-f", "ffmetadata", "-i", f"file:{place}"], how
+        return ["-copyts", *source, *reading(str(place), "ffmetadata")], how
 
     def _told(self) -> Iterator[str]:
         yield ";FFMETADATA1"

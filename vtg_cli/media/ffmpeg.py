@@ -40,25 +40,15 @@ def command(*arguments: str) -> list[str]:
     return [ffmpeg(), "-hide_banner", "-nostdin", "-y", *arguments]
 
 
-def reading(path: str) -> list[str]:
-    """Return the arguments that make a clip the next input, whatever its name looks like."""
-    return [*_SAFE, "-format_whitelist", CONTAINERS, "-i", f"file:{path}"]
+def reading(path: str, form: str | None = None) -> list[str]:
+    """Return the arguments that make a file the next input, whatever its name looks like.
 
-
-def reading_list(path: str) -> list[str]:
-    """Return the arguments that make an ffconcat list of our own the next input."""
-    allowed = f"concat,{CONTAINERS}"
-    return [
-        *_SAFE,
-        "-format_whitelist",
-        allowed,
-        "-f",
-        "concat",
-        "-safe",
-        "0",
-        "-i",
-        f"file:{path}",
-    ]
+    form: of a file of our own that is no clip: "concat", a list of clips, or "ffmetadata"
+    """
+    allowed = CONTAINERS if form is None else f"{form},{CONTAINERS}"
+    how = [] if form is None else ["-f", form]
+    how += ["-safe", "0"] if form == "concat" else []
+    return [*_SAFE, "-format_whitelist", allowed, *how, "-i", f"file:{path}"]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[bytes]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from vtg_cli.errors import MediaError
 from vtg_cli.media.atomic import workspace
-from vtg_cli.media.ffmpeg import reading, reading_list, run
+from vtg_cli.media.ffmpeg import reading, run
 from vtg_cli.media.formats import SCALING, Format
 from vtg_cli.media.probe import Facts, Packets, Video, matrix_of, packets, probe
 from vtg_cli.media.sound import Sound
@@ -160,7 +160,7 @@ def join(
         lines = [f"file '{_quoted(part)}'" for part in parts]
         listed.write_text("\n".join(["ffconcat version 1.0", *lines, ""]), encoding="utf-8")
         _make(
-            *(*reading_list(str(listed)), *sources, "-map", "0:v:0", *mapped),
+            *(*reading(str(listed), "concat"), *sources, "-map", "0:v:0", *mapped),
             *("-c:v", "copy", "-bsf:v", grid, *_ticks(tick, output), *form.muxer),
             *("-fflags", "+bitexact", "-map_metadata", "-1", "-map_chapters", "-1"),
             *(() if comment is None else ("-metadata", f"comment={comment}")),
