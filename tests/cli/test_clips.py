@@ -262,3 +262,42 @@ def test_a_clip_reads_back_as_it_was_piped() -> None:
     raw = stream(5, "-f", "rawvideo", "-pix_fmt", "rgb24", source=source)
     wanted = np.frombuffer(raw, np.uint8).reshape(5, 18, 32, 3)
     assert np.array_equal(read_video("o.mkv")[0], wanted)
+
+
+def test_a_cut_clip_ends_with_a_line_or_is_taken_as_it_is(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Of six whole frames with their index before them, half a file holds three at most."""
+    how = ("-g", "1", "-an", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-movflags", "+faststart")
+    assert run("-i", "a.mp4", *how, "cut.mp4").returncode == 0
+    whole = Path("cut.mp4").read_bytes()
+    Path("cut.mp4").write_bytes(whole[: len(whole) * 3 // 4])
+    listed = run("-i", "cut.mp4", "-c", "copy", "-f", "framecrc", "-").stdout.decode()
+    begun = sum(line[:1] != "#" for line in listed.splitlines())
+    said = f"cut.mp4 ends in the middle of frame {begun} of 6"
+    slow = ["slow", "cut.mp4", "--factor", "1", "-o", "o.mkv"]
+    bridge = ["bridge", "cut.mp4", "b.mp4", "--frames", "3", "--model", "flow", "-o", "o.mkv"]
+    for command in (slow, bridge):
+        assert main(command) == 7
+        err = capfd.readouterr().err
+        assert err.splitlines()[0] == f"vtg: {said}" and "--allow-damaged" in err
+        assert sorted(each.name for each in Path().glob("o*")) == []
+    assert main([*slow, "--allow-damaged"]) == 0
+    assert f"vtg: {said}: what is there is used\n" in capfd.readouterr().err
+    assert begun - 1 <= len(read_video("o.mkv")[0]) <= begun
+    assert main([*bridge, "--allow-damaged", "--overwrite"]) == 0
+    assert f"vtg: {said}: what is there is used\n" in capfd.readouterr().err
+
+
+def test_keyframes_of_a_stream_that_is_cut(capfd: pytest.CaptureFixture[str]) -> None:
+    pictures = stream(3, "-f", "image2pipe", "-c:v", "png")[:-20]
+    how = ["interpolate", "-", "--input-format", "png", "--frames", "4", "--model", "flow"]
+    done = piped([*how, "-o", "k.mkv"], pictures)
+    assert done.returncode == 7 and not Path("k.mkv").exists()
+    assert b"vtg: standard input ends in the middle of picture 3\n" in done.stderr
+    done = piped([*how, "-o", "k.mkv", "--allow-damaged"], pictures)
+    assert done.returncode == 0
+    assert b"standard input ends in the middle of picture 3: what is there is used" in done.stderr
+    assert len(read_video("k.mkv")[0]) == 4
+    assert main(["interpolate", "a.png", "b.png", "-o", "k.mkv", "--allow-damaged"]) == 2
+    assert "--allow-damaged is for standard input" in capfd.readouterr().err
