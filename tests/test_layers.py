@@ -19,6 +19,7 @@ LEVELS = {
     # 0: plain facts, and what every tensor shares
     "vtg_cli": 0,  # only __version__ may be taken from it inside the package
     "vtg_cli.amounts": 0,
+    "vtg_cli.documents": 0,
     "vtg_cli.errors": 0,
     "vtg_cli.literals": 0,
     "vtg_cli.printable": 0,

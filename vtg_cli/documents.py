@@ -1,0 +1,149 @@
+"""Reading JSON and TOML that others wrote: bounded in bytes, in depth and in digits.
+
+Whatever a text holds, what is wrong with it is a ValueError with a sentence; `reading` makes that,
+and a value of another type than was reckoned with, the VtgError that fits the place.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from vtg_cli.errors import VtgError
+
+LONGEST = 16_000_000
+"""Bytes of a file that is read."""
+DEEPEST = 64
+"""Lists and objects inside each other."""
+DIGITS = 40
+"""Of an integer."""
+
+
+def json_value(content: bytes | str, *, unique: bool = False) -> Any:
+    """Parse JSON in UTF-8, 16 or 32, with or without a byte order mark.
+
+    unique: whether a name that an object has twice is refused. ValueError for what is no JSON, NaN
+    and infinities included, and for what is nested deeper or has longer numbers than above.
+    """
+    text = content if isinstance(content, str) else content.decode(json.detect_encoding(content))
+    try:
+        value = json.loads(
+            text.removeprefix("\ufeff"),
+            parse_int=_integer,
+            parse_float=_finite,
+            parse_constant=_finite,
+            object_pairs_hook=_unique if unique else None,
+        )
+    except RecursionError:
+        raise ValueError(f"nested deeper than {DEEPEST} levels") from None
+    _check_depth(value)
+    return value
+
+
+def json_object(content: bytes | str, *, unique: bool = False) -> dict[str, Any]:
+    """Parse JSON with an object at its top. ValueError as `json_value`, or for another type."""
+    value = json_value(content, unique=unique)
+    if not isinstance(value, dict):
+        raise ValueError("it is not a JSON object")
+    return value
+
+
+def json_file(path: Path, longest: int = LONGEST) -> dict[str, Any]:
+    """Read a file with a JSON object. OSError, or ValueError as `json_object` and `content_of`."""
+    return json_object(content_of(path, longest))
+
+
+def content_of(path: Path, longest: int = LONGEST) -> bytes:
+    """Read a whole file. OSError, or ValueError for one of more than `longest` bytes."""
+    with path.open("rb") as file:
+        content = file.read(longest + 1)
+    if len(content) > longest:
+        raise ValueError(f"longer than {longest // 10**6} MB")
+    return content
+
+
+def toml_tables(text: str, parse_float: Callable[[str], Any] = float) -> dict[str, Any]:
+    """Parse TOML. ValueError, which ends with the place where it is known, for what is none, a key
+    given twice included, and for what is nested too deep or has too long numbers.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        tables: dict[str, Any] = tomllib.loads(text.removeprefix("\ufeff"), parse_float=parse_float)
+        _check_depth(tables)
+    except tomllib.TOMLDecodeError:
+        raise
+    except RecursionError:
+        raise ValueError(f"nested deeper than {DEEPEST} levels") from None
+    except ValueError as error:  # of int, for thousands of digits
+        raise ValueError("a number is too long" if "digit" in str(error) else str(error)) from None
+    return tables
+
+
+@contextmanager
+def reading(
+    name: object, kind: type[VtgError], hint: str = "", what: str = "cannot be read"
+) -> Iterator[None]:
+    """Say as `kind` what is wrong with a document: it cannot be read, is none, or holds values of
+    other types than the block expects.
+    """
+    try:
+        yield
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        raise kind(f"{name} {what}: {reason(error)}", hint, subject=str(name)) from None
+
+
+def reason(error: Exception) -> str:
+    """Say in words why a document was refused."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if isinstance(error, KeyError):
+        return f"it lacks {error.args[0]}"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text in UTF-8"
+    if isinstance(error, ValueError):
+        return str(error)
+    return "a value in it is of another type than belongs there"
+
+
+def _integer(text: str) -> int:
+    if len(text) > DIGITS:
+        raise ValueError(f"a number of {len(text)} digits")
+    return int(text)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no number of JSON")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice} is in it twice")
+    return content
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        level = [
+            child
+            for each in level
+            if isinstance(each, dict | list)
+            for child in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return
+    raise ValueError(f"nested deeper than {DEEPEST} levels")
