@@ -28,6 +28,7 @@ LEVELS = {
     "vtg_cli.shorthand": 0,
     "vtg_cli.place": 0,
     "vtg_cli.temporary": 0,
+    "vtg_cli.spelling": 0,
     "vtg_cli.timing": 0,
     "vtg_cli.tensor": 0,
     "vtg_cli.device": 0,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 
-from vtg_cli.batch.pairs import pairs_in
+from vtg_cli.batch.manifest import read
+from vtg_cli.batch.pairs import pairs_below, pairs_in
 from vtg_cli.errors import MediaError, UsageError
+
+SPELLINGS = (("NFC", "a"), ("NFD", "b"))
 
 
 def fill(folder: Path, *names: str) -> Path:
@@ -98,3 +102,68 @@ def test_nothing_to_pair(tmp_path: Path) -> None:
         pairs_in(fill(tmp_path, "one.png"), chain=True)
     with pytest.raises(MediaError, match=r"cannot read .*: No such file or directory"):
         pairs_in(tmp_path / "none", chain=False)
+
+
+def tree(folder: Path) -> Path:
+    for place in ("day10", "day9/take{1}", ".hidden", "out/day9", "empty"):
+        (folder / place).mkdir(parents=True)
+    fill(folder, "x_a.png", "x_b.png", "notes.txt")
+    for place in ("day10", "day9/take{1}", ".hidden", "out"):
+        fill(folder / place, "x_a.jfif", "x_b.HIF", "y_0.pbm", "y_1.mpo")
+    (folder / "linked").symlink_to("day10")
+    return folder
+
+
+def test_the_folders_below(tmp_path: Path) -> None:
+    """In natural order, each by itself; not what is hidden, linked or the batch's own output."""
+    told = pairs_below(tree(tmp_path), chain=False, without=tmp_path / "out")
+    assert [(p.under, p.name, p.first.relative_to(tmp_path).as_posix()) for p in told.pairs] == [
+        ("", "x", "x_a.png"),
+        ("day9/take{1}", "x", "day9/take{1}/x_a.jfif"),
+        ("day9/take{1}", "y", "day9/take{1}/y_0.pbm"),
+        ("day10", "x", "day10/x_a.jfif"),
+        ("day10", "y", "day10/y_0.pbm"),
+    ]
+    assert told.rules == (
+        f"5 pairs in 3 folders of {tmp_path}",
+        f"{tmp_path}: left out, being no pictures: notes.txt",
+        "left out, being a link to a folder: linked",
+    )
+
+
+def test_the_outputs_lie_in_folders_alike(tmp_path: Path) -> None:
+    source, place = str(tree(tmp_path)), str(tmp_path / "out")
+    items = read([source], {}, recursive=True, place=place).items
+    assert [(item.name, item.output) for item in items] == [
+        ("x", "x.mp4"),
+        *((f"day9/take{{1}}/{n}", f"day9/take{{1}}/{n}.mp4") for n in "xy"),
+        *((f"day10/{n}", f"day10/{n}.mp4") for n in "xy"),
+    ]
+    numbered = read([source], {}, recursive=True, place=place, template="{index:02}/%04d.png")
+    assert [item.output for item in numbered.items][2:4] == [
+        "day9/take{1}/03/%04d.png",
+        "day10/04/%04d.png",
+    ]
+    assert len({item.output for item in numbered.items}) == 5
+    with pytest.raises(UsageError) as caught:
+        read([source], {}, recursive=True, place=place, chain=True, template="same.mp4")
+    assert "is already written by" in caught.value.message
+
+
+def test_a_stray_file_below_is_named(tmp_path: Path) -> None:
+    fill(tree(tmp_path) / "day10", "z_a.png")
+    with pytest.raises(UsageError) as caught:
+        pairs_below(tmp_path, chain=False)
+    assert caught.value.message == f"{tmp_path / 'day10'}: no partner for z_a.png"
+
+
+def test_no_pictures_anywhere(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="has no pictures in it or below"):
+        pairs_below(tmp_path, chain=False)
+
+
+def test_two_spellings_are_one_name(tmp_path: Path) -> None:
+    """macOS keeps letters and accents apart, others do not: they still are a pair."""
+    first, last = (normalize(form, f"caf\u00e9_{end}.png") for form, end in SPELLINGS)
+    fill(tmp_path, first, last)
+    assert found(tmp_path) == [("caf\u00e9", first, last)]

@@ -68,7 +68,8 @@ def records(event: str) -> list[str]:
 
 
 def test_a_folder_of_pairs(capfd: pytest.CaptureFixture[str]) -> None:
-    assert vtg("in", "-o", "out", "--frames", "4", "--fps", "24000/1001") == 0
+    # --resume is what a script always says: with nothing to resume it begins
+    assert vtg("in", "-o", "out", "--frames", "4", "--fps", "24000/1001", "--resume") == 0
     said = capfd.readouterr()
     assert said.out.splitlines() == ["out/x.mp4", "out/y.mp4", "out/z.mp4"]
     rule, summary = said.err.splitlines()
@@ -147,12 +148,15 @@ def test_a_dry_run_makes_a_table_and_nothing_else(capfd: pytest.CaptureFixture[s
         "x     x_a.png x_b.png  5       48x32  flow   87 MB   0.77 s  001.mov  make\n"
         "y     y_a.png y_b.png  5       48x32  flow   87 MB   0.77 s  002.mov  make\n"
         "z     z_a.png z_b.png  5       48x32  flow   87 MB   0.77 s  003.mov  make\n"
+        "3 clips to make: 15 frames, 0.625 s of video; predicted: 2.3 s of work, 14 kB on disk\n"
     )
     assert not Path("out").exists()
     Path("in/y_b.png").write_bytes(b"broken")
     assert vtg("in", *options, "--dry-run", "--json", "-q", "--shard", "2/2") == 3
     said = capfd.readouterr()
-    (document,) = json.loads(said.out)
+    planned = json.loads(said.out)
+    (document,) = planned["items"]
+    assert planned["totals"]["clips"] == 0
     assert (document["name"], document["output"], document["exit_code"]) == ("y", "002.mov", 7)
     assert "vtg: 1 of 1 items would fail" in said.err
 
@@ -166,7 +170,8 @@ def test_a_part_with_nothing_in_it_is_done(capfd: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["in", "-o", "out", "--resume"], 2, "there is no batch in out to go on with"),
+        (["in", "-o", "out", "--resume", "--shard", "0/3"], 2, "--shard 0/3 is not a part of"),
+        (["m.csv", "-o", "out", "--recursive"], 2, "--recursive is for a folder of pictures"),
         (["in", "-o", "out", "--shard", "0/3"], 2, "--shard 0/3 is not a part of the whole"),
         (["in", "-o", "out", "--ray-address", "auto"], 2, "--ray-address is for --engine ray"),
         (["in", "-o", "out", "--output-template", "{x}.mp4"], 2, "a field {x} that is not known"),

@@ -122,7 +122,7 @@ def test_batches(vtg: Said) -> None:
     code, out, _ = vtg("batch", HOSTILE, "-o", "out", "--dry-run")
     assert code == 0 and out.splitlines()[1].startswith(f"{SHOWN}  {SHOWN}_a.png {SHOWN}_b.png  ")
     code, out, _ = vtg("batch", "m.jsonl", "-o", f"{HOSTILE}out", "--dry-run", "--json")
-    assert code == 3 and [each["name"] for each in json.loads(out)] == [
+    assert code == 3 and [each["name"] for each in json.loads(out)["items"]] == [
         f"{HOSTILE}1",
         f"{HOSTILE}2",
     ]

@@ -2,7 +2,8 @@
 
 A manifest says for every clip what differs from the command line's options, by their names there:
 
-    .csv     a header line; first,last or keyframes with | between; empty cells say nothing
+    .csv     a header line in any case; first,last or keyframes with | between; empty cells say
+             nothing
     .jsonl   an object a line
     .toml    options for all at the top, an [[item]] for each clip
 
@@ -11,33 +12,31 @@ Paths in it are relative to its folder. Every item is checked before the first i
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from vtg_cli.batch.item import Item, single
 from vtg_cli.batch.naming import check, filled
-from vtg_cli.batch.pairs import PICTURES, pairs_in
-from vtg_cli.errors import MediaError, UsageError, VtgError, naming
+from vtg_cli.batch.pairs import PICTURES, Found, pairs_below, pairs_in
+from vtg_cli.batch.rows import Row, rows
+from vtg_cli.errors import UsageError, naming
 from vtg_cli.job import Interpolate, from_json, to_json
 from vtg_cli.media import encoding
 from vtg_cli.media.encoding import Encoding, sidecar_path
 from vtg_cli.sampling.settings import Sampling
+from vtg_cli.spelling import on_disk
 
 if TYPE_CHECKING:
     from vtg_cli.api import Options
 
-MANIFESTS = (".csv", ".jsonl", ".toml")
 OWN = ("name", "keyframes", "first", "last", "prompt", "from", "to")
 """What an item can say beside the options of the command line."""
 NOT_HERE = ("output", "format", "overwrite", "skip_existing")
 """Options that are the batch's, not an item's."""
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -49,13 +48,21 @@ class Source:
 
 
 def read(
-    sources: Sequence[str], options: Options, *, template: str | None = None, chain: bool = False
+    sources: Sequence[str],
+    options: Options,
+    *,
+    template: str | None = None,
+    chain: bool = False,
+    recursive: bool = False,
+    place: str | None = None,
 ) -> Source:
     """The items of a batch, in order. UsageError or MediaError naming the first that is off.
 
-    options: hold for all items that say nothing else; template: see naming.
+    options: hold for all items that say nothing else; template: see naming; recursive: the folders
+    below the one as well, but for `place`, where the clips go.
     """
-    check(template or "{name}.mp4")
+    shape = template or "{name}.mp4"
+    check(shape)
     paths = [Path(source) for source in sources]
     if all(path.suffix.lower() == ".json" for path in paths):
         return Source(_distinct(_reports(paths, template)))
@@ -68,30 +75,18 @@ def read(
     path = paths[0]
     if path.is_dir():
         reports = sorted(each for each in path.glob("*.json") if not each.name.startswith("."))
-        if reports and not chain and not _has_pictures(path):
+        if reports and not (chain or recursive) and not _has_pictures(path):
             return Source(_distinct(_reports(reports, template)))
-        found = pairs_in(path, chain=chain)
-        rows = ((f"{path}: {pair.first.name}", asdict(pair)) for pair in found.pairs)
-        items = _items(rows, Path(), options, template or "{name}.mp4")
-        return Source(_distinct(items), found.rules)
-    if chain:
-        raise UsageError("--chain is for a folder of pictures", subject="--chain")
-    readers = {".csv": _csv, ".jsonl": _jsonl, ".toml": _toml}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise UsageError(
-            f"{path} is no folder and no manifest",
-            f"manifests end in {', '.join(MANIFESTS)}, reports in .json",
-            subject=str(path),
-        )
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise MediaError(f"there is no file {path}", subject=str(path)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise MediaError(f"cannot read {path}: {reason}", subject=str(path)) from None
-    items = _items(reader(path, text), path.parent, options, template or "{name}.mp4")
+        if recursive:
+            found = pairs_below(path, chain=chain, without=Path(place) if place else None)
+        else:
+            found = pairs_in(path, chain=chain)
+        return Source(_distinct(_paired(found, options, shape)), found.rules)
+    for flag, wanted in (("--chain", chain), ("--recursive", recursive)):
+        if wanted:
+            raise UsageError(f"{flag} is for a folder of pictures", subject=flag)
+    listed = _cells(path) if path.suffix.lower() == ".csv" else rows(path)
+    items = _items(listed, path.parent, options, shape)
     return Source(_distinct(items))
 
 
@@ -115,11 +110,21 @@ def _items(
 ) -> Iterator[tuple[str, Item]]:
     """(where it stands, item) of every row."""
     for index, (where, row) in enumerate(rows, start=1):
-        try:
-            yield where, _item(row, folder, options, template, index)
-        except VtgError as error:
-            error.message = f"{where}: {error.message}"
-            raise
+        with naming(where):
+            item = _item(row, folder, options, template, index)
+        yield where, item
+
+
+def _paired(found: Found, options: Options, template: str) -> Iterator[tuple[str, Item]]:
+    """The items of a folder's pairs, whose outputs lie in folders like theirs."""
+    for index, pair in enumerate(found.pairs, start=1):
+        where = f"{pair.first.parent}: {pair.first.name}"
+        under = f"{pair.under}/" if pair.under else ""
+        row = {"name": pair.name, "first": pair.first, "last": pair.last}
+        shape = under.replace("{", "{{").replace("}", "}}") + template
+        with naming(where):
+            item = _item(row, Path(), options, shape, index)
+        yield where, replace(item, name=under + item.name)
 
 
 def _item(row: Row, folder: Path, options: Options, template: str, index: int) -> Item:
@@ -132,7 +137,7 @@ def _item(row: Row, folder: Path, options: Options, template: str, index: int) -
             close = get_close_matches(name, [*allowed, *OWN], n=1)
             meant = f"did you mean {close[0]}? " if close else ""
             raise UsageError(f"{name} is not known", f"{meant}see docs/batch.md", subject=name)
-    names = [str((folder / name).absolute()) for name in _keyframes(row)]
+    names = [str(_picture(folder, name)) for name in _keyframes(row)]
     said = {name: value for name, value in row.items() if name not in OWN}
     said |= _captions(row)
     try:
@@ -144,6 +149,19 @@ def _item(row: Row, folder: Path, options: Options, template: str, index: int) -
     if not isinstance(name, str):
         raise UsageError(f"name should be text, not {name!r}", subject="name")
     return _named(Item(name, job), template, index)
+
+
+def _picture(folder: Path, name: str) -> Path:
+    """Where a picture lies. UsageError for a name that only Windows reads as a path."""
+    path = on_disk((folder / name).absolute())
+    slashed = name.replace("\\", "/")
+    if (
+        slashed != name
+        and not os.path.exists(path)
+        and (os.path.exists(on_disk((folder / slashed).absolute())))
+    ):
+        raise UsageError(f"there is no file {name}", f"write it as {slashed}", subject=name)
+    return path
 
 
 def _named(item: Item, template: str, index: int) -> Item:
@@ -201,11 +219,9 @@ def _reports(paths: Sequence[Path], template: str | None) -> Iterator[tuple[str,
         )
         frozen = tuple(str(Path(name).absolute()) for name in job.keyframes)
         job = replace(job, encoding=choices, keyframes=frozen)
-        try:
-            yield str(path), _named(Item(path.stem, job, str(path.absolute())), shape, index)
-        except VtgError as error:
-            error.message = f"{path}: {error.message}"
-            raise
+        with naming(str(path)):
+            item = _named(Item(path.stem, job, str(path.absolute())), shape, index)
+        yield str(path), item
 
 
 def _distinct(items: Iterable[tuple[str, Item]]) -> tuple[Item, ...]:
@@ -228,20 +244,13 @@ def _distinct(items: Iterable[tuple[str, Item]]) -> tuple[Item, ...]:
     return tuple(kept)
 
 
-def _csv(path: Path, text: str) -> Iterator[tuple[str, Row]]:
-    reader = csv.DictReader(text.splitlines(), skipinitialspace=True, strict=True)
-    try:
-        for row in reader:
-            where = f"{path} line {reader.line_num}"
-            if None in row:
-                raise UsageError(f"{where}: more cells than the header has")
-            cells = {name.strip(): value.strip() for name, value in row.items() if value}
-            yield where, {n: _cell(where, n, cell) for n, cell in cells.items() if cell}
-    except csv.Error as error:
-        raise UsageError(f"{path} line {reader.line_num}: {error}", subject=str(path)) from None
+def _cells(path: Path) -> Iterator[tuple[str, Row]]:
+    """A table's rows with their cells as values."""
+    for where, row in rows(path):
+        yield where, {name: _cell(name, cell) for name, cell in row.items()}
 
 
-def _cell(where: str, name: str, text: str) -> Any:
+def _cell(name: str, text: str) -> Any:
     """A cell as the kind of value its column has; what is not one stays text, and is told later."""
     made = (get_type_hints(each) for each in (Interpolate, Sampling, Encoding))
     hint = next((hints[name] for hints in made if name in hints), None)
@@ -261,38 +270,6 @@ def _cell(where: str, name: str, text: str) -> Any:
             except ValueError:
                 return text
     return text
-
-
-def _jsonl(path: Path, text: str) -> Iterator[tuple[str, Row]]:
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        where = f"{path} line {number}"
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise UsageError(f"{where} is not JSON: {error}", subject=str(path)) from None
-        if not isinstance(row, dict):
-            raise UsageError(f"{where} is not a JSON object", subject=str(path))
-        yield where, {name: value for name, value in row.items() if value is not None}
-
-
-def _toml(path: Path, text: str) -> Iterator[tuple[str, Row]]:
-    import tomlkit
-    from tomlkit.exceptions import ParseError
-
-    try:
-        document = tomlkit.parse(text).unwrap()
-    except ParseError as error:
-        raise UsageError(f"{path}: {error}", subject=str(path)) from None
-    rows = document.pop("item", [])
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise UsageError(f"{path}: item is not a list of tables", "write [[item]] for each clip")
-    for own in OWN[:4]:
-        if own in document:
-            raise UsageError(f"{path}: {own} stands outside of an [[item]]", subject=str(path))
-    for number, row in enumerate(rows, start=1):
-        yield f"{path} item {number}", {**document, **row}
 
 
 def _has_pictures(folder: Path) -> bool:

@@ -14,28 +14,35 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
+from vtg_cli.amounts import counted
 from vtg_cli.errors import MediaError, UsageError
+from vtg_cli.spelling import spelled
 
 ENDINGS = {"a": "b", "0": "1", "first": "last"}
 PICTURES = {
     *(".png", ".jpg", ".jpeg", ".jpe", ".webp", ".tif", ".tiff"),
-    *(".bmp", ".gif", ".avif", ".heic", ".heif", ".ppm", ".pgm"),
+    *(".bmp", ".gif", ".avif", ".heic", ".heif", ".hif", ".ppm", ".pgm", ".pbm", ".pnm"),
+    *(".jfif", ".apng", ".mpo", ".jxl", ".exr"),
 }
 _ENDED = re.compile(r"(.+)_(a|b|0|1|first|last)", re.IGNORECASE | re.DOTALL)
+LEFT_OUT = "left out, being no pictures:"
 SHOWN = 8
 """Names an error gives at most."""
 
 
 @dataclass(frozen=True)
 class Pair:
+    """under: its folder as seen from the batch's, with forward slashes; "" is that one."""
+
     name: str
     first: Path
     last: Path
+    under: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,15 +66,58 @@ def pairs_in(folder: Path, *, chain: bool) -> Found:
         raise UsageError(f"{folder} has no pictures in it", subject=str(folder))
     _refuse_twins(folder, pictures)
     found = _chain(folder, pictures) if chain else _by_ending(folder, pictures)
-    left = (f"left out, being no pictures: {_listed(others)}",) if others else ()
+    left = (f"{LEFT_OUT} {_listed(others)}",) if others else ()
     return Found(found.pairs, (*found.rules, *left))
+
+
+def pairs_below(folder: Path, *, chain: bool, without: Path | None = None) -> Found:
+    """The pairs of a folder and of all folders below it, each folder by itself, in natural order.
+
+    without: a folder to leave out with what is below it. UsageError, MediaError.
+    """
+    pairs: list[Pair] = []
+    left: list[str] = []
+    folders = 0
+    for place in _folders(folder, without):
+        under = "" if place == folder else place.relative_to(folder).as_posix()
+        if place != folder and place.is_symlink():
+            left.append(f"left out, being a link to a folder: {under}")
+        elif any(_is_picture(file) for file in place.iterdir()):
+            found = pairs_in(place, chain=chain)
+            pairs += (replace(pair, under=under) for pair in found.pairs)
+            left += (f"{place}: {rule}" for rule in found.rules if rule.startswith(LEFT_OUT))
+            folders += 1
+    if not pairs:
+        raise UsageError(f"{folder} has no pictures in it or below", subject=str(folder))
+    said = f"{_pairs(len(pairs))} in {counted(folders, 'folder')} of {folder}"
+    return Found(tuple(pairs), (said, *left))
+
+
+def _folders(folder: Path, without: Path | None) -> Iterator[Path]:
+    """The folder and those below it, links among them but not what they lead to."""
+    if without is not None and without.exists() and without.samefile(folder):
+        return
+    yield folder
+    try:
+        below = [Path(each.path) for each in os.scandir(folder) if each.is_dir()]
+    except OSError as error:
+        raise MediaError(f"cannot read {folder}: {error.strerror}", subject=str(folder)) from error
+    for each in sorted(below, key=_natural):
+        if each.is_symlink():
+            yield each
+        elif not each.name.startswith("."):
+            yield from _folders(each, without)
+
+
+def _is_picture(file: Path) -> bool:
+    return file.suffix.lower() in PICTURES and not file.name.startswith(".") and file.is_file()
 
 
 def _by_ending(folder: Path, pictures: Sequence[Path]) -> Found:
     families: dict[str, dict[str, Path]] = defaultdict(dict)
     stray: list[str] = []
     for file in pictures:
-        if (parts := _ENDED.fullmatch(file.stem)) is None:
+        if (parts := _ENDED.fullmatch(spelled(file.stem))) is None:
             stray.append(file.name)
         elif (ending := parts[2].lower()) in families[parts[1]]:
             twin = families[parts[1]][ending].name

@@ -36,9 +36,6 @@ class Bucket:
             ) from None
         self._root = self._root.rstrip("/")
 
-    def begun(self) -> bool:
-        return bool(self._fs.exists(f"{self._root}/.vtg-batch"))
-
     def tidy(self) -> None:
         pass  # an object is there as a whole or not
 

@@ -21,9 +21,6 @@ JOURNAL, LOCK = "vtg-batch.jsonl", ".vtg-batch.lock"
 class Store(Protocol):
     """An `output` is an item's: a relative name with forward slashes."""
 
-    def begun(self) -> bool:
-        """Whether a batch was here before."""
-
     def tidy(self) -> None:
         """Takes away what killed workers left half-written."""
 
@@ -67,9 +64,6 @@ class Folder:
 
     def tidy(self) -> None:
         temporary.sweep(self._folder, deep=True)
-
-    def begun(self) -> bool:
-        return self.journal.path.exists()
 
     def close(self) -> None:
         """Gives up all claims."""

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vtg_cli import __version__, preflight, renderers, sidecar, tasks
 from vtg_cli.batch.item import Item, Outcome, failed
-from vtg_cli.batch.store import Store
+from vtg_cli.batch.store import Store, is_url
 from vtg_cli.choice import FLOW
 from vtg_cli.errors import MemoryLadderError, UsageError, VtgError, explained
 from vtg_cli.job import Interpolate, to_json
@@ -130,6 +130,9 @@ class Worker:
         (height, width, _), fps = made.shape, made.schedule.fps
         encoding.check(item.output, job.encoding, height, width, fps)
         key = key_of(job, [still.sha256 for still in made.stills], self._drawn_by(job))
+        if not is_url(self._settings.place):  # whose disk nobody can ask
+            place = Path(self._settings.place) / item.output
+            made = replace(made, job=replace(made.job, output=str(place)))
         return made, judge(self._store, item.output, key, self._settings.overwrite)[0]
 
     def _note(self, item: Item, error: VtgError, attempt: int, last: bool) -> None:

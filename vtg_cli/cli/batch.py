@@ -16,9 +16,9 @@ from vtg_cli.cli import batch_options as b
 from vtg_cli.cli import create
 from vtg_cli.cli import options as o
 from vtg_cli.cli.bar import progress
+from vtg_cli.cli.batch_table import tell_plan
 from vtg_cli.cli.console import result, result_json, say
-from vtg_cli.errors import BatchError, UsageError, VtgError, WeightsError, explained
-from vtg_cli.printable import printable
+from vtg_cli.errors import BatchError, UsageError, VtgError, WeightsError
 
 if TYPE_CHECKING:
     from vtg_cli.api import Options
@@ -39,6 +39,7 @@ def batch(
     place: b.Place,
     template: b.Template = None,
     chain: b.Chain = False,
+    recursive: b.Recursive = False,
     shard: b.Shard = None,
     resume: b.Resume = False,
     fail_fast: b.FailFast = False,
@@ -90,7 +91,12 @@ def _batch(ctx: typer.Context, own: dict[str, Any], values: dict[str, Any]) -> N
     options = _item_options({n: v for n, v in values.items() if n not in own})
     sources, place = own["sources"], own["place"]
     found = manifest.read(
-        sources, cast("Options", options), template=own["template"], chain=own["chain"]
+        sources,
+        cast("Options", options),
+        template=own["template"],
+        chain=own["chain"],
+        recursive=own["recursive"],
+        place=place,
     )
     items = found.items
     given = [n for n in values if n not in own and create._is_given(ctx, n)]
@@ -106,12 +112,8 @@ def _batch(ctx: typer.Context, own: dict[str, Any], values: dict[str, Any]) -> N
         Tally(place, 0).tell(as_json=own["as_json"], quiet=own["quiet"])
         return
     settings = Settings(place, own["retries"], own["retry_wait"], own["overwrite"])
-    if own["resume"] and not open_store(place, look=True).begun():
-        raise UsageError(
-            f"there is no batch in {place} to go on with", "leave --resume out", subject="--resume"
-        )
     if own["dry_run"]:
-        _dry_run(items, settings, as_json=own["as_json"])
+        tell_plan(items, settings, as_json=own["as_json"])
         return
     if own["engine"] == "local":  # the nodes of a cluster may have what is not here
         _check_models(items)
@@ -243,49 +245,3 @@ class Tally:
             raise BatchError(text, "the same command tries again what is not there")
         if not quiet:
             say(text)
-
-
-def _dry_run(items: Sequence[Item], settings: Settings, *, as_json: bool) -> None:
-    """The table of what would be made. BatchError where an item would fail."""
-    from vtg_cli import preflight, sidecar
-    from vtg_cli.amounts import size_text, time_text
-    from vtg_cli.batch.store import open_store
-    from vtg_cli.batch.worker import Worker
-
-    worker = Worker(open_store(settings.place, look=True), settings)
-    head = ("name", "keyframes", "frames", "size", "model", "memory", "time", "output", "")
-    rows: list[tuple[str, ...]] = [head]
-    documents: list[dict[str, Any]] = []
-    bad = 0
-    for item in items:
-        keys = " ".join(name.rpartition("/")[2] for name in item.job.keyframes)
-        named = {"name": item.name, "output": item.output}
-        try:
-            made, verdict = worker.look(item)
-            ahead = preflight.checked(made)
-        except Exception as error:
-            bad += 1
-            said = explained(error)
-            model = item.job.model
-            rows.append((item.name, keys, "", "", model, "", "", item.output, said.message))
-            documents.append({**named, "error": said.message, "exit_code": said.exit_code})
-            continue
-        height, width, _ = made.shape
-        what = "make" if verdict == "make" else "skip: it is there"
-        size = f"{width}x{height}"
-        frames = str(made.schedule.total)
-        needs = size_text(ahead.cost.memory), time_text(ahead.cost.seconds)
-        rows.append((item.name, keys, frames, size, made.model.name, *needs, item.output, what))
-        predicted = {"prediction": preflight.document(ahead)}
-        what = what.partition(":")[0]
-        documents.append({**named, "what": what, **sidecar.outline(made), **predicted})
-    if as_json:
-        result_json(documents, indent=2)
-    else:
-        table = [tuple(map(printable, row)) for row in rows]  # before it is measured
-        widths = [max(len(row[k]) for row in table) for k in range(len(head))]
-        for row in table:
-            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            result("  ".join(cells).rstrip())
-    if bad:
-        raise BatchError(f"{bad} of {len(items)} items would fail", "the table says why")

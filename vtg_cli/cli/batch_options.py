@@ -39,12 +39,18 @@ Template = Annotated[
 Chain = Annotated[
     bool, _option("--chain", help="Of a folder: every picture and the next one, in natural order.")
 ]
+Recursive = Annotated[
+    bool,
+    _option(
+        "--recursive", help="Of a folder: those below it as well. The clips lie in folders alike."
+    ),
+]
 Resume = Annotated[
     bool,
     _option(
         "--resume",
-        help="Go on with what was stopped: refused where no batch was. What is there with the same "
-        "content is skipped with or without it.",
+        help="Go on with what was stopped, or begin where nothing was: for scripts that always say "
+        "it. What is there with the same content is skipped with or without it.",
     ),
 ]
 Shard = Annotated[

@@ -1,0 +1,113 @@
+"""The table of `vtg batch --dry-run`: what would be made, and what it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from vtg_cli.cli.console import result, result_json
+from vtg_cli.errors import BatchError, explained
+from vtg_cli.printable import printable
+
+if TYPE_CHECKING:
+    from vtg_cli.batch.item import Item
+    from vtg_cli.batch.worker import Settings
+    from vtg_cli.preflight import Preflight
+
+
+@dataclass
+class Totals:
+    """What all clips that would be made come to; seconds: of video; spent: predicted seconds of
+    work, one clip after the other; volume: bytes on disk; memory: of the largest.
+    """
+
+    clips: int = 0
+    frames: int = 0
+    seconds: Fraction = Fraction(0)
+    spent: float = 0.0
+    volume: int = 0
+    memory: int = 0
+
+    def add(self, frames: int, seconds: Fraction, ahead: Preflight) -> None:
+        self.clips += 1
+        self.frames += frames
+        self.seconds += seconds
+        self.spent += ahead.cost.seconds
+        self.volume += ahead.volume or 0
+        self.memory = max(self.memory, ahead.cost.memory)
+
+    def to_json(self) -> dict[str, Any]:
+        from vtg_cli.preflight import rounded
+
+        return {
+            "clips": self.clips,
+            "frames": self.frames,
+            "seconds": float(self.seconds),
+            "predicted_seconds": rounded(self.spent),
+            "output_bytes": rounded(self.volume),
+            "memory_bytes": rounded(self.memory),
+        }
+
+    @property
+    def text(self) -> str:
+        from vtg_cli.amounts import counted, size_text, time_text
+
+        if not self.clips:
+            return "nothing to make"
+        return (
+            f"{counted(self.clips, 'clip')} to make: {counted(self.frames, 'frame')}, "
+            f"{float(self.seconds):.4g} s of video; predicted: {time_text(self.spent)} of work, "
+            f"{size_text(self.volume) if self.volume else 'nothing known'} on disk"
+        )
+
+
+def tell_plan(items: Sequence[Item], settings: Settings, *, as_json: bool) -> None:
+    """Print the table of what would be made. BatchError where an item would fail."""
+    from vtg_cli import preflight, sidecar
+    from vtg_cli.amounts import size_text, time_text
+    from vtg_cli.batch.store import open_store
+    from vtg_cli.batch.worker import Worker
+
+    worker = Worker(open_store(settings.place, look=True), settings)
+    head = ("name", "keyframes", "frames", "size", "model", "memory", "time", "output", "")
+    rows: list[tuple[str, ...]] = [head]
+    documents: list[dict[str, Any]] = []
+    totals = Totals()
+    bad = 0
+    for item in items:
+        keys = " ".join(name.rpartition("/")[2] for name in item.job.keyframes)
+        named = {"name": item.name, "output": item.output}
+        try:
+            made, verdict = worker.look(item)
+            ahead = preflight.checked(made)
+        except Exception as error:
+            bad += 1
+            said = explained(error)
+            model = item.job.model
+            rows.append((item.name, keys, "", "", model, "", "", item.output, said.message))
+            documents.append({**named, "error": said.message, "exit_code": said.exit_code})
+            continue
+        height, width, _ = made.shape
+        what = "make" if verdict == "make" else "skip: it is there"
+        size = f"{width}x{height}"
+        frames = str(made.schedule.total)
+        needs = size_text(ahead.cost.memory), time_text(ahead.cost.seconds)
+        rows.append((item.name, keys, frames, size, made.model.name, *needs, item.output, what))
+        if verdict == "make":
+            totals.add(made.schedule.total, made.schedule.duration, ahead)
+        predicted = {"prediction": preflight.document(ahead)}
+        what = what.partition(":")[0]
+        documents.append({**named, "what": what, **sidecar.outline(made), **predicted})
+    if as_json:
+        result_json({"items": documents, "totals": totals.to_json()}, indent=2)
+    else:
+        table = [tuple(map(printable, row)) for row in rows]  # before it is measured
+        widths = [max(len(row[k]) for row in table) for k in range(len(head))]
+        for row in table:
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            result("  ".join(cells).rstrip())
+        result(totals.text)
+    if bad:
+        raise BatchError(f"{bad} of {len(items)} items would fail", "the table says why")
