@@ -244,9 +244,9 @@ def _distinct(items: Iterable[tuple[str, Item]]) -> tuple[Item, ...]:
     return tuple(kept)
 
 
-def _cells(path: Path) -> Iterator[tuple[str, Row]]:
+def _cells(table: Path) -> Iterator[tuple[str, Row]]:
     """A table's rows with their cells as values."""
-    for where, row in rows(path):
+    for where, row in rows(table):
         yield where, {name: _cell(name, cell) for name, cell in row.items()}
 
 
