@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from rounding import rounding
 from torch import nn
 
 from vtg_cli.training.muon import RMS, Muon, is_matrix, orthogonal
@@ -49,7 +50,8 @@ def test_the_rest_moves_as_with_adamw() -> None:
         mine.grad = theirs.grad = torch.arange(5.0) - i
         ours.step()
         adam.step()
-    assert float((mine - theirs).detach().abs().max()) < 1e-6
+    # five steps of some eight roundings in numbers of about one
+    assert float((mine - theirs).detach().abs().max()) < rounding(5 * 8)
 
 
 def test_an_update_has_adamws_size() -> None:
