@@ -26,6 +26,7 @@ from vtg_cli.media.atomic import replacing, workspace
 from vtg_cli.media.formats import Format
 from vtg_cli.media.image import fit
 from vtg_cli.media.probe import sound_starts
+from vtg_cli.media.sequence import is_sequence
 from vtg_cli.media.video import open_sink
 from vtg_cli.plan import Plan, plan
 from vtg_cli.renderers import Cancel, Progress
@@ -147,7 +148,8 @@ def _kept(
     first: Side, last: Side, form: Format, base: Plan, fps: Fraction
 ) -> tuple[tuple[int, int], list[str]]:
     """How many packets of each clip can stay as they are, and why others cannot."""
-    if first.live or last.live or form.name not in splice.HOLDS:
+    pictures = is_sequence(first.clip.path)
+    if first.live or last.live or pictures or form.name not in splice.HOLDS:
         return (0, 0), []
     assert first.facts and last.facts and first.found and last.found and first.end is not None
     size, crf = base.shape[:2], base.job.encoding.crf

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtg_cli import sidecar
-from vtg_cli.media.image import sha256_of
+from vtg_cli.media.sequence import fingerprint
 from vtg_cli.timing import exact
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def of_retimed(
     told = retimed(made, folder)
     told["clip"] |= {"frames": found.written, "seconds": exact(found.written / made.fps)}
     height, width = made.size
-    digest = sha256_of(made.job.clip.path) if made.source and folder is not None else None
+    digest = fingerprint(made.job.clip.path) if made.source and folder is not None else None
     return {
         **told,
         "inputs": [{"sha256": digest, "height": height, "width": width}],
@@ -104,7 +104,7 @@ def of_bridged(
         **told,
         "inputs": [
             {
-                "sha256": None if side.facts is None else sha256_of(side.clip.path),
+                "sha256": None if side.facts is None else fingerprint(side.clip.path),
                 "height": side.size[0],
                 "width": side.size[1],
             }

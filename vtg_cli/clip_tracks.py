@@ -6,8 +6,10 @@ from fractions import Fraction
 
 from vtg_cli.job import Retime
 from vtg_cli.media import extras, sound
+from vtg_cli.media.animation import animation
 from vtg_cli.media.formats import Format
 from vtg_cli.media.probe import Facts, sound_starts
+from vtg_cli.media.sequence import is_sequence
 from vtg_cli.timing import count
 
 
@@ -39,7 +41,7 @@ def kept(
     facts: Facts | None, form: Format | None, factor: Fraction
 ) -> tuple[extras.Kept | None, list[str]]:
     """Return what else goes with the new clip, if anything, and what is left out."""
-    if facts is None or form is None:
+    if facts is None or form is None or is_sequence(facts.path) or animation(facts.path):
         return None, []
     notes = (
         [f"{facts.path} is stored turned: the new clip is upright"] if facts.video.turned else []

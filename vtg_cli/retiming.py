@@ -24,7 +24,8 @@ from vtg_cli.errors import Interrupted, MediaError, UsageError
 from vtg_cli.job import Interpolate, Retime, validated
 from vtg_cli.media import encoding, extras, scenes, sound
 from vtg_cli.media.clip import Clip, is_transparent, open_clip
-from vtg_cli.media.probe import Facts, probe
+from vtg_cli.media.probe import Facts
+from vtg_cli.media.sequence import facts_of
 from vtg_cli.media.survey import Extent
 from vtg_cli.media.video import open_sink
 from vtg_cli.plan import Plan, plan
@@ -105,7 +106,7 @@ def opened(job: Retime) -> Iterator[tuple[Retiming, Clip]]:
     """
     validated(job)
     piped = job.clip.path == "-"
-    facts = None if piped else probe(job.clip.path)
+    facts = None if piped else facts_of(job.clip)
     alpha = facts is None or is_transparent(job.clip, facts)
     with open_clip(job.clip, facts, alpha=alpha) as clip:
         yield _decided(job, clip, facts), clip

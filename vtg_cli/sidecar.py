@@ -240,10 +240,10 @@ def compare(recorded: Recorded, plan: Plan | TimelinePlan) -> list[str]:
 
 def unchanged(recorded: Recorded, clips: Sequence[str]) -> None:
     """Refuses to make a clip again from others than those. MediaError."""
-    from vtg_cli.media.image import sha256_of
+    from vtg_cli.media.sequence import fingerprint
 
     for name, sha256 in zip(clips, recorded.inputs, strict=True):
-        if sha256_of(name) != sha256:
+        if fingerprint(name) != sha256:
             raise _changed(recorded, name, "clip", "the command")
 
 

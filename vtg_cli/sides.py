@@ -13,8 +13,9 @@ from vtg_cli.errors import UsageError
 from vtg_cli.job import Bridge
 from vtg_cli.media.clip import Clip, Timed, is_transparent, open_clip
 from vtg_cli.media.encoding import Input
-from vtg_cli.media.probe import Facts, Packets, packets, probe
+from vtg_cli.media.probe import Facts, Packets
 from vtg_cli.media.scenes import visible
+from vtg_cli.media.sequence import facts_of, packets_of
 from vtg_cli.stills import Frame
 from vtg_cli.timing import exact
 
@@ -88,7 +89,7 @@ def opened(clip: Input) -> Iterator[Side]:
                 notes=live.notes,
             )
         return
-    facts, found = probe(clip.path), packets(clip.path)
+    facts, found = facts_of(clip), packets_of(clip)
     alpha = is_transparent(clip, facts)
     with open_clip(clip, facts, until=1, alpha=alpha) as opened:
         side = Side(

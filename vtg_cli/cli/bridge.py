@@ -130,6 +130,10 @@ def command() -> Callable[..., None]:
 def _bridge(ctx: typer.Context) -> None:
     from vtg_cli.api import job_of
     from vtg_cli.job import Bridge
+    from vtg_cli.media.sequence import is_sequence
+
+    def described(path: str) -> bool:
+        return path == "-" or is_sequence(path)
 
     mine, shown, rest = options_of(ctx, "clip_a", "clip_b", *{*OWN, *DESCRIBED, *READ})
     paths = mine["clip_a"], mine["clip_b"]
@@ -138,7 +142,7 @@ def _bridge(ctx: typer.Context) -> None:
     arriving, read = [mine[name] for name in DESCRIBED], [mine[name] for name in READ]
     first, last = (
         input_of(path, None, None, None, *read)
-        if path != "-" and "-" in paths
+        if any(map(described, paths)) and not described(path)
         else input_of(path, *arriving, *read, said=said)
         for path in paths
     )

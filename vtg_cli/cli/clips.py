@@ -37,7 +37,8 @@ ClipFile = Annotated[
     typer.Argument(
         metavar="CLIP",
         show_default=False,
-        help="The clip; - is standard input, see --input-format.",
+        help="The clip: a file, a folder of numbered pictures, a pattern such as shot_%04d.png; - "
+        "is standard input, see --input-format.",
     ),
 ]
 Factor = Annotated[
@@ -314,6 +315,9 @@ def _summary(made: Retiming) -> Iterator[str]:
 
 def ready(between: Interpolate, *, as_json: bool, dry_run: bool, quiet: bool) -> bool:
     """Whether there is something to do; UsageError for what the terminal or the files forbid."""
+    from vtg_cli.media.atomic import numbered
+    from vtg_cli.media.sequence import found as pictures_of
+    from vtg_cli.media.sequence import is_sequence
     from vtg_cli.plan import claimed
 
     output = between.output
@@ -325,6 +329,14 @@ def ready(between: Interpolate, *, as_json: bool, dry_run: bool, quiet: bool) ->
             raise UsageError(
                 f"{output} is the clip itself", "give the output another name", subject=output
             )
+        if is_sequence(name) and output != "-":
+            taken = {*numbered(Path(output).absolute())}
+            if taken & {file.absolute() for file in pictures_of(name).files.values()}:
+                raise UsageError(
+                    f"{output} would replace pictures of {name}",
+                    "give the output another name",
+                    subject=output,
+                )
     if claimed(output, between.encoding):
         return True
     if not quiet:
@@ -345,9 +357,12 @@ def input_of(
 ) -> Input:
     """A clip to read. UsageError for what makes no sense, or means nothing to a file."""
     from vtg_cli.media.encoding import Input
+    from vtg_cli.media.sequence import is_sequence
     from vtg_cli.timing import parse_fps
 
     described = [name for name in DESCRIBED if name in said]
+    if path != "-" and is_sequence(path):
+        described = [name for name in described if name != "input_fps"]
     if path != "-" and described:
         flag = "--" + described[0].replace("_", "-")
         raise UsageError(f"{flag} is for standard input", "name - as the clip", subject=flag)

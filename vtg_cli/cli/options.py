@@ -769,7 +769,7 @@ InputFps = Annotated[
         ARRIVING,
         "--input-fps",
         metavar="RATE",
-        help="Frames a second of pictures or rawvideo that come through standard input. "
-        "Default: 25.",
+        help="Frames a second of numbered pictures, and of pictures or rawvideo that come through "
+        "standard input. Default: 25.",
     ),
 ]

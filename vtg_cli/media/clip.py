@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vtg_cli.errors import MediaError, UsageError
-from vtg_cli.media import libav
+from vtg_cli.media import libav, sequence
 from vtg_cli.media.animation import TICK, animation, pictures
 from vtg_cli.media.damage import Health
 from vtg_cli.media.encoding import Input
@@ -129,6 +129,11 @@ def open_clip(
     if source.path == "-":
         with _piped(source, look, health, notes) as clip:
             yield clip
+        return
+    if sequence.is_sequence(source.path):
+        facts = facts or sequence.facts_of(source)
+        even = sequence.rows(source, health, notes, after=after, until=until, alpha=alpha)
+        yield Clip(source.path, facts.video.rate, Fraction(0), even, health, notes)
         return
     facts = facts or probe(source.path)
     if facts.damage and not source.allow_damaged:
