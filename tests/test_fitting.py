@@ -220,9 +220,9 @@ def test_the_command_line_plans_and_repeats_it(
     assert main([*command, "--dry-run", "--json"]) == 0
     assert json.loads(capfd.readouterr().out)["model"]["fit_steps"] == 400
     assert main([*command, "-q"]) == 0
-    assert json.loads(Path("clip.json").read_text())["job"]["lora"] == "fit"
+    assert json.loads(Path("clip.mkv.json").read_text())["job"]["lora"] == "fit"
     taken = len(steps)
-    assert main(["run", "clip.json", "-o", "again.mkv", "-q"]) == 0 and len(steps) == taken
+    assert main(["run", "clip.mkv.json", "-o", "again.mkv", "-q"]) == 0 and len(steps) == taken
     assert Path("clip.mkv").read_bytes() == Path("again.mkv").read_bytes()
     command[command.index("tiny")] = "flow"
     command[command.index("clip.mkv")] = "other.mkv"

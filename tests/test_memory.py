@@ -235,12 +235,12 @@ def test_it_says_where_it_ended_and_the_report_does_too(
     with out_of_memory(monkeypatch, range(2)):
         assert main(command()) == 0
     assert "vtg: memory: sequential, after chunked, offload ran out\n" in capfd.readouterr().err
-    found = json.loads(Path("clip.json").read_text())
+    found = json.loads(Path("clip.mkv.json").read_text())
     assert found["memory"] == ["chunked", "offload", "sequential"]
     assert found["job"]["memory"] == "auto"
     assert main(command("--memory", "full", "--overwrite")) == 0
     assert "vtg: memory: full\n" in capfd.readouterr().err
-    found = json.loads(Path("clip.json").read_text())
+    found = json.loads(Path("clip.mkv.json").read_text())
     assert (found["memory"], found["job"]["memory"]) == (["full"], "full")
 
 
@@ -251,7 +251,7 @@ def test_it_says_so_wherever_memory_ran_out(
     with out_of_memory(monkeypatch, range(1), part):
         assert main(command("--decode-chunk", "2")) == 0
     assert "vtg: memory: offload, after chunked ran out\n" in capfd.readouterr().err
-    assert json.loads(Path("clip.json").read_text())["memory"] == ["chunked", "offload"]
+    assert json.loads(Path("clip.mkv.json").read_text())["memory"] == ["chunked", "offload"]
 
 
 TIMELINE = """
@@ -304,7 +304,7 @@ def test_every_command_that_draws_says_where_it_ended(
     with out_of_memory(monkeypatch, range(2)):
         assert main(asked) == 0
     assert "vtg: memory: sequential, after chunked, offload ran out\n" in capfd.readouterr().err
-    assert json.loads(Path("c.json").read_text())["memory"] == NAMES[1:4]
+    assert json.loads(Path("c.mkv.json").read_text())["memory"] == NAMES[1:4]
     assert main([*asked, "-q", "--overwrite"]) == 0
     assert capfd.readouterr().err == ""
 
@@ -360,7 +360,7 @@ def test_after_the_last_rung_it_ends_with_4(
         f"vtg: out of memory on cpu: {SVD} at 32x32, at --memory {rungs}\n"
         f"     ask for less: --width and --height{hint}\n"
     )
-    assert not Path("clip.mkv").exists() and not Path("clip.json").exists()
+    assert not Path("clip.mkv").exists() and not Path("clip.mkv.json").exists()
 
 
 def test_the_error_carries_what_ran_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ def draw(model: str, keyframes: list[str], out: Path) -> dict[str, object]:
     options = ["--model", model, "--device", "cpu", "--steps", "1", "--quiet"]
     assert main(["interpolate", *keyframes, "-o", str(out), *options]) == 0
     assert out.stat().st_size > 500
-    sidecar: dict[str, object] = json.loads(out.with_suffix(".json").read_text())
+    sidecar: dict[str, object] = json.loads(Path(f"{out}.json").read_text())
     return sidecar
 
 

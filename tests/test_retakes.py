@@ -245,8 +245,8 @@ def test_one_line_on_stderr_and_a_clip(
         "clip.mkv\n",
         f"vtg: the clip is a slideshow of its keyframes ({said})\n",
     )
-    assert names() == ["clip.json", "clip.mkv"]
-    (segment,) = json.loads(Path("clip.json").read_text())["segments"]
+    assert names() == ["clip.mkv", "clip.mkv.json"]
+    (segment,) = json.loads(Path("clip.mkv.json").read_text())["segments"]
     assert segment["quality"]["labels"] == ["slideshow"]
     assert segment["quality"]["measures"]["held"] == 1
     assert "takes" not in segment["quality"]
@@ -274,7 +274,7 @@ def test_fallback_in_place_of_a_diffusion_model(
     assert capfd.readouterr().err == (
         "vtg: the clip is drawn by flow: the first take is a slideshow of its keyframes\n"
     )
-    (segment,) = json.loads(Path("clip.json").read_text())["segments"]
+    (segment,) = json.loads(Path("clip.mkv.json").read_text())["segments"]
     assert segment["quality"]["labels"] == []
     assert segment["quality"]["kept"] == 1
     assert [each["by"] for each in segment["quality"]["takes"]] == ["tiny", "flow"]

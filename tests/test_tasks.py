@@ -345,7 +345,7 @@ def test_a_report_holds_the_job_the_figures_and_the_versions(
     returned = tasks.run(
         job(keys[:3], frames=(4,), duration=Fraction(7, 12), output=str(target))
     ).save()
-    report = json.loads((tmp_path / "clip.json").read_text(encoding="utf-8"))
+    report = json.loads((tmp_path / "clip.mkv.json").read_text(encoding="utf-8"))
     assert report == json.loads(json.dumps(returned))
     assert (report["schema"], report["version"]) == ("vtg-sidecar", 1)
     assert report["job"]["keyframes"] == ["key0.png", "key1.png", "key2.png"]  # relative
@@ -388,7 +388,7 @@ def test_no_metadata_leaves_no_trace_and_no_sidecar_only_the_tag(
     keys: list[str], tmp_path: Path, encoding: Encoding
 ) -> None:
     tasks.run(job(keys[:2], frames=(3,), output=str(tmp_path / "c.mkv"), encoding=encoding)).save()
-    assert not (tmp_path / "c.json").exists()
+    assert not (tmp_path / "c.mkv.json").exists()
     assert (b"made with vtg" in (tmp_path / "c.mkv").read_bytes()) == encoding.metadata
 
 
@@ -636,7 +636,7 @@ class TestPython:
         assert [*here.iterdir()] == []
         report = rendering.save("clip.mkv")
         assert report["clip"]["frames"] == 3
-        assert sorted(file.name for file in here.iterdir()) == ["clip.json", "clip.mkv"]
+        assert sorted(file.name for file in here.iterdir()) == ["clip.mkv", "clip.mkv.json"]
         with pytest.raises(UsageError, match="exists"):
             interpolate(*keys[:2], frames=3).save("clip.mkv")
         interpolate(*keys[:2], frames=4).save("clip.mkv", overwrite=True)

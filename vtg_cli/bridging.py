@@ -190,7 +190,7 @@ def save(
     place = None if made.piped else sidecar.place_of(made.base)
     told = clip_reports.of_bridged(made, found, report, place.parent if place else None)
     if place is not None:
-        sidecar.write(place, told)
+        sidecar.write(place, told, output)
     return told
 
 

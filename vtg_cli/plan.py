@@ -116,12 +116,7 @@ def claimed(output: str, choices: encoding.Encoding, inputs: Collection[str] = (
             f"make it first: mkdir -p {folder}",
             subject=output,
         )
-    for name in inputs:
-        if path.exists() and Path(name).exists() and path.samefile(name):
-            raise UsageError(
-                f"{output} is one of the keyframes", "give the output another name", subject=output
-            )
-    return encoding.claim(output, choices)
+    return encoding.claim(output, choices, inputs)
 
 
 def plan(

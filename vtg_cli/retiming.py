@@ -287,7 +287,7 @@ def save(
     if made.kept is not None and between.output != "-":
         told["notes"] += extras.missing(made.kept, between.output)
     if place is not None:
-        sidecar.write(place, told)
+        sidecar.write(place, told, between.output)
     return told
 
 

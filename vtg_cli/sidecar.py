@@ -31,7 +31,8 @@ from vtg_cli.job import (
     from_json,
     to_json,
 )
-from vtg_cli.media import atomic, encoding
+from vtg_cli.media import atomic
+from vtg_cli.media.beside import SCHEMA, foreign, sidecar_path
 from vtg_cli.plan import Plan
 from vtg_cli.retakes import plain
 from vtg_cli.timeline.plan import TimelinePlan
@@ -40,7 +41,7 @@ from vtg_cli.timing import exact
 if TYPE_CHECKING:
     from vtg_cli.tasks import Report
 
-SCHEMA, VERSION = "vtg-sidecar", 1
+VERSION = 1
 PICTURES = ("numpy", "pillow", "opencv-python-headless", "opencv-python")
 NETWORKS = ("torch", "diffusers", "transformers")
 
@@ -48,7 +49,7 @@ NETWORKS = ("torch", "diffusers", "transformers")
 def place_of(plan: Plan | TimelinePlan) -> Path | None:
     """Where the plan's report goes; None: nowhere."""
     wanted = plan.job.encoding.sidecar and plan.job.encoding.metadata
-    return encoding.sidecar_path(plan.job.output) if wanted and plan.job.output else None
+    return sidecar_path(plan.job.output) if wanted and plan.job.output else None
 
 
 def outline(plan: Plan | TimelinePlan, folder: Path | None = None) -> dict[str, Any]:
@@ -159,8 +160,17 @@ def weights_of(plan: Plan | TimelinePlan) -> dict[str, dict[str, str]]:
     return {role: known[folder] for role, folder in folders.items()}
 
 
-def write(path: Path, report: Mapping[str, Any]) -> None:
-    """The report as a file, whole or not at all. MediaError where it cannot be written."""
+def write(path: Path, report: Mapping[str, Any], output: str) -> None:
+    """The report of `output` as a file, whole or not at all.
+
+    MediaError where it cannot be written, or another file came to lie there meanwhile.
+    """
+    if foreign(output) is not None:
+        raise MediaError(
+            f"cannot write {path}: it appeared meanwhile and is not a report of {output}",
+            f"{output} is there and whole; only its report is lacking",
+            subject=str(path),
+        )
     text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
     atomic.write(path, f"{text}\n".encode())
 

@@ -117,7 +117,7 @@ class Rendering:
         place = sidecar.place_of(self.plan)
         found = sidecar.document(self.plan, self.report, place.parent if place else None)
         if place is not None:
-            sidecar.write(place, found)
+            sidecar.write(place, found, self.plan.job.output)
         return found
 
     def _write(self, output: str, sheet: str | None) -> None:
@@ -146,7 +146,7 @@ class Rendering:
             if sink.closed_by_reader:
                 return
         if sheet:
-            sheets.save_png(sheet, sheets.contact_sheet(kept))
+            sheets.save_png(sheet, sheets.contact_sheet(kept), job.encoding.overwrite)
 
 
 def run(

@@ -37,7 +37,7 @@ def test_clips_reports_and_records_are_sent(
     x = item("x")
     assert [worker.make(x).state, worker.make(x).state] == ["made", "skipped"]
     names = sorted(name for name in fs.find("/bucket/clips") if "/.vtg-batch/" not in name)
-    assert names == ["/bucket/clips/x.json", "/bucket/clips/x.mp4"]
+    assert names == ["/bucket/clips/x.mp4", "/bucket/clips/x.mp4.json"]
     fs.get_file("/bucket/clips/x.mp4", str(tmp_path / "got.mp4"))
     assert len(read_video(str(tmp_path / "got.mp4"))[0]) == 4
     fs.pipe_file("/bucket/clips/x.mp4", b"edited")

@@ -59,7 +59,7 @@ def test_it_makes_the_clip_that_interpolate_makes(desk: Desk, item: MakeItem) ->
     start, done = desk.records()
     assert (start["event"], start["replaces"]) == ("start", None)
     assert (done["event"], done["frames"], done["name"], done["model"]) == ("done", 5, "x", "flow")
-    report = json.loads((desk.folder / "x.json").read_text())
+    report = json.loads((desk.folder / "x.mp4.json").read_text())
     assert report["job"]["output"] == "x.mp4"
     assert report["job"]["keyframes"] == ["../in/x_a.png", "../in/x_b.png"]
 
@@ -112,7 +112,7 @@ def test_a_clip_whose_worker_was_killed_before_it_said_so_is_taken_over(
     # one that was killed between clip and report: nothing vouches for the clip, it is made again
     again.store.close()
     journal.write_text(start + "\n")
-    (desk.folder / "x.json").unlink()
+    (desk.folder / "x.mp4.json").unlink()
     third = Desk(desk.folder)
     assert third.state(x) == "made"
     assert third.events() == ["start", "start", "done"]
@@ -129,7 +129,7 @@ def test_a_corrupt_picture_fails_its_item_at_once(
     assert "x_b.png" in outcome.error
     assert desk.state(y) == "made"
     assert sorted(p.name for p in desk.folder.iterdir()) == [
-        *(".vtg-batch.lock", "vtg-batch.jsonl", "y.json", "y.mp4")
+        *(".vtg-batch.lock", "vtg-batch.jsonl", "y.mp4", "y.mp4.json")
     ]
     assert desk.pauses == []
 
@@ -256,7 +256,7 @@ def test_reports_whose_pictures_changed_are_refused(
 
     x = item("x")
     interpolate(*x.job.keyframes, frames=4, model="flow", output=tmp_path / "old.mkv")
-    (again,) = read([str(tmp_path / "old.json")], {}).items
+    (again,) = read([str(tmp_path / "old.mkv.json")], {}).items
     assert desk.state(again) == "made"
     old, new = read_video(str(tmp_path / "old.mkv"))[0], read_video(str(desk.folder / "old.mkv"))[0]
     assert np.array_equal(old, new)

@@ -77,14 +77,14 @@ def test_a_folder_of_pairs(capfd: pytest.CaptureFixture[str]) -> None:
     assert summary.startswith("vtg: 3 items: 3 made in ") and summary.endswith(" made a second")
     clip, fps = read_video("out/y.mp4")
     assert (len(clip), str(fps)) == (4, "24000/1001")
-    report = json.loads(Path("out/y.json").read_text())
+    report = json.loads(Path("out/y.mp4.json").read_text())
     assert report["job"]["keyframes"] == ["../in/y_a.png", "../in/y_b.png"]
     before = {path: path.stat().st_mtime_ns for path in Path("out").glob("*.mp4")}
     assert vtg("in", "-o", "out", "--frames=4", "--fps=24000/1001", "--json", "--resume") == 0
     summary = json.loads(capfd.readouterr().out)
     assert (summary["schema"], summary["made"], summary["skipped"]) == ("vtg-batch", 0, 3)
     assert {path: path.stat().st_mtime_ns for path in Path("out").glob("*.mp4")} == before
-    assert main(["run", "out/y.json", "-o", "again.mp4", "-q"]) == 0
+    assert main(["run", "out/y.mp4.json", "-o", "again.mp4", "-q"]) == 0
     assert np.array_equal(read_video("again.mp4")[0], clip)
 
 
@@ -102,7 +102,7 @@ def test_one_bad_item_costs_no_other(capfd: pytest.CaptureFixture[str]) -> None:
     assert "Traceback" not in said.err
     assert sorted(path.name for path in Path("out").iterdir()) == [
         *(".vtg-batch.lock", "vtg-batch.jsonl"),
-        *("x_a-x_b.json", "x_a-x_b.mp4", "y_a-y_b.json", "y_a-y_b.mp4"),
+        *("x_a-x_b.mp4", "x_a-x_b.mp4.json", "y_a-y_b.mp4", "y_a-y_b.mp4.json"),
     ]
     paint(Path("in/gone.png"), 9)
     Path("in/broken.png").unlink()
@@ -199,9 +199,9 @@ def test_a_model_that_is_not_here_is_told_once(capfd: pytest.CaptureFixture[str]
 def test_reports_are_made_again_as_they_are(capfd: pytest.CaptureFixture[str]) -> None:
     clip = ("in/x_a.png", "in/x_b.png", "-o", "old.mkv", "--frames", "4", "-q")
     assert main(["interpolate", *clip, "--model", "flow"]) == 0
-    assert main(["batch", "old.json", "-o", "out", "--frames", "9"]) == 2
+    assert main(["batch", "old.mkv.json", "-o", "out", "--frames", "9"]) == 2
     assert "--frames is not for reports, which say everything" in capfd.readouterr().err
-    assert main(["batch", "old.json", "-o", "out", "-q"]) == 0
+    assert main(["batch", "old.mkv.json", "-o", "out", "-q"]) == 0
     assert np.array_equal(read_video("out/old.mkv")[0], read_video("old.mkv")[0])
 
 

@@ -42,15 +42,15 @@ def test_slow_makes_a_clip_its_report_and_the_same_again(
 ) -> None:
     assert main(["slow", "a.mp4", "--factor", "2", "-o", "s.mp4", "--duplicates", "keep"]) == 0
     assert capfd.readouterr() == ("s.mp4\n", "")
-    told = json.loads(Path("s.json").read_text(encoding="utf-8"))
+    told = json.loads(Path("s.mp4.json").read_text(encoding="utf-8"))
     assert (told["job"]["kind"], told["job"]["factor"]) == ("retime", "2")
     assert (told["clip"]["frames"], told["clip"]["audio"]) == (12, True)
     assert extent("s.mp4").seconds == 12 / FILM
-    assert main(["run", "s.json", "-o", "again.mp4"]) == 0
+    assert main(["run", "s.mp4.json", "-o", "again.mp4"]) == 0
     assert Path("again.mp4").read_bytes() == Path("s.mp4").read_bytes()
     Path("a.mp4").write_bytes(Path("b.mp4").read_bytes())
-    assert main(["run", "s.json", "-o", "third.mp4"]) == 7
-    assert "a.mp4 has changed since s.json was written" in capfd.readouterr().err
+    assert main(["run", "s.mp4.json", "-o", "third.mp4"]) == 7
+    assert "a.mp4 has changed since s.mp4.json was written" in capfd.readouterr().err
     assert not Path("third.mp4").exists()
 
 
@@ -67,9 +67,9 @@ def test_bridge_and_the_same_again(capfd: pytest.CaptureFixture[str]) -> None:
     ]
     assert main(how) == 0
     assert extent("ab.mp4").frames == 14
-    assert main(["run", "ab.json", "-o", "again.mp4"]) == 0
+    assert main(["run", "ab.mp4.json", "-o", "again.mp4"]) == 0
     assert Path("again.mp4").read_bytes() == Path("ab.mp4").read_bytes()
-    kept = {"a.mp4", "b.mp4", "ab.mp4", "ab.json", "again.mp4", "again.json"}
+    kept = {"a.mp4", "b.mp4", "ab.mp4", "ab.mp4.json", "again.mp4", "again.mp4.json"}
     assert {file.name for file in Path().iterdir()} == kept
 
 
@@ -88,7 +88,7 @@ def test_dry_run_of_retime(capfd: pytest.CaptureFixture[str]) -> None:
 
 REFUSALS = [
     (["slow", "nope.mp4", "-o", "s.mp4"], 7, "no such file: nope.mp4"),
-    (["slow", "a.mp4", "-o", "a.mp4", "--overwrite"], 2, "a.mp4 is the clip itself"),
+    (["slow", "a.mp4", "-o", "a.mp4", "--overwrite"], 2, "a.mp4 is one of the inputs"),
     (["slow", "a.mp4", "-o", "s.mp4", "--factor", "0"], 2, "--factor 0 is no number of times"),
     (["slow", "a.mp4", "-o", "s.mp4", "--input-fps", "9"], 2, "--input-fps is for standard input"),
     (["slow", "a.mp4", "-o", "s.mp4", "--steps", "9"], 2, "--steps is for diffusion models"),
@@ -145,7 +145,7 @@ def test_a_bridge_from_a_pipe() -> None:
     assert (done.returncode, done.stdout) == (0, b"o.mkv\n"), done.stderr
     assert extent("o.mkv").frames == 5 + 2 + 5
     assert [audio.codec for audio in probe("o.mkv").audio] == ["flac"]
-    assert not Path("o.json").exists()  # what came through a pipe cannot be made again
+    assert not Path("o.mp4.json").exists()  # what came through a pipe cannot be made again
 
 
 def test_one_keyframe_is_not_enough() -> None:

@@ -87,11 +87,11 @@ def test_a_pull_brings_svd_xt_and_joins_them(
     assert again.stderr == f"{NAME} is complete, every file is as it was imported\n"
     assert "1 bad" not in run("verify", NAME).stdout
     assert main([*DRAW, *SMALL, "--quiet"]) == 0
-    told = json.loads(Path("clip.json").read_text())
+    told = json.loads(Path("clip.mkv.json").read_text())
     made = told["job"]["sampling"]
     assert (told["job"]["model"], made["solver"], made["schedule"]) == (NAME, "lcm", "lcm")
     assert (made["method"], made["steps"], made["guidance"]) == ("trf", 8, [1.0, 1.2])
-    assert main(["run", "clip.json", "-o", "again.mkv", "--quiet"]) == 0
+    assert main(["run", "clip.mkv.json", "-o", "again.mkv", "--quiet"]) == 0
     one, other = (read_video(f"{name}.mkv")[0] for name in ("clip", "again"))
     assert np.array_equal(one, other)
     assert offered.requests == []

@@ -64,7 +64,7 @@ def test_two_pictures_become_a_clip(capfd: pytest.CaptureFixture[str]) -> None:
     assert out == "clip.mkv\n"
     (line,) = err.splitlines()  # exactly one: which model and why
     assert line.startswith("vtg: model tiny: no larger model on this machine")
-    assert files() == ["clip.json", "clip.mkv"]
+    assert files() == ["clip.mkv", "clip.mkv.json"]
     clip, fps = read_video("clip.mkv")
     # Matroska keeps whole milliseconds, so its rate comes back within a frame's rounding
     assert clip.shape == (5, 36, 64, 3) and abs(float(fps) - 24000 / 1001) < 0.01
@@ -82,7 +82,7 @@ def test_json_is_the_sidecar_on_stdout(capfd: pytest.CaptureFixture[str]) -> Non
     assert "2 numbers, but a loop of 3 keyframes has 3 segments" in capfd.readouterr().err
     assert vtg(*pictures(3), "-o", "clip.mkv", "--frames", "3,4,2", "--loop", "--json") == 0
     printed = json.loads(capfd.readouterr().out)
-    assert printed == json.loads(Path("clip.json").read_text(encoding="utf-8"))
+    assert printed == json.loads(Path("clip.mkv.json").read_text(encoding="utf-8"))
     assert printed["clip"]["keyframes_at"] == [0, 2, 5]
     assert printed["clip"]["frames"] == 6
 
@@ -175,7 +175,7 @@ def test_a_refusal_is_a_line_and_a_hint(
 def test_an_output_may_not_replace_a_keyframe(capfd: pytest.CaptureFixture[str]) -> None:
     Image.open("../a.png").save("a.webp", lossless=True)
     assert vtg("a.webp", "../b.png", "-o", "a.webp", "--overwrite") == 2
-    assert "a.webp is one of the keyframes" in capfd.readouterr().err
+    assert "a.webp is one of the inputs" in capfd.readouterr().err
     assert np.array_equal(read_image("a.webp"), read_image("../a.png"))
 
 

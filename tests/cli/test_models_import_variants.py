@@ -164,7 +164,7 @@ def test_a_folder_works_by_its_path(
     drawn = ("--steps", 1, "--device", "cpu", "-o", clip)
     result = invoke(command, *pictures, "--model", folder, *drawn)
     assert result.exit_code == 0, (result.output, result.exception)
-    sidecar = json.loads(clip.with_suffix(".json").read_text())
+    sidecar = json.loads(Path(f"{clip}.json").read_text())
     assert str(folder) in json.dumps(sidecar) and clip.stat().st_size > 0
 
 

@@ -85,7 +85,7 @@ def test_the_embedded_model_says_that_it_takes_no_text(
     assert clip.shape == (4, 36, 64, 3)
     assert np.array_equal(clip[0], read_image("a.png"))
     assert np.array_equal(clip[3], read_image("b.png"))
-    report = json.loads(Path("clip.json").read_text(encoding="utf-8"))
+    report = json.loads(Path("clip.mkv.json").read_text(encoding="utf-8"))
     assert (report["job"]["kind"], report["job"]["prompts"]) == ("interpolate", [])
     assert any(TAKES_NONE in note for note in report["notes"])
     # the same as interpolate with the preset's value
@@ -150,7 +150,7 @@ def test_a_model_that_reads_is_told(reading: str, capfd: pytest.CaptureFixture[s
     assert capfd.readouterr().err == ""
     assert not np.array_equal(clips[0][1:-1], clips[1][1:-1])
     assert np.array_equal(clips[1], clips[2])
-    assert main(["run", "clip.json", "-o", "again.mkv", "-q"]) == 0
+    assert main(["run", "clip.mkv.json", "-o", "again.mkv", "-q"]) == 0
     assert np.array_equal(read_video("again.mkv")[0], clips[2])
 
 

@@ -238,7 +238,7 @@ def test_a_checkpoint_is_imported_once_and_draws(offered: Hub, tmp_path: Path) -
     options = ["--model", RELEASED, "--steps", "2", "--device", "cpu", "--quiet"]
     assert main(["interpolate", *files, *options, "-o", str(out)]) == 0
     assert out.stat().st_size > 500
-    assert json.loads(out.with_suffix(".json").read_text())["job"]["model"] == RELEASED
+    assert json.loads(Path(f"{out}.json").read_text())["job"]["model"] == RELEASED
     assert offered.requests == []
 
 

@@ -37,9 +37,9 @@ def vtg(*arguments: str) -> int:
 
 
 def changed(**fields: Any) -> None:
-    """The report clip.json with other values at its top."""
-    report = json.loads(Path("clip.json").read_text(encoding="utf-8"))
-    Path("clip.json").write_text(json.dumps({**report, **fields}), encoding="utf-8")
+    """The report clip.mkv.json with other values at its top."""
+    report = json.loads(Path("clip.mkv.json").read_text(encoding="utf-8"))
+    Path("clip.mkv.json").write_text(json.dumps({**report, **fields}), encoding="utf-8")
 
 
 MADE = ("interpolate", "a.png", "b.png", "-o", "clip.mkv", "--frames", "7", "--ease", "ease-in")
@@ -47,11 +47,11 @@ MADE = ("interpolate", "a.png", "b.png", "-o", "clip.mkv", "--frames", "7", "--e
 
 def test_the_same_frames_again_bit_for_bit() -> None:
     assert vtg(*MADE, "--fit", "pad", "--height", "40", "--width", "40") == 0
-    assert vtg("run", "clip.json", "-o", "again.mkv") == 0
+    assert vtg("run", "clip.mkv.json", "-o", "again.mkv") == 0
     first, again = read_video("clip.mkv"), read_video("again.mkv")
     assert first[0].shape == (7, 40, 40, 3)
     assert np.array_equal(first[0], again[0]) and first[1] == again[1]
-    one, two = (json.loads(Path(name).read_text()) for name in ("clip.json", "again.json"))
+    one, two = (json.loads(Path(name).read_text()) for name in ("clip.mkv.json", "again.mkv.json"))
     told = {"seconds", "job", "model"}  # times, the output's name, and that the model was asked for
     assert {k: v for k, v in one.items() if k not in told} == {
         k: v for k, v in two.items() if k not in told
@@ -67,10 +67,10 @@ def test_a_diffusion_clip_comes_again_as_well() -> None:
     size = ["--width", "24", "--height", "16", "--device", "cpu"]
     model = ["--model", str(TINY / "tiny_svd"), *weights, *sampling, *size]
     assert vtg("interpolate", "a.png", "b.png", "-o", "clip.mkv", *model) == 0
-    report = json.loads(Path("clip.json").read_text())
+    report = json.loads(Path("clip.mkv.json").read_text())
     assert report["job"]["sampling"]["method"] == "gi"
     assert report["job"]["dtype"] == "fp32"
-    assert vtg("run", "clip.json", "-o", "again.mkv") == 0
+    assert vtg("run", "clip.mkv.json", "-o", "again.mkv") == 0
     first, again = read_video("clip.mkv")[0], read_video("again.mkv")[0]
     assert first.shape == (6, 16, 24, 3)
     assert np.array_equal(first, again)
@@ -78,7 +78,7 @@ def test_a_diffusion_clip_comes_again_as_well() -> None:
 
 def test_a_sequence_comes_again_file_for_file(tmp_path: Path) -> None:
     assert vtg("interpolate", "a.png", "b.png", "-o", "out/%03d.png", "--frames", "4") == 0
-    assert vtg("run", "out.json", "-o", "again/%03d.png") == 0
+    assert vtg("run", "out/%03d.png.json", "-o", "again/%03d.png") == 0
     for i in range(4):
         assert np.array_equal(read_image(f"out/{i:03}.png"), read_image(f"again/{i:03}.png"))
 
@@ -90,23 +90,23 @@ def test_clip_pictures_and_report_may_move_together(
     first, _ = read_video("clip.mkv")
     shutil.move(tmp_path / "here", tmp_path / "there")
     monkeypatch.chdir(tmp_path)
-    assert vtg("run", "there/clip.json", "-o", "again.mkv") == 0
+    assert vtg("run", "there/clip.mkv.json", "-o", "again.mkv") == 0
     assert np.array_equal(first, read_video("again.mkv")[0])
 
 
 def test_without_o_the_clip_itself_is_made_again(capfd: pytest.CaptureFixture[str]) -> None:
     assert vtg(*MADE) == 0
-    assert vtg("run", "clip.json") == 2
+    assert vtg("run", "clip.mkv.json") == 2
     assert "clip.mkv exists" in capfd.readouterr().err
     first, _ = read_video("clip.mkv")
-    assert vtg("run", "clip.json", "--overwrite") == 0
+    assert vtg("run", "clip.mkv.json", "--overwrite") == 0
     assert np.array_equal(first, read_video("clip.mkv")[0])
-    assert vtg("run", "clip.json", "--skip-existing") == 0
+    assert vtg("run", "clip.mkv.json", "--skip-existing") == 0
 
 
 def test_another_suffix_is_another_encoding_of_the_same_clip() -> None:
     assert vtg("interpolate", "a.png", "b.png", "-o", "c.mp4", "--frames=5", "--crf=30") == 0
-    assert vtg("run", "c.json", "-o", "c2.mkv") == 0
+    assert vtg("run", "c.mp4.json", "-o", "c2.mkv") == 0
     clip, _ = read_video("c2.mkv")
     assert np.array_equal(clip[0], read_image("a.png")) and len(clip) == 5
 
@@ -114,10 +114,10 @@ def test_another_suffix_is_another_encoding_of_the_same_clip() -> None:
 def test_a_keyframe_that_changed_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
     assert vtg(*MADE) == 0
     Image.fromarray(255 - read_image("b.png")).save("b.png")
-    assert vtg("run", "clip.json", "-o", "again.mkv") == 7
-    assert "b.png has changed since clip.json was written" in capfd.readouterr().err
+    assert vtg("run", "clip.mkv.json", "-o", "again.mkv") == 7
+    assert "b.png has changed since clip.mkv.json was written" in capfd.readouterr().err
     Path("b.png").unlink()
-    assert vtg("run", "clip.json", "-o", "again.mkv") == 7
+    assert vtg("run", "clip.mkv.json", "-o", "again.mkv") == 7
     assert "no such file: b.png" in capfd.readouterr().err
     assert not Path("again.mkv").exists()
 
@@ -125,15 +125,15 @@ def test_a_keyframe_that_changed_is_refused(capfd: pytest.CaptureFixture[str]) -
 def test_weights_that_changed_are_refused(capfd: pytest.CaptureFixture[str]) -> None:
     assert vtg(*MADE) == 0
     changed(weights={"model": {"unet/x.safetensors": "0" * 64}})
-    assert vtg("run", "clip.json", "-o", "again.mkv") == 5
-    assert "the model weights are not those clip.json was made with" in capfd.readouterr().err
+    assert vtg("run", "clip.mkv.json", "-o", "again.mkv") == 5
+    assert "the model weights are not those clip.mkv.json was made with" in capfd.readouterr().err
 
 
 def test_another_version_is_said_and_goes_on(capfd: pytest.CaptureFixture[str]) -> None:
     assert vtg(*MADE) == 0
-    versions = json.loads(Path("clip.json").read_text())["versions"]
+    versions = json.loads(Path("clip.mkv.json").read_text())["versions"]
     changed(versions={**versions, "numpy": "1.0"})
-    assert main(["run", "clip.json", "-o", "again.mkv"]) == 0
+    assert main(["run", "clip.mkv.json", "-o", "again.mkv"]) == 0
     err = capfd.readouterr().err
     assert "made with numpy 1.0, this is" in err
     assert len(err.splitlines()) == 1  # the model was decided then: no line about it now
@@ -142,16 +142,16 @@ def test_another_version_is_said_and_goes_on(capfd: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("content", "code", "said"),
     [
-        (None, 7, "there is no file clip.json"),
-        ("not json", 2, "clip.json is not a report of vtg"),
-        ("[]", 2, "clip.json is not a report of vtg"),
-        ('{"schema": "other"}', 2, "clip.json is not a report of vtg"),
+        (None, 7, "there is no file clip.mkv.json"),
+        ("not json", 2, "clip.mkv.json is not a report of vtg"),
+        ("[]", 2, "clip.mkv.json is not a report of vtg"),
+        ('{"schema": "other"}', 2, "clip.mkv.json is not a report of vtg"),
         ('{"schema": "vtg-sidecar", "version": 99}', 2, "a report of version 99"),
-        ('{"schema": "vtg-sidecar", "version": 1}', 2, "clip.json is not a report of vtg"),
+        ('{"schema": "vtg-sidecar", "version": 1}', 2, "clip.mkv.json is not a report of vtg"),
         (
             '{"schema": "vtg-sidecar", "version": 1, "job": {"kind": "interpolate"}}',
             2,
-            "clip.json: job.keyframes is missing",
+            "clip.mkv.json: job.keyframes is missing",
         ),
     ],
 )
@@ -159,15 +159,15 @@ def test_what_is_no_report_is_refused(
     content: str | None, code: int, said: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     if content is not None:
-        Path("clip.json").write_text(content)
-    assert vtg("run", "clip.json") == code
+        Path("clip.mkv.json").write_text(content)
+    assert vtg("run", "clip.mkv.json") == code
     assert said in capfd.readouterr().err
 
 
 def test_a_dry_run_of_a_report_tells_its_plan(capfd: pytest.CaptureFixture[str]) -> None:
     assert vtg(*MADE) == 0
     capfd.readouterr()
-    assert vtg("run", "clip.json", "-o", "again.mkv", "--dry-run") == 0
+    assert vtg("run", "clip.mkv.json", "-o", "again.mkv", "--dry-run") == 0
     assert "again.mkv: 7 frames at 24 a second" in capfd.readouterr().out
     assert not Path("again.mkv").exists()
 
@@ -176,13 +176,13 @@ def test_a_report_older_than_a_field_makes_its_clip_and_says_so(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     assert vtg(*MADE) == 0
-    report = json.loads(Path("clip.json").read_text())
+    report = json.loads(Path("clip.mkv.json").read_text())
     del report["job"]["endpoints"], report["job"]["sampling"]["init"]
-    Path("clip.json").write_text(json.dumps(report))
+    Path("clip.mkv.json").write_text(json.dumps(report))
     capfd.readouterr()
-    assert main(["run", "clip.json", "-o", "again.mkv"]) == 0
+    assert main(["run", "clip.mkv.json", "-o", "again.mkv"]) == 0
     assert capfd.readouterr().err == (
-        "vtg: clip.json says nothing of sampling.init, endpoints, which came later: "
+        "vtg: clip.mkv.json says nothing of sampling.init, endpoints, which came later: "
         "done as before them\n"
     )
     assert np.array_equal(read_video("again.mkv")[0], read_video("clip.mkv")[0])

@@ -50,7 +50,7 @@ def test_a_timeline_becomes_a_clip_and_its_report_the_clip_again(
     assert capfd.readouterr() == ("clip.mkv\n", "")
     frames, fps = read_video("clip.mkv")
     assert (len(frames), fps) == (19, 12)
-    report = json.loads(Path("clip.json").read_text(encoding="utf-8"))
+    report = json.loads(Path("clip.mkv.json").read_text(encoding="utf-8"))
     assert report["job"]["kind"] == "timeline"
     assert report["clip"]["keyframes_at"] == [0, 6, 18]
     assert [each["name"] for each in report["models"]] == ["flow", "flow"]
@@ -59,7 +59,7 @@ def test_a_timeline_becomes_a_clip_and_its_report_the_clip_again(
     for i, name in enumerate("abc"):
         key = np.asarray(Image.open(f"{name}.png"))
         assert np.array_equal(frames[[0, 6, 18][i]], key)
-    assert main(["run", "clip.json", "-o", "again.mkv", "-q"]) == 0
+    assert main(["run", "clip.mkv.json", "-o", "again.mkv", "-q"]) == 0
     assert np.array_equal(read_video("again.mkv")[0], frames)
 
 
@@ -68,10 +68,10 @@ def test_a_report_follows_its_pictures(here: Path, monkeypatch: pytest.MonkeyPat
     there = here / "elsewhere"
     there.mkdir()
     monkeypatch.chdir(there)
-    assert main(["run", "../clip.json", "-o", "again.mkv", "-q"]) == 0
+    assert main(["run", "../clip.mkv.json", "-o", "again.mkv", "-q"]) == 0
     assert np.array_equal(read_video("again.mkv")[0], read_video("../clip.mkv")[0])
     (here / "b.png").write_bytes((here / "a.png").read_bytes())
-    assert main(["run", "../clip.json", "-o", "third.mkv", "-q"]) == 7
+    assert main(["run", "../clip.mkv.json", "-o", "third.mkv", "-q"]) == 7
 
 
 def test_what_would_be_made(capfd: pytest.CaptureFixture[str]) -> None:
@@ -84,7 +84,7 @@ def test_what_would_be_made(capfd: pytest.CaptureFixture[str]) -> None:
         "  model     flow\n"
         "segment 2: frames 6 to 18, 0.5 to 1.5 s, ease-in\n"
         "  model     flow\n"
-        "report    clip.json\n"
+        "report    clip.mkv.json\n"
     )
     assert main(["render", "t.toml", "-o", "clip.mkv", "--dry-run", "--json"]) == 0
     told = json.loads(capfd.readouterr().out)
@@ -156,7 +156,7 @@ def test_keyframes_with_times(capfd: pytest.CaptureFixture[str]) -> None:
     assert "a.png at frame 0, b.png at frame 12, c.png at frame 36" in capfd.readouterr().out
     assert main([*timed, "--fps", "12", "--carry", "-q"]) == 0
     assert main(["render", "t.toml", "-o", "other.mkv", "-q"]) == 0
-    report = json.loads(Path("clip.json").read_text(encoding="utf-8"))
+    report = json.loads(Path("clip.mkv.json").read_text(encoding="utf-8"))
     assert report["job"]["frames"] == [7, 13] and report["job"]["at"] is None
     one, other = read_video("clip.mkv")[0], read_video("other.mkv")[0]
     assert np.array_equal(one[:7], other[:7])

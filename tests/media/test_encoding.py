@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from vtg_cli.errors import MediaError, UsageError
-from vtg_cli.media.encoding import Encoding, check, claim, format_of, notes, sidecar_path
+from vtg_cli.media.beside import older_path, sidecar_path
+from vtg_cli.media.encoding import Encoding, check, claim, format_of, notes
 from vtg_cli.media.formats import FILES, FORMATS, STREAMS, arguments
 
 KNOWN = "known: .mp4 .mov .mkv .webm .gif .webp .apng .png"
@@ -179,6 +180,26 @@ def test_the_limits_themselves_are_allowed() -> None:
 @pytest.mark.parametrize(
     ("output", "sidecar"),
     [
+        ("clip.mp4", "clip.mp4.json"),
+        ("a/b/clip.tar.webm", "a/b/clip.tar.webm.json"),
+        ("out/%04d.png", "out/%04d.png.json"),
+        ("out/frame_%04d.png", "out/frame_%04d.png.json"),
+    ],
+)
+def test_where_the_sidecar_lies(output: str, sidecar: str) -> None:
+    assert sidecar_path(output) == Path(sidecar)
+
+
+def test_a_name_too_long_for_a_suffix_has_a_report_all_the_same() -> None:
+    for name in ("x" * 251 + ".mp4", "ä" * 125 + ".mp4"):
+        report = sidecar_path(name)
+        assert report is not None and 250 <= len(os.fsencode(report.name)) <= 255
+        assert report.name.endswith(".json") and report != sidecar_path("y" + name[1:])
+
+
+@pytest.mark.parametrize(
+    ("output", "sidecar"),
+    [
         ("clip.mp4", "clip.json"),
         ("a/b/clip.tar.webm", "a/b/clip.tar.json"),
         ("out/%04d.png", "out.json"),
@@ -191,8 +212,8 @@ def test_the_limits_themselves_are_allowed() -> None:
         ("/%04d.png", "/frames.json"),
     ],
 )
-def test_where_the_sidecar_lies(output: str, sidecar: str) -> None:
-    assert sidecar_path(output) == Path(sidecar)
+def test_where_an_older_sidecar_lies(output: str, sidecar: str) -> None:
+    assert older_path(output) == Path(sidecar)
 
 
 def test_a_stream_has_no_sidecar() -> None:
@@ -208,7 +229,8 @@ def test_claim_allows_a_new_output(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("output", "existing"), [("a.mp4", "a.mp4"), ("f_%02d.png", "f_07.png"), ("a.mp4", "a.json")]
+    ("output", "existing"),
+    [("a.mp4", "a.mp4"), ("f_%02d.png", "f_07.png"), ("a.mp4", "a.mp4.json")],
 )
 def test_claim_refuses_what_exists(output: str, existing: str, tmp_path: Path) -> None:
     (tmp_path / existing).write_bytes(b"older")
@@ -216,9 +238,13 @@ def test_claim_refuses_what_exists(output: str, existing: str, tmp_path: Path) -
         claim(str(tmp_path / output), Encoding())
     assert caught.value.message == f"{tmp_path / existing} exists"
     assert caught.value.exit_code == 2
-    skip = "" if existing == "a.json" else ", --skip-existing leaves it"
+    skip = "" if existing == "a.mp4.json" else ", --skip-existing leaves it"
     assert caught.value.hint == "--overwrite replaces it" + skip
-    assert claim(str(tmp_path / output), Encoding(overwrite=True)) is True
+    if existing == "a.mp4":
+        assert claim(str(tmp_path / output), Encoding(overwrite=True)) is True
+    else:  # nothing says that it is vtg's
+        with pytest.raises(UsageError, match=r"exists(,| and is not a) .*report"):
+            claim(str(tmp_path / output), Encoding(overwrite=True))
     assert (tmp_path / existing).read_bytes() == b"older"
 
 
@@ -241,7 +267,7 @@ def test_claim_counts_a_broken_link_as_existing(tmp_path: Path) -> None:
 def test_claim_minds_the_sidecar_only_where_one_is_written(
     encoding: Encoding, tmp_path: Path
 ) -> None:
-    (tmp_path / "a.json").write_bytes(b"mine")
+    (tmp_path / "a.mp4.json").write_bytes(b"mine")
     assert claim(str(tmp_path / "a.mp4"), encoding) is True
 
 

@@ -26,7 +26,9 @@ from vtg_cli.batch.rows import Row, rows
 from vtg_cli.errors import UsageError, naming
 from vtg_cli.job import Interpolate, from_json, to_json
 from vtg_cli.media import encoding
-from vtg_cli.media.encoding import Encoding, sidecar_path
+from vtg_cli.media.beside import older_path, sidecar_path
+from vtg_cli.media.encoding import Encoding
+from vtg_cli.media.formats import FILES
 from vtg_cli.sampling.settings import Sampling
 from vtg_cli.spelling import on_disk
 
@@ -219,8 +221,10 @@ def _reports(paths: Sequence[Path], template: str | None) -> Iterator[tuple[str,
         )
         frozen = tuple(str(Path(name).absolute()) for name in job.keyframes)
         job = replace(job, encoding=choices, keyframes=frozen)
+        clip = path.with_suffix("")  # of clip.mp4.json; an older clip.json has no second one
+        name = older_path(str(clip)).stem if clip.suffix.lower() in FILES else path.stem
         with naming(str(path)):
-            item = _named(Item(path.stem, job, str(path.absolute())), shape, index)
+            item = _named(Item(name, job, str(path.absolute())), shape, index)
         yield str(path), item
 
 

@@ -13,7 +13,7 @@ from vtg_cli.batch.claims import Claims
 from vtg_cli.batch.journal import History, Journal
 from vtg_cli.errors import MediaError
 from vtg_cli.media.atomic import NUMBER, numbered
-from vtg_cli.media.encoding import sidecar_path
+from vtg_cli.media.beside import older_path, report_of, sidecar_path
 
 JOURNAL, LOCK = "vtg-batch.jsonl", ".vtg-batch.lock"
 
@@ -85,9 +85,13 @@ class Folder:
         files, report = files_of(self._folder / output), sidecar_path(output)
         if not files or report is None:
             return False
-        path = self._folder / report
+        place = str(self._folder / output)
         newest = max(file.stat().st_mtime_ns for file in files)
-        return path.exists() and path.stat().st_mtime_ns >= newest
+        for path in (self._folder / report, older_path(place)):
+            told = report_of(place, path) or {}
+            if "versions" in told and path.stat().st_mtime_ns >= newest:
+                return True
+        return False
 
     @contextmanager
     def writing(self, output: str) -> Iterator[str]:

@@ -325,10 +325,6 @@ def ready(between: Interpolate, *, as_json: bool, dry_run: bool, quiet: bool) ->
     if output == "-":
         check_stream("slow clip.mp4", as_json=as_json, dry_run=dry_run)
     for name in between.keyframes:
-        if Path(output).exists() and Path(name).exists() and Path(output).samefile(name):
-            raise UsageError(
-                f"{output} is the clip itself", "give the output another name", subject=output
-            )
         if is_sequence(name) and output != "-":
             taken = {*numbered(Path(output).absolute())}
             if taken & {file.absolute() for file in pictures_of(name).files.values()}:
@@ -337,7 +333,7 @@ def ready(between: Interpolate, *, as_json: bool, dry_run: bool, quiet: bool) ->
                     "give the output another name",
                     subject=output,
                 )
-    if claimed(output, between.encoding):
+    if claimed(output, between.encoding, between.keyframes):
         return True
     if not quiet:
         say(f"{output} exists and is left as it is")

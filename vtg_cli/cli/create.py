@@ -235,7 +235,7 @@ def run(
 ) -> None:
     """Make a clip again from the .json beside it: the same frames, from the same pictures.
 
-    vtg run clip.json -o again.mp4
+    vtg run clip.mp4.json -o again.mp4
     """
     from vtg_cli import sidecar as sidecars
     from vtg_cli.job import Bridge, Retime
@@ -247,6 +247,12 @@ def run(
     target = output or old.output
     if target is None:
         raise UsageError(f"{sidecar} names no output", "name one with -o", subject="--output")
+    if output is None and not Path(target).resolve().is_relative_to(Path(sidecar).resolve().parent):
+        raise UsageError(
+            f"{sidecar} names the output {target}, outside of its own folder",
+            f"say that you want it there: -o {target}",
+            subject="--output",
+        )
     same_kind = old.output is not None and Path(target).suffix == Path(old.output).suffix
     choices = replace(
         old.encoding,
@@ -268,7 +274,8 @@ def run(
         )
         return
     job = replace(asked, output=target, encoding=choices)
-    if not goes_ahead(job, sheet, as_json=as_json, dry_run=dry_run, quiet=quiet):
+    inputs = (sidecar,) if job.output != old.output else ()
+    if not goes_ahead(job, sheet, inputs, as_json=as_json, dry_run=dry_run, quiet=quiet):
         return
     made = planned(job)
     differences = sidecars.compare(recorded, made)
@@ -282,17 +289,26 @@ def _is_given(ctx: typer.Context, name: str) -> bool:
 
 
 def goes_ahead(
-    job: Drawing, sheet: str | None, *, as_json: bool, dry_run: bool, quiet: bool
+    job: Drawing,
+    sheet: str | None,
+    inputs: Sequence[str] = (),
+    *,
+    as_json: bool,
+    dry_run: bool,
+    quiet: bool,
 ) -> bool:
-    """Whether there is something to do; UsageError for what the terminal or the files forbid."""
+    """Whether there is something to do; UsageError for what the terminal or the files forbid.
+
+    inputs: files beside the keyframes that must stay.
+    """
     from vtg_cli.plan import claimed
 
     assert job.output is not None
     if job.output == "-":
         check_stream("interpolate a.png b.png", as_json=as_json, dry_run=dry_run)
     if sheet is not None:
-        _check_sheet(sheet, job)
-    if claimed(job.output, job.encoding, job.keyframes):
+        _check_sheet(sheet, job, inputs)
+    if claimed(job.output, job.encoding, (*job.keyframes, *inputs)):
         return True
     if not quiet:
         say(f"{job.output} exists and is left as it is")
@@ -300,12 +316,20 @@ def goes_ahead(
     return False
 
 
-def _check_sheet(sheet: str, job: Drawing) -> None:
+def _check_sheet(sheet: str, job: Drawing, inputs: Sequence[str]) -> None:
+    from vtg_cli.media.atomic import number_of
+    from vtg_cli.media.encoding import same_file
+
+    assert job.output is not None
     if Path(sheet).suffix.lower() != ".png" or "%" in sheet:
         raise UsageError(
             f"--sheet {sheet} is no name for one picture", "end it in .png", subject="--sheet"
         )
-    if sheet in (job.output, *job.keyframes):
+    places = (job.output, *job.keyframes, *inputs)
+    a_frame = same_file(Path(sheet).parent, Path(job.output).parent) and (
+        number_of(Path(job.output), Path(sheet).name) is not None
+    )
+    if a_frame or sheet in places or any(same_file(sheet, place) for place in places):
         raise UsageError(
             f"--sheet {sheet} is already in use", "give it a name of its own", subject="--sheet"
         )

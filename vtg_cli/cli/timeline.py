@@ -62,7 +62,7 @@ def render(
         metadata=not no_metadata,
     )
     job = replace(job, output=target, encoding=choices)
-    if goes_ahead(job, sheet, as_json=as_json, dry_run=dry_run, quiet=quiet):
+    if goes_ahead(job, sheet, [str(timeline)], as_json=as_json, dry_run=dry_run, quiet=quiet):
         carry_out(planned(job), sheet, as_json=as_json, dry_run=dry_run, quiet=quiet)
 
 

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from math import inf
 from pathlib import Path
 
 from vtg_cli import temporary
@@ -89,19 +90,26 @@ def write(path: str | os.PathLike[str], content: bytes, *, overwrite: bool = Tru
         temporary.write_bytes(content)
 
 
-def numbered(pattern: Path) -> list[Path]:
-    """The existing files that `pattern`, with one `%d` or `%04d` in its name, means, in order."""
-    field = NUMBER.search(pattern.name)
-    if field is None or not pattern.parent.is_dir():
+def numbered(pattern: Path, below: float = inf) -> list[Path]:
+    """The existing files that `pattern`, with one `%d` or `%04d` in its name, means, in order.
+
+    below: only of numbers under it.
+    """
+    if NUMBER.search(pattern.name) is None or not pattern.parent.is_dir():
         return []
-    before, after = pattern.name[: field.start()], pattern.name[field.end() :]
-    name = re.compile(re.escape(before) + "([0-9]+)" + re.escape(after))
-    found = {
-        int(match[1]): file
-        for file in pattern.parent.iterdir()
-        if (match := name.fullmatch(file.name)) and file.name == pattern.name % int(match[1])
-    }
+    files = ((number_of(pattern, file.name), file) for file in pattern.parent.iterdir())
+    found = {number: file for number, file in files if number is not None and number < below}
     return [found[number] for number in sorted(found)]
+
+
+def number_of(pattern: Path, name: str) -> int | None:
+    """The number for which `pattern` means a file of this name; None: it never does."""
+    field = NUMBER.search(pattern.name)
+    if field is None:
+        return None
+    before, after = pattern.name[: field.start()], pattern.name[field.end() :]
+    match = re.fullmatch(re.escape(before) + "([0-9]{1,18})" + re.escape(after), name)
+    return int(match[1]) if match and name == pattern.name % int(match[1]) else None
 
 
 @contextmanager

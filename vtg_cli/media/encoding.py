@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from vtg_cli import temporary
 from vtg_cli.errors import MediaError, UsageError
 from vtg_cli.media.atomic import NUMBER, numbered
+from vtg_cli.media.beside import foreign, ours, sidecar_path
 from vtg_cli.media.formats import FILES, FORMATS, STREAMS, Format
 
 
@@ -168,30 +171,51 @@ def notes(
     return tuple(said)
 
 
-def claim(output: str, encoding: Encoding) -> bool:
+def claim(output: str, encoding: Encoding, inputs: Collection[str] = ()) -> bool:
     """Whether to go ahead and write `output`; False: it exists and the job says to leave it.
 
-    Looks at the folder too, so that a job fails before it starts, not at its end.
+    Looks at the folder too, so that a job fails before it starts, not at its end, and removes what
+    a killed run left half-made there. inputs: files that the output must not replace.
 
     Raises:
-        UsageError: the output or its sidecar exists and may be neither replaced nor skipped.
+        UsageError: the output or its report exists and may be neither replaced nor skipped, or is
+            one of the inputs.
         MediaError: its folder cannot be written.
     """
     if output == "-":
         return True
     path = Path(output)
-    taken = numbered(path) if NUMBER.search(path.name) else [path] if os.path.lexists(path) else []
+    folder = next(each for each in path.absolute().parents if os.path.lexists(each))
+    temporary.sweep(folder)
+    sequence = NUMBER.search(path.name) is not None
+    taken = numbered(path) if sequence else [path] if os.path.lexists(path) else []
+    report = sidecar_path(output) if encoding.sidecar and encoding.metadata else None
+    for name in inputs:
+        for place in (*taken, *([report] if report else [])):
+            if same_file(place, name):
+                what = f"{place} is one of the inputs"
+                said = f"{what} and a name of {output}" if sequence else what
+                raise UsageError(said, "give the output another name", subject=output)
     if taken and encoding.skip_existing:
         return False
-    sidecar = sidecar_path(output)
-    if sidecar is not None and sidecar.exists() and encoding.sidecar and encoding.metadata:
-        taken.append(sidecar)
-    if taken and not encoding.overwrite:
-        skip = "" if taken == [sidecar] else ", --skip-existing leaves it"
+    if not encoding.overwrite and (taken or (report is not None and os.path.lexists(report))):
+        skip = ", --skip-existing leaves it" if taken else ""
+        there = taken[0] if taken else report
+        raise UsageError(f"{there} exists", f"--overwrite replaces it{skip}", subject=str(there))
+    strange = foreign(output) if report is not None else None
+    if strange is not None:
         raise UsageError(
-            f"{taken[0]} exists", f"--overwrite replaces it{skip}", subject=str(taken[0])
+            f"{strange} exists and is not a report of {output}",
+            "move it away, or choose another name; --no-sidecar writes no report",
+            subject=str(strange),
         )
-    folder = next(each for each in path.absolute().parents if os.path.lexists(each))
+    others = [file for file in taken if sequence and file.name not in ours(output)]
+    if others:
+        raise UsageError(
+            f"{others[0]} exists, and no report says that it was made as {output}",
+            "choose another name or an empty folder; --overwrite replaces what a report names",
+            subject=str(others[0]),
+        )
     if not folder.is_dir():
         raise MediaError(f"cannot write {output}: {folder} is not a folder", subject=output)
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -199,19 +223,12 @@ def claim(output: str, encoding: Encoding) -> bool:
     return True
 
 
-def sidecar_path(output: str) -> Path | None:
-    """The sidecar of `output`: clip.mp4 -> clip.json, out/%04d.png -> out.json; None for stdout."""
-    if output == "-":
-        return None
-    path = Path(output)
-    if not NUMBER.search(path.name):
-        return path.with_suffix(".json")
-    stem = NUMBER.sub("", path.stem).strip(" ._-")
-    if stem:
-        return path.with_name(f"{stem}.json")
-    if path.parent.name in ("", ".."):  # no folder name to take over
-        return path.with_name("frames.json")
-    return path.parent.with_name(f"{path.parent.name}.json")
+def same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+    """Whether both are there and one file, by links or by another spelling of the name too."""
+    try:
+        return os.path.samefile(one, other)
+    except (OSError, ValueError):
+        return False
 
 
 def _check_pattern(path: Path, form: Format) -> None:

@@ -50,11 +50,11 @@ def contact_sheet(
     return np.array(sheet)
 
 
-def save_png(path: str | os.PathLike[str], picture: Pixels) -> None:
+def save_png(path: str | os.PathLike[str], picture: Pixels, overwrite: bool = True) -> None:
     """Write uint8 [H,W,C] as png, whole or not at all. Raises MediaError when it cannot."""
     content = io.BytesIO()
     Image.fromarray(picture).save(content, format="PNG")
-    atomic.write(path, content.getvalue())
+    atomic.write(path, content.getvalue(), overwrite=overwrite)
 
 
 def _columns(count: int, height: int, width: int) -> int:

@@ -12,7 +12,7 @@ import select
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -22,11 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vtg_cli.errors import MediaError
-from vtg_cli.media.atomic import numbered, replacing, replacing_sequence
+from vtg_cli.media.destination import destination
 from vtg_cli.media.encoding import Encoding, check, notes
 from vtg_cli.media.ffmpeg import command, no_ffmpeg, reading
-from vtg_cli.media.formats import SCALING, Format, arguments
-from vtg_cli.media.webp import replace_frames
+from vtg_cli.media.formats import SCALING, arguments
 
 if TYPE_CHECKING:
     from vtg_cli.media.extras import Kept
@@ -161,18 +160,21 @@ def open_sink(
     if channels not in (3, 4):
         raise ValueError(f"expected 3 or 4 channels, got {channels}")
     form = check(output, replace(encoding, alpha=channels == 4), height, width, fps)
-    beside = tempfile.TemporaryDirectory()
-    with _destination(output, form, encoding.overwrite) as name, beside as folder:
+    with (
+        destination(output, form, encoding) as place,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         how = [
             *_beside(sound, kept, Path(folder)),
             *arguments(form, height=height, width=width, alpha=channels == 4, crf=encoding.crf),
             *("-fflags", "+bitexact", "-flags:v", "+bitexact"),
             *(() if comment is None else ("-metadata", f"comment={comment}")),
-            name,
+            place.name,
         ]
         with feeding(how, output, shape=(height, width, channels), fps=fps) as sink:
             sink.notes = notes(form, height, width, fps, alpha=channels == 4)
             yield sink
+        place.written = sink.written
 
 
 def _beside(sound: Sound | None, kept: Kept | None, folder: Path) -> list[str]:
@@ -239,28 +241,6 @@ def read_video(path: str, *, alpha: bool = False) -> tuple[NDArray[np.uint8], Fr
     raw = _read(path, "-vf", convert, "-f", "rawvideo")
     frames = np.frombuffer(raw, np.uint8).reshape(-1, height, width, channels)
     return frames, Fraction(*map(int, facts["F"].split(":")))
-
-
-def _destination(output: str, form: Format, overwrite: bool) -> AbstractContextManager[str]:
-    """What ffmpeg is told to write to; made final when the context ends well."""
-    if output == "-":
-        return nullcontext("pipe:1")
-    return (_sequence if form.name == "png" else _file)(output, overwrite)
-
-
-@contextmanager
-def _file(output: str, overwrite: bool) -> Iterator[str]:
-    with replacing(output, overwrite=overwrite) as temporary:
-        yield f"file:{temporary}"  # the prefix, because a colon in a name would start a protocol
-        if Path(output).suffix.lower() == ".webp":
-            replace_frames(temporary)
-
-
-@contextmanager
-def _sequence(output: str, overwrite: bool) -> Iterator[str]:
-    ours = [file.name for file in numbered(Path(output))] if overwrite else []
-    with replacing_sequence(output, ours=ours) as temporary:
-        yield f"file:{str(temporary.parent).replace('%', '%%')}/{temporary.name}"
 
 
 def _read(path: str, *how: str) -> bytes:
