@@ -15,6 +15,9 @@ from vtg_cli.job import Interpolate
 from vtg_cli.media import image
 from vtg_cli.media.image import flattened
 
+FOUR_K = 4096 * 2160
+"""Pixels of a frame of DCI 4K."""
+
 Frame = NDArray[np.uint8]
 """[H, W, 3] RGB or [H, W, 4] with straight alpha."""
 
@@ -118,3 +121,8 @@ def notes(
             yield f"{still.name} ({columns}x{rows}) is {how} to {width}x{height} (--fit)"
         if not alpha and still.has_alpha and still.pixels[..., 3].min() < 255:
             yield f"transparent parts of {still.name} are laid on {job.background} (--background)"
+    if height * width > FOUR_K and job.width is None and job.height is None:
+        yield (
+            f"the clip is {width}x{height}, larger than 4K: --width 3840 or less is faster, and "
+            "every player shows it"
+        )

@@ -174,7 +174,7 @@ def is_transparent(source: Input, facts: Facts) -> bool:
 def _piped(source: Input, look: Look, health: Health, notes: list[str]) -> Iterator[Clip]:
     feed, rate = libav.Feed(0), source.fps or USUAL
     if source.format in ("png", "jpeg"):
-        stills = arriving(feed, source.format, health, alpha=look.alpha)
+        stills = arriving(feed, source.format, health, notes, alpha=look.alpha)
         even: Iterator[Row] = ((each, i / rate, 1 / rate) for i, each in enumerate(stills))
         yield Clip("-", rate, Fraction(0), even, health, notes)
         return

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageColor, TiffImagePlugin
 
 from vtg_cli.errors import UsageError
-from vtg_cli.media import headers, light
+from vtg_cli.media import exr, headers, light, plugins
 from vtg_cli.media.colour import (
     Convert,
     bands,
@@ -67,6 +67,11 @@ def _read(
     source: str | os.PathLike[str] | IO[bytes], name: str | None
 ) -> tuple[Pixels, tuple[str, ...], Callable[[Pixels], Pixels] | None]:
     """Return the pixels as they lie in the file, the notes, and how to turn them."""
+    if isinstance(source, str | os.PathLike):
+        with open_file(source) as file:
+            head = file.read(len(plugins.EXR))
+        if head == plugins.EXR:
+            return (*exr.read(source), None)
     with open_picture(source, name=name) as opened:
         turn = _UPRIGHT.get(_orientation(opened.image))
         notes = [*opened.notes]

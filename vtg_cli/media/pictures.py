@@ -28,10 +28,13 @@ class _OtherError(Exception):
     """What comes is not the start of such a picture."""
 
 
-def arriving(feed: Feed, kind: str, health: Health, *, alpha: bool) -> Iterator[Pixels]:
+def arriving(
+    feed: Feed, kind: str, health: Health, notes: list[str], *, alpha: bool
+) -> Iterator[Pixels]:
     """Yield the pictures, "png" or "jpeg", of standard input as they come.
 
-    alpha: keep transparency. MediaError: a picture is cut, damaged or of another kind.
+    notes: gets what reading does to them, each once. alpha: keep transparency.
+    MediaError: a picture is cut, damaged or of another kind.
     """
     stream = io.BufferedReader(feed)
     number = 0
@@ -54,6 +57,8 @@ def arriving(feed: Feed, kind: str, health: Health, *, alpha: bool) -> Iterator[
         except MediaError:
             health.hurt(f"is damaged: picture {number} cannot be decoded")
             continue
+        said = (f"{health.name}: {note}" for note in picture.notes)
+        notes += [note for note in said if note not in notes]
         yield picture.pixels if alpha else flattened(picture.pixels, "white")
 
 
