@@ -64,7 +64,7 @@ from vtg_cli.sampling.settings import (
     walked,
 )
 from vtg_cli.sampling.solvers import SOLVERS, Predictor, Solver, ancestral, injecting
-from vtg_cli.tensor import FRAMES, framewise, to_uint8
+from vtg_cli.tensor import FRAMES, check_finite, framewise, to_uint8
 
 Method = Callable[[Backbone, Keyframes, Sampling, Noise, OnStep | None], Tensor]
 
@@ -424,4 +424,5 @@ def render(
             told = pictured(*told, s.image_curve)
         z = METHODS[s.method](*told, s, seeded_noise(s.seed), on_step)
     pixels = m.decode(z, keys, on_frames)[0]
+    check_finite(pixels, "the decoded pictures are no numbers")
     return to_uint8(pixels)

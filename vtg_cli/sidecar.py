@@ -18,7 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from vtg_cli import __version__
+from vtg_cli import __version__, documents
 from vtg_cli.errors import MediaError, UsageError, WeightsError
 from vtg_cli.job import (
     Bridge,
@@ -193,7 +193,7 @@ class Recorded:
 def read(path: Path) -> Recorded:
     """The report in a file. MediaError where it cannot be read, UsageError where it is none."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = documents.json_file(path)
     except FileNotFoundError:
         raise MediaError(f"there is no file {path}", subject=str(path)) from None
     except OSError as error:

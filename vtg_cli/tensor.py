@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vtg_cli.errors import QualityError
+
 FRAMES = 1
 """The axis of time in latents [B, F, C, H, W]."""
 
@@ -45,3 +47,11 @@ def to_uint8(pixels: Tensor) -> NDArray[np.uint8]:
 def to_pixels(frame: NDArray[np.uint8]) -> Tensor:
     """uint8 [H, W, 3] -> [3, H, W] in [-1, 1]."""
     return torch.from_numpy(np.ascontiguousarray(frame)).movedim(-1, 0).float() / 127.5 - 1
+
+
+def check_finite(x: Tensor, what: str) -> None:
+    """Raise QualityError, which says `what`, where x holds NaN or an infinity."""
+    if not torch.isfinite(x).all():
+        raise QualityError(
+            what, "try --dtype fp32; if it stays so, the model does not fit what is asked of it"
+        )

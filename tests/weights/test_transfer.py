@@ -153,3 +153,26 @@ def test_a_wait_too_long_is_not_waited() -> None:
     with pytest.raises(Cut):
         patiently(attempt, lambda error, attempts: 60.0 * attempts, waits.append)
     assert waits == [60, 120]
+
+
+def test_the_same_bytes_again_are_no_progress(tmp_path: Path) -> None:
+    """A server without ranges that sends ten bytes of twenty, for ever."""
+    from vtg_cli.weights import transfer
+
+    asked: list[int] = []
+    waits: list[float] = []
+
+    @contextmanager
+    def ask(offset: int) -> Iterator[transfer.Answer]:
+        asked.append(offset)
+        yield transfer.Answer(0, iter([b"12345", b"67890"]))
+
+    with pytest.raises(transfer.TooShort):
+        transfer.fetch(
+            ask,
+            tmp_path / "part",
+            20,
+            wait=lambda error, attempts: transfer.backoff(attempts),
+            sleep=waits.append,
+        )
+    assert (asked, waits) == ([0, 10, 10, 10, 10], [1.0, 2.0, 4.0, 8.0])

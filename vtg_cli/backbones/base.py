@@ -7,7 +7,6 @@ model's facts.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -15,6 +14,7 @@ from importlib import import_module
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Protocol
 
+from vtg_cli import documents
 from vtg_cli.errors import WeightsError
 from vtg_cli.sampling.settings import (
     DEFAULTS,
@@ -204,7 +204,7 @@ class Reader(Protocol):
 def kind_of(folder: FilePath) -> Kind:
     """Of a model folder; WeightsError if its kind is unknown."""
     name = _read(folder, "model_index.json").get("_class_name")
-    if name not in KINDS:
+    if not isinstance(name, str) or name not in KINDS:
         raise WeightsError(
             f"{folder}: models of class {name} are not supported",
             f"supported: {', '.join(KINDS)}",
@@ -234,7 +234,23 @@ def load(
     backbone: Backbone = _function(kind_of(folder).load)(
         folder, device=device, dtype=dtype, reverse=reverse, decode_chunk=decode_chunk
     )
+    _check_weights(folder, backbone)
     return backbone
+
+
+def _check_weights(folder: FilePath, backbone: Any) -> None:
+    """WeightsError where a tensor of the model holds NaN or an infinity; one at a time."""
+    import torch
+
+    parts = backbone.parts() if hasattr(backbone, "parts") else {"network": backbone.network}
+    for part, module in parts.items():
+        for name, tensor in module.state_dict().items():
+            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                raise WeightsError(
+                    f"{folder} is damaged: {name} of its {part} holds values that are no numbers",
+                    "fetch the model again; half precision that overflowed wants --dtype fp32",
+                    subject=name,
+                )
 
 
 def check_words(folder: FilePath, captions: Sequence[str]) -> None:
@@ -252,6 +268,11 @@ def spec_of(folder: FilePath) -> Spec:
 
 def unet_facts(folder: FilePath) -> Spec:
     """Of a folder in diffusers layout."""
+    with documents.reading(folder, WeightsError, "fetch the model again", "has odd configurations"):
+        return _unet_facts(folder)
+
+
+def _unet_facts(folder: FilePath) -> Spec:
     unet, vae = _read(folder, "unet/config.json"), _read(folder, "vae/config.json")
     factor = 2 ** (len(vae["block_out_channels"]) - 1)
     side = unet["sample_size"]
@@ -272,7 +293,7 @@ def unet_facts(folder: FilePath) -> Spec:
 def _read(folder: FilePath, name: str) -> dict[str, Any]:
     file = folder / name
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = documents.json_file(file)
     except FileNotFoundError:
         raise WeightsError(
             f"{folder} has no {name}",
@@ -280,7 +301,7 @@ def _read(folder: FilePath, name: str) -> dict[str, Any]:
             subject=str(file),
         ) from None
     except (OSError, ValueError) as error:
-        raise WeightsError(f"{file} cannot be read: {error}", subject=str(file)) from None
-    if not isinstance(content, dict):
-        raise WeightsError(f"{file} is not a JSON object", subject=str(file))
+        raise WeightsError(
+            f"{file} cannot be read: {documents.reason(error)}", subject=str(file)
+        ) from None
     return content

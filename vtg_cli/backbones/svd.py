@@ -9,7 +9,6 @@ may insist on float32.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vtg_cli import documents
 from vtg_cli.backbones.base import STANDARD_MOTION, Motion, OnFrames, Spec, spec_of
 from vtg_cli.backbones.clip_pixels import CLIP_SIZE, antialiased_resize, clip_colours
 from vtg_cli.backbones.deltas import layer_deltas, moved
@@ -197,7 +197,7 @@ def load(
     where = choose_device(device)
     precision = choose_dtype(dtype, where)
     spec = spec_of(folder)
-    upcast = json.loads((folder / "vae" / "config.json").read_text()).get("force_upcast", True)
+    upcast = _config(folder / "vae" / "config.json").get("force_upcast", True)
     with _quiet_libraries():
         network = _part(UNetSpatioTemporalConditionModel, folder, "unet", precision)
         vae = _part(
@@ -224,7 +224,7 @@ def check_unet(config: FilePath, weights: Sequence[FilePath]) -> None:
     kind: Any = UNetSpatioTemporalConditionModel
     try:
         with torch.device("meta"), _quiet_libraries():
-            network = kind.from_config(json.loads(config.read_text()))
+            network = kind.from_config(documents.json_file(config))
     except (OSError, ValueError, TypeError) as error:
         raise WeightsError(f"{config} describes no U-Net: {error}", subject=str(config)) from error
     wanted = {name: list(value.shape) for name, value in network.state_dict().items()}
@@ -299,9 +299,14 @@ def _part(kind: Any, folder: FilePath, name: str, dtype: torch.dtype) -> Any:
     return part.eval().requires_grad_(False)
 
 
+def _config(file: FilePath) -> dict[str, Any]:
+    with documents.reading(file, WeightsError, "fetch the model again"):
+        return documents.json_file(file)
+
+
 def _sigma_range(folder: FilePath) -> tuple[float, float]:
     file = folder / "scheduler" / "scheduler_config.json"
-    config = json.loads(file.read_text()) if file.exists() else {}
+    config = _config(file) if file.exists() else {}
     if config.get("prediction_type", "v_prediction") != "v_prediction":
         raise WeightsError(f"{file}: only v_prediction is supported", subject=str(file))
     return config.get("sigma_min") or 0.002, config.get("sigma_max") or 700.0

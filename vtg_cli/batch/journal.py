@@ -20,6 +20,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from vtg_cli import documents
 from vtg_cli.batch.claims import Claims
 from vtg_cli.errors import MediaError
 
@@ -98,8 +99,15 @@ class Journal:
                     return  # perhaps still being written
                 self._seen += len(line)
                 try:
-                    record = json.loads(line)
+                    record = documents.json_value(line)
                 except ValueError:
                     continue
-                if isinstance(record, dict) and {"event", "output"} <= record.keys():
+                if isinstance(record, dict) and _is_event(record):
                     yield record
+
+
+def _is_event(record: Record) -> bool:
+    """Whether a line is ours: what a batch reads of it are texts."""
+    texts = all(isinstance(record.get(name), str) for name in ("event", "output"))
+    done = ("sha256", "key") if record.get("event") == "done" else ()
+    return texts and all(isinstance(record.get(name, ""), str) for name in done)

@@ -10,6 +10,7 @@ from torch import Tensor
 from vtg_cli.device import Noise
 from vtg_cli.sampling.path import Path
 from vtg_cli.sampling.solvers import History, Predictor, Solver, euler, renoise
+from vtg_cli.tensor import check_finite
 
 OnStep = Callable[[int, int, Tensor], None]
 """on_step(moves made, moves in all, latents); raising from it stops the run."""
@@ -29,7 +30,7 @@ def sample(
 
     `solver` takes the down-moves; `up` takes the up-moves: `renoise` (TRF, RePaint, Generative
     Inbetweening) or `euler` (DDIM inversion). Up-moves clear the multistep history, which belongs
-    to another trajectory.
+    to another trajectory. QualityError where a move ends in NaN or infinity.
     """
     history: History = []
     moves = len(path) - 1
@@ -38,6 +39,7 @@ def sample(
             x, history = up(predict, x, a, b, history, noise), []
         else:
             x = solver(predict, x, a, b, history, noise)
+        check_finite(x, f"step {i + 1} of {moves} gave latents that are no numbers")
         if on_step is not None:
             on_step(i + 1, moves, x)
     return x

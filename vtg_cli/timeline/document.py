@@ -11,7 +11,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any, cast
 
-from vtg_cli import shorthand, timing
+from vtg_cli import documents, shorthand, timing
 from vtg_cli.api import Options, job_of
 from vtg_cli.choice import FLOW
 from vtg_cli.errors import MediaError, UsageError, naming
@@ -20,7 +20,6 @@ from vtg_cli.media.encoding import Encoding
 from vtg_cli.refusals import DIFFUSION_ONLY, TEXT_ONLY
 from vtg_cli.timeline.lines import Path, lines_of
 from vtg_cli.timeline.schema import CLIP, FPS, SEGMENT, Misfit, check
-from vtg_cli.timeline.toml import tomllib
 
 LONGEST = 4_000_000  # bytes of a file that is read
 _PLACE = re.compile(r" \(at line (\d+), column \d+\)$")
@@ -56,9 +55,9 @@ def read(path: str, model: str = "auto") -> Timeline:
 def job_in(text: str, path: str, model: str = "auto") -> Timeline:
     """The job of a timeline's text; path: of its file, for what is named relative to it."""
     try:
-        document = tomllib.loads(text, parse_float=Decimal)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        said = str(error) if isinstance(error, ValueError) else "nested too deep"
+        document = documents.toml_tables(text, Decimal)
+    except ValueError as error:
+        said = str(error)
         place = _PLACE.search(said)
         line = int(place[1]) if place else text.count("\n") + 1
         raise UsageError(

@@ -19,9 +19,12 @@ from typing import Any, Literal
 
 import torch
 import torch.distributed as processes
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
 
+from vtg_cli import documents
+from vtg_cli.errors import QualityError, WeightsError
 from vtg_cli.training.muon import Muon
 
 Losses = Callable[[int, Generator], Sequence[Callable[[], Tensor]]]
@@ -71,6 +74,7 @@ class Run:
             else torch.optim.AdamW(self.trained.values(), plan.rate, weight_decay=plan.decay)
         )
         self.step = 0
+        self.overflowed, self.row = 0, 0  # steps without a finite gradient: in all, in a row
         shared = processes.is_available() and processes.is_initialized()
         self.rank, self.world = (
             (processes.get_rank(), processes.get_world_size()) if shared else (0, 1)
@@ -91,7 +95,9 @@ class Run:
             loss = self._one(losses)
             if self.rank == 0:
                 with (self.folder / "loss.csv").open("a") as log:
-                    log.write(f"{self.step},{loss:.6g},{time.monotonic() - began:.1f}\n")
+                    log.write(
+                        f"{self.step},{loss:.6g},{time.monotonic() - began:.1f},{self.overflowed}\n"
+                    )
                 if on_step is not None:
                     on_step(self.step, loss)
                 if self.step % self.plan.keep == 0:
@@ -110,7 +116,16 @@ class Run:
         norm = nn.utils.clip_grad_norm_(self.trained.values(), plan.clip)
         for group in self.optimizer.param_groups:
             group["lr"] = plan.rate_at(self.step)
-        if not math.isfinite(float(norm)):  # one bad batch must not end a long run
+        if math.isfinite(float(norm)):
+            self.row = 0
+        else:  # one bad batch must not end a long run, many must
+            self.overflowed, self.row = self.overflowed + 1, self.row + 1
+            if self.row == ROW:
+                raise QualityError(
+                    f"the gradients of {ROW} steps in a row, up to step {self.step + 1}, "
+                    "are no numbers",
+                    "a smaller rate, or single precision; the last checkpoint is kept",
+                )
             for parameter in self.trained.values():
                 parameter.grad = torch.zeros_like(parameter)
         self.optimizer.step()
@@ -140,7 +155,7 @@ class Run:
         return bool(votes > 0)
 
     def save(self) -> Path:
-        """Write the state as folder/checkpoint, replacing the last one only when complete."""
+        """Write the state as folder/checkpoint. At any moment one of PLACES holds a whole one."""
         new, last = self.folder / "checkpoint.partial", self.folder / "checkpoint"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
@@ -149,20 +164,32 @@ class Run:
                 {n: t.contiguous().cpu() for n, t in tensors.items()}, new / f"{name}.safetensors"
             )
         (new / "state.json").write_text(json.dumps({"step": self.step}))
+        for file in (*new.iterdir(), new):
+            _flush(file)
         old = self.folder / "checkpoint.old"
         if last.exists():
+            shutil.rmtree(old, ignore_errors=True)
             os.replace(last, old)
         os.replace(new, last)
+        _flush(self.folder)
         shutil.rmtree(old, ignore_errors=True)
         return last
 
     def resume(self) -> bool:
-        """Take up the state in folder/checkpoint; False where there is none."""
-        last = self.folder / "checkpoint"
-        if not last.exists():
+        """Take up the newest whole state of PLACES; False where there is none. WeightsError where
+        there are some and none is whole.
+        """
+        places = [place for name in PLACES if (place := self.folder / name).exists()]
+        states = [whole for place in places if (whole := _loaded(place)) is not None]
+        if not states and (self.folder / PLACES[0]).exists():
+            raise WeightsError(
+                f"{self.folder / PLACES[0]} is damaged",
+                "remove it to begin again",
+                subject=PLACES[0],
+            )
+        if not states:
             return False
-        self.step = json.loads((last / "state.json").read_text())["step"]
-        state = {name: load_file(last / f"{name}.safetensors") for name in NAMES}
+        self.step, state = max(states, key=lambda each: each[0])
         with torch.no_grad():
             for name, parameter in self.trained.items():
                 parameter.copy_(state["network"][name])
@@ -191,10 +218,32 @@ class Run:
         log.write_text("".join(f"{line}\n" for line in kept))
 
 
+def _loaded(place: Path) -> tuple[int, dict[str, dict[str, Tensor]]] | None:
+    """The step and the tensors of a checkpoint; None where it is not whole."""
+    try:
+        step = int(documents.json_file(place / "state.json")["step"])
+        return step, {name: load_file(place / f"{name}.safetensors") for name in NAMES}
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+        return None
+
+
+def _flush(path: Path) -> None:
+    """Have what was written of a file or folder on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _grad(parameter: nn.Parameter) -> Tensor:
     if parameter.grad is None:  # of a process that had no part in this step
         parameter.grad = torch.zeros_like(parameter)
     return parameter.grad
 
 
+ROW = 10
+"""Steps in a row without a finite gradient that end a run."""
 NAMES = ("network", "mean", "moment1", "moment2")
+PLACES = ("checkpoint", "checkpoint.partial", "checkpoint.old")
+"""Where a checkpoint may stand after a kill."""

@@ -37,7 +37,7 @@ from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.conditioning.lora import Factors, Pair, Weight, mix_updates
 from vtg_cli.conditioning.text import keyframe_weights
-from vtg_cli.errors import WeightsError
+from vtg_cli.errors import QualityError, WeightsError
 from vtg_cli.hooks import overriding
 from vtg_cli.media.atomic import replacing
 from vtg_cli.sampling.level import Level
@@ -302,6 +302,11 @@ def _fitted(
         run.resume()
         with overriding(layers.values(), mixed):
             run.go(_losses(m, x0, cond, settings.space), on_step=on_step)
+        if run.overflowed and run.overflowed >= settings.steps:
+            raise QualityError(
+                "the fit to a keyframe overflowed at every step, nothing of it is kept",
+                "try --dtype fp32, or --lora off",
+            )
     return update.factors()
 
 

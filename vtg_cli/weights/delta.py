@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vtg_cli import temporary
+from vtg_cli import documents, temporary
 from vtg_cli.errors import UsageError, WeightsError
 from vtg_cli.weights import layout, store
 
@@ -224,7 +224,7 @@ def _check_header(path: Path, header: Mapping[str, str], names: Sequence[str]) -
         raise WeightsError(
             f"{path} is no reverse-motion delta", "vtg models delta makes one", subject=str(path)
         )
-    about = json.loads(header[FORMAT])
+    about = documents.json_value(header[FORMAT])
     version = about.get("version") if isinstance(about, dict) else None
     if version != VERSION:
         raise WeightsError(

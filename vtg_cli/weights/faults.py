@@ -14,6 +14,8 @@ from vtg_cli.errors import WeightsError
 from vtg_cli.weights import cache, transfer
 from vtg_cli.weights.catalog import Place
 
+ODD = (TypeError, AttributeError, LookupError)
+"""What the client raises for an answer of other types than it expects."""
 AGAIN = "pull again; it goes on where it stopped"
 
 
@@ -26,7 +28,7 @@ def explained(place: Place) -> Iterator[None]:
     http_error: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]
     try:
         yield
-    except (http_error, OSError, ValueError, RuntimeError) as error:
+    except (http_error, OSError, ValueError, RuntimeError, *ODD) as error:
         message, hint = _explanation(error, place)
         raise WeightsError(message, hint, subject=place.repo_id) from error
 

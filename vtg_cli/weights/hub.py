@@ -120,6 +120,8 @@ def look_up(name: str, here: str | None = None) -> Listing:
             wait_for_answer,
             pause,
         )
+    if not isinstance(info.sha, str) or not re.fullmatch("[0-9a-f]{40}", info.sha):
+        raise _odd(name, "the commit")
     offered = {
         file.rfilename: Remote(
             file.rfilename, file.size or 0, file.lfs.sha256 if file.lfs else None, file.blob_id
@@ -134,8 +136,29 @@ def look_up(name: str, here: str | None = None) -> Listing:
             "vtg reads Stable Video Diffusion in diffusers layout, as safetensors",
             subject=name,
         )
+    for file in wanted:
+        if not _hashed(offered[file]):
+            raise _odd(name, f"the hash of {file}")
     folder = cache.repo_folder(place.repo_id) / "snapshots" / info.sha
     return Listing(name, place, info.sha, folder, tuple(offered[file] for file in wanted))
+
+
+def _hashed(file: Remote) -> bool:
+    """Whether its hashes, of which one becomes a file's name, are hashes."""
+    sha256, blob_id = file.sha256, file.blob_id
+    whole = sha256 is None or re.fullmatch("[0-9a-f]{64}", str(sha256)) is not None
+    return whole and (
+        (blob_id is None and sha256 is not None)
+        or re.fullmatch("[0-9a-f]{40}", str(blob_id)) is not None
+    )
+
+
+def _odd(name: str, what: str) -> WeightsError:
+    return WeightsError(
+        f"{name}: the hub's answer is damaged: {what} is none",
+        "nothing was written; check HF_ENDPOINT where it is set",
+        subject=name,
+    )
 
 
 def _wanted(place: Place, offered: Collection[str]) -> tuple[str, ...]:

@@ -5,9 +5,9 @@ One JSON file. It holds the terms as they were shown, so that other terms have t
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from vtg_cli import documents
 from vtg_cli.errors import WeightsError
 from vtg_cli.weights import cache, trust
 from vtg_cli.weights.entry import Entry
@@ -46,8 +46,7 @@ def require(entry: Entry) -> None:
 def _read() -> dict[str, Any]:
     """By licence; a file that is missing or damaged means that nothing was accepted."""
     try:
-        text = (cache.own_folder() / "licences.json").read_text(encoding="utf-8")
-        raw = json.loads(text)
+        raw = documents.json_file(cache.own_folder() / "licences.json")
         known = raw["accepted"] if raw["format"] == FORMAT else {}
         return {name: each for name, each in known.items() if {"terms", "when"} <= each.keys()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from vtg_cli import documents
 from vtg_cli.cost import Sizes
 from vtg_cli.errors import WeightsError
 from vtg_cli.weights import layout
@@ -97,11 +97,13 @@ def shapes_in(file: Path) -> dict[str, list[int]]:
     try:
         with file.open("rb") as opened:
             length = int.from_bytes(opened.read(8), "little")
-            header: dict[str, Any] = json.loads(opened.read(min(length, LONGEST)))
+            header: dict[str, Any] = documents.json_object(
+                opened.read(min(length, LONGEST)), unique=True
+            )
         tensors = {name: each for name, each in header.items() if name != "__metadata__"}
         size = 8 + length + max((each["data_offsets"][1] for each in tensors.values()), default=0)
         shapes = {name: each["shape"] for name, each in tensors.items()}
-    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+    except (OSError, ValueError, AttributeError, LookupError, TypeError):
         raise WeightsError(
             f"{file} is damaged: it does not begin like a safetensors file",
             "fetch the model again",
@@ -121,5 +123,5 @@ def _count(shapes: dict[str, list[int]]) -> int:
 
 
 def _config(file: Path) -> dict[str, Any]:
-    content = json.loads(file.read_text(encoding="utf-8"))
-    return content if isinstance(content, dict) else {}
+    with documents.reading(file, WeightsError, "fetch the model again"):
+        return documents.json_file(file)

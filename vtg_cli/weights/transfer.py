@@ -74,7 +74,7 @@ def fetch(
     A failure that `wait` holds to be passing is answered by another attempt, up to ATTEMPTS in a
     row without a new byte. Whatever is raised, what came stays in `part`; TooLong alone empties it.
     """
-    failures = 0
+    failures, most = 0, _size(part)  # most: bytes that were ever held
     while (held := _size(part)) != size or not part.exists():
         try:
             with ask(held if held < size else 0) as answer, _opened(part) as file:
@@ -86,7 +86,8 @@ def fetch(
                         file.truncate(0)
                         raise TooLong(f"more than the announced {size} bytes came")
                     file.write(chunk)
-                    failures = 0
+                    if held > most:  # the same bytes again are no progress
+                        failures, most = 0, held
                     if on_bytes is not None:
                         on_bytes(held)
             if _size(part) < size:

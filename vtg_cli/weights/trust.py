@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from vtg_cli import temporary
+from vtg_cli import documents, temporary
 from vtg_cli.errors import WeightsError
 
 FORMAT = "vtg-trust-1"
@@ -37,7 +37,7 @@ class Record:
 def read(path: Path) -> Record | None:
     """None if nothing was recorded; WeightsError if the record is damaged: it is never skipped."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = documents.json_file(path)
         if raw["format"] != FORMAT:
             raise ValueError(f"format {raw['format']!r}")
         files = {name: Known(int(k["size"]), str(k["sha256"])) for name, k in raw["files"].items()}

@@ -21,6 +21,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from vtg_cli import documents
 from vtg_cli.backbones.dynamicrafter import keys
 from vtg_cli.backbones.dynamicrafter.spec import INTERP, TOON, VARIANTS, Facts
 from vtg_cli.backbones.dynamicrafter.vocabulary import CLIP_REPOSITORY, VOCABULARY
@@ -118,7 +119,7 @@ def _identified(
 ) -> tuple[Facts, Sizes]:
     if config is not None:
         try:
-            reference = json.loads(config.read_text(encoding="utf-8"))
+            reference = documents.json_file(config)
             return Facts.of(reference["model"]["params"], variant), Sizes.of(reference)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise WeightsError(

@@ -11,13 +11,13 @@ ToonCrafter from its own (Doubiiu/ToonCrafter, scripts/run_application.sh):
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from vtg_cli import documents
 from vtg_cli.backbones.base import Spec
 from vtg_cli.errors import WeightsError
 from vtg_cli.sampling.settings import DEFAULTS, MethodDefaults
@@ -108,10 +108,10 @@ def read_config(folder: Path) -> dict[str, Any]:
     """A model folder's config: `facts` and the sizes of its networks by part. WeightsError."""
     file = folder / CONFIG
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = documents.json_file(file)
     except (OSError, ValueError) as error:
         raise WeightsError(f"{file} cannot be read: {error}", subject=str(file)) from None
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
+    if config.get("format") != FORMAT:
         raise WeightsError(
             f"{file} is no configuration of a DynamiCrafter folder of ours",
             "vtg models import makes such a folder from a released checkpoint",
