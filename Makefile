@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types tests test-numerics docs examples bench clean
+.PHONY: help fuzz demo test lint types tests test-numerics docs examples bench clean
 
 help:
 	@echo "make demo       render the example pair to out/demo.mp4 with the embedded model"
 	@echo "make test       lint, types and tests: all that has to pass"
 	@echo "make lint|types|tests   one of the three"
 	@echo "make test-numerics  the numeric tests as older processors compute, with one thread and with two"
+	@echo "make fuzz       100,000 damaged inputs of each kind; VTG_FUZZ_FIRST and VTG_FUZZ_CASES choose others"
 	@echo "make docs       write docs/cli.md, docs/timeline.schema.json and the table of docs/models.md again"
 	@echo "make examples   paint examples/*.jpg again and the README's picture"
 	@echo "make bench      run the benchmarks; each ends with one JSON line"
@@ -47,6 +48,9 @@ tests: $(INSTALLED)
 
 test-numerics: $(INSTALLED)
 	$(BIN)/python scripts/check_numerics.py
+
+fuzz: $(INSTALLED)
+	VTG_FUZZ_CASES=$${VTG_FUZZ_CASES:-100000} $(BIN)/python -m pytest tests/fuzz -n 2 --dist worksteal
 
 docs: $(INSTALLED)
 	$(BIN)/python scripts/gen_cli_docs.py

@@ -29,9 +29,10 @@ CURVES = {  # control points x1, y1, x2, y2 as CSS Easing Functions Level 1 defi
 }
 MAX_FPS = 1000
 
-_RATE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(?:/(\d+))?", re.ASCII)
-_SECONDS = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|s)?", re.ASCII)
-_CLOCK = re.compile(r"(?:(\d+):)?([0-5]?\d):([0-5]?\d(?:\.\d*)?)", re.ASCII)
+_NUMBER = r"\d{1,99}(?:\.\d{0,99})?|\.\d{1,99}"  # Python reads no number of thousands of digits
+_RATE = re.compile(rf"({_NUMBER})(?:/(\d{{1,99}}))?", re.ASCII)
+_SECONDS = re.compile(rf"({_NUMBER})(ms|s)?", re.ASCII)
+_CLOCK = re.compile(r"(?:(\d{1,99}):)?([0-5]?\d):([0-5]?\d(?:\.\d{0,99})?)", re.ASCII)
 _COUNTS = re.compile(r"\d{1,18}(?:,\d{1,18})*", re.ASCII)
 _BEZIER = re.compile(r"cubic-bezier\(([^()]*)\)")
 

@@ -68,6 +68,7 @@ class Hub:
     swap: file name -> content sent in place of the announced one.
     refuse: file name, or "api" -> status and headers that answer its next GETs, one by one.
     status: every request is answered by it. requests: "METHOD path" of all that came in.
+    listing: what is answered in place of a repository's true listing.
     waits: seconds that were to pass before another attempt.
     ranges: False for a server that knows no ranges. asked: "FILE RANGE" of all that asked for one.
     """
@@ -79,6 +80,7 @@ class Hub:
     swap: dict[str, bytes] = field(default_factory=dict)
     refuse: dict[str, list[tuple[int, dict[str, str]]]] = field(default_factory=dict)
     status: int | None = None
+    listing: bytes | None = None
     ranges: bool = True
     requests: list[str] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
@@ -250,6 +252,8 @@ def serving() -> Iterator[Hub]:
             if hub.stall.pop("api", None):
                 self.close_connection = hub.over.wait(10)
                 return
+            if hub.listing is not None:
+                return self._send(200, {"Content-Type": "application/json"}, hub.listing, body)
             files = []
             for name, content in repository.files.items():
                 size, pointer = len(content), {"size": len(content), "pointerSize": 134}

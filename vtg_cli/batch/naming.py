@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path, PurePosixPath
 from string import Formatter
 
 from vtg_cli.errors import UsageError
 from vtg_cli.job import Interpolate
+
+_WIDE = re.compile(r"[1-9]\d{3}")  # of a field: a million zeros would be made before refused
 
 FIELDS = {
     "name": "of the item",
@@ -34,7 +37,10 @@ def filled(template: str, name: str, index: int, job: Interpolate) -> str:
         "seed": job.sampling.seed,
     }
     try:
-        fields = [field for _, field, _, _ in Formatter().parse(template) if field is not None]
+        parts = [part for part in Formatter().parse(template) if part[1] is not None]
+        fields = [field for _, field, _, _ in parts]
+        if any(_WIDE.search(width or "") for _, _, width, _ in parts):
+            raise ValueError("a field is wider than any file name")
         unknown = [field for field in fields if field not in FIELDS]
         output = "" if unknown else template.format(**values)
     except (ValueError, IndexError, KeyError) as error:

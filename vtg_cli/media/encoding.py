@@ -88,7 +88,7 @@ def format_of(output: str, encoding: Encoding) -> Format:
             subject=output,
         )
     path = Path(output)
-    if not path.name or output.endswith(("/", os.sep)) or path.is_dir():
+    if not path.name or output.endswith(("/", os.sep)) or os.path.isdir(path):
         raise UsageError(
             f"the output '{output}' is a folder, not a file name",
             "name a file in it, such as clip.mp4 or %04d.png",

@@ -165,8 +165,8 @@ def packets(path: str) -> Packets:
     MediaError: the file cannot be read, or holds no times.
     """
     with opened(path) as (container, stream):
-        stored = []
-        for packet in _packets(container, stream):
+        stored, held = [], _packets(container, stream, path)
+        for packet in held:
             if packet.pts is None:
                 raise MediaError(
                     f"{path} is damaged or holds no times",
@@ -195,10 +195,19 @@ def sound_starts(path: str, track: int = 0) -> Fraction | None:
     return None
 
 
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Any]:
-    for packet in container.demux(stream):
-        if packet.size:
-            yield packet
+def _packets(container: InputContainer, stream: VideoStream, name: str) -> Iterator[Any]:
+    import av
+
+    try:
+        for packet in container.demux(stream):
+            if packet.size:
+                yield packet
+    except av.FFmpegError as error:
+        raise MediaError(
+            f"{name} is damaged: its packets cannot be read to the end",
+            "make or download it again",
+            subject=name,
+        ) from error
 
 
 def _video(stream: VideoStream, frame: VideoFrame, rate: Fraction) -> Video:

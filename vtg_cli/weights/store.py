@@ -50,8 +50,8 @@ def resolve(model: str) -> Source:
     """
     if model == EMBEDDED:
         return Source(model, EMBEDDED_FOLDER)
-    path = Path(model).expanduser()
-    if model and model not in CATALOG and path.exists():
+    path = Path(os.path.expanduser(model))
+    if model and model not in CATALOG and os.path.exists(path):
         return Source(model, _model_folder(path))
     if looks_like_path(model):
         raise WeightsError(

@@ -113,8 +113,7 @@ def test_tokens_of_another_number_of_frames_are_refused(net: UNet) -> None:
 def test_each_of_a_batch_is_as_if_alone(net: UNet) -> None:
     told = inputs()
     alone = [net(**{name: v[i : i + 1] for name, v in told.items()}) for i in range(2)]
-    # what it is told of time is float32: sines of two steps at once and of one
-    assert off(net(**told), torch.cat(alone)) < rounding(DEEP)
+    assert off(net(**told), torch.cat(alone)) < ROUNDING
 
 
 def test_fs_not_told_is_the_configs(net: UNet) -> None:
