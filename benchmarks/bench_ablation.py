@@ -48,19 +48,19 @@ from bench_embedded import (
 )
 from torch import Tensor
 
-from vtg_cli.backbones import correspondence
 from vtg_cli.backbones.base import Backbone, load
-from vtg_cli.backbones.correspondence import Correspondence
 from vtg_cli.backbones.tiny import guide
 from vtg_cli.backbones.tiny.codec import enlarge
 from vtg_cli.backbones.tiny.guide import Carried
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.conditioning.text import keyframe_weights
-from vtg_cli.hooks import overriding
+from vtg_cli.flow import correspondence
+from vtg_cli.flow.correspondence import Correspondence
+from vtg_cli.ground.hooks import overriding
+from vtg_cli.ground.tensor import to_pixels
 from vtg_cli.media.image import fit, read_image
-from vtg_cli.methods import render
+from vtg_cli.methods.papers import render
 from vtg_cli.sampling.settings import Sampling
-from vtg_cli.tensor import to_pixels
 from vtg_cli.training.pair import DEFAULTS, PairSettings, applied, fit_pair, still_conds
 from vtg_cli.weights import delta
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER
@@ -125,7 +125,7 @@ def drawing(m: Backbone, parts: Parts, known: Motions) -> Iterator[None]:
     def carry(first: Picture, last: Picture) -> Callable[[float], Carried]:
         key = parts.motion, first.tobytes() + last.tobytes()
         if key not in known:
-            with patch("vtg_cli.backbones.splatting.correspond", MOTIONS[parts.motion]):
+            with patch("vtg_cli.flow.splatting.correspond", MOTIONS[parts.motion]):
                 known[key] = cache(guide.carry(first, last))
         return known[key]
 

@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vtg_cli.backbones.carry import Tracks
-from vtg_cli.backbones.flow import in_between
-from vtg_cli.timing import easing, segment_times
+from vtg_cli.flow.engine import in_between
+from vtg_cli.flow.tracks import Tracks
+from vtg_cli.job.times import easing, segment_times
 
 SIZE, FRAMES, RADIUS = (192, 320), 17, 26
 Path = Callable[[float], tuple[float, float]]

@@ -25,13 +25,13 @@ import torch
 from bench_embedded import rounded, table
 from measure import counted
 
-from vtg_cli import methods
 from vtg_cli.backbones import base
 from vtg_cli.backbones.base import Backbone
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.conditioning.lora import Pair
 from vtg_cli.conditioning.text import keyframe_weights, per_frame_text, text_curve
-from vtg_cli.device import seeded_noise
+from vtg_cli.machine.device import seeded_noise
+from vtg_cli.methods import papers
 from vtg_cli.sampling.settings import Sampling, resolved
 from vtg_cli.training.pair import DEFAULTS, PairSettings, applied, fit_pair, still_conds
 from vtg_cli.weights import delta
@@ -149,13 +149,13 @@ def tasks(subject: Subject) -> dict[str, Task]:
         """Sampling alone: what decodes is the same for all."""
         s = subject.sampling(method, scale, steps, init)
         s = resolved(s, has_reverse=bool(m.reverse), defaults_of=m.spec.defaults)
-        return methods.METHODS[method](m, keys, s, seeded_noise(0), None)
+        return papers.METHODS[method](m, keys, s, seeded_noise(0), None)
 
     @torch.inference_mode()
     def invert() -> object:
         s = subject.sampling("gi", 1, subject.walked, "slerp")
         s = resolved(s, has_reverse=bool(m.reverse), defaults_of=m.spec.defaults)
-        return methods.between_inverted(m, keys, s)
+        return papers.between_inverted(m, keys, s)
 
     def fit() -> object:
         with torch.no_grad():

@@ -57,9 +57,9 @@ def build(folder: Path) -> dict[str, int]:
 
 
 def child(args: argparse.Namespace) -> None:
-    from vtg_cli import methods
     from vtg_cli.backbones import base
     from vtg_cli.conditioning.keyframes import Keyframes
+    from vtg_cli.methods import papers
     from vtg_cli.sampling.settings import Sampling
 
     if args.build:
@@ -81,7 +81,7 @@ def child(args: argparse.Namespace) -> None:
     told = time.perf_counter()
     marks: list[tuple[float, str]] = []
     with counted(m.network) as calls:
-        frames = methods.render(
+        frames = papers.render(
             m,
             keys,
             Sampling(method="dynamicrafter", steps=args.steps),

@@ -46,7 +46,7 @@ from measure import peak_mebibytes
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from vtg_cli.backbones.flow import in_between
+from vtg_cli.flow.engine import in_between
 from vtg_cli.media.image import fit, read_image
 from vtg_cli.media.sheet import GAP, positions, save_png
 from vtg_cli.training.scenes import HELD_OUT_SEEDS, Layer, Motion, frame_grid, render_clip
@@ -164,9 +164,9 @@ def tiny(folder: Path, method: str, with_delta: bool) -> Engine:
     """
     from vtg_cli.backbones.base import load
     from vtg_cli.conditioning.keyframes import Keyframes
-    from vtg_cli.methods import render
+    from vtg_cli.ground.tensor import to_pixels
+    from vtg_cli.methods.papers import render
     from vtg_cli.sampling.settings import Sampling
-    from vtg_cli.tensor import to_pixels
     from vtg_cli.weights import delta
 
     reverse = delta.load(folder / REVERSE) if with_delta else None

@@ -23,8 +23,8 @@ import numpy as np
 from measure import peak_mebibytes
 from numpy.typing import NDArray
 
-from vtg_cli.backbones.correspondence import correspond
-from vtg_cli.backbones.flow import in_between
+from vtg_cli.flow.correspondence import correspond
+from vtg_cli.flow.engine import in_between
 from vtg_cli.media.image import read_image
 from vtg_cli.media.sheet import contact_sheet, save_png
 

@@ -76,7 +76,7 @@ def inputs(frames: int, height: int, width: int) -> tuple[Tensor, list[Tensor], 
 
 def reference_step(net: nn.Module, frames: int, height: int, width: int) -> Callable[[], Tensor]:
     """Returns the fused x0-prediction at SIGMA."""
-    from vtg_cli.hooks import overriding
+    from vtg_cli.ground.hooks import overriding
     from vtg_cli.sampling.level import edm_level
 
     back = copy.deepcopy(net)
@@ -139,7 +139,7 @@ def our_step(
     from vtg_cli.backbones.base import Spec
     from vtg_cli.backbones.svd import SVD
     from vtg_cli.conditioning.cond import Cond
-    from vtg_cli.hooks import overriding
+    from vtg_cli.ground.hooks import overriding
     from vtg_cli.sampling.fusion import bidirectional, rotate_pairs
     from vtg_cli.sampling.guidance import cfg
     from vtg_cli.sampling.level import edm_level

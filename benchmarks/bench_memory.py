@@ -37,11 +37,11 @@ PASSED_ON = ("folder", "device", "dtype", "size", "frames", "steps", "decode_chu
 
 def child(args: argparse.Namespace) -> None:
     """One rung: its card as JSON on stdout, its frames in a file beside the model."""
-    from vtg_cli import methods
     from vtg_cli.backbones import base
-    from vtg_cli.backbones.ladder import Ladder
     from vtg_cli.conditioning.keyframes import Keyframes
-    from vtg_cli.rungs import NAMED, ran_out
+    from vtg_cli.lowmem.ladder import Ladder
+    from vtg_cli.machine.rungs import NAMED, ran_out
+    from vtg_cli.methods import papers
     from vtg_cli.sampling.settings import Sampling
 
     rung = NAMED[args.rung]
@@ -49,7 +49,7 @@ def child(args: argparse.Namespace) -> None:
     height, width = map(int, args.size.split("x"))
     chunk = args.decode_chunk or None
     # guidance terms reach the ladder in one batch, on a CPU too, so that it has what to take apart
-    methods.term_by_term = lambda m: False
+    papers.term_by_term = lambda m: False
     begin = time.perf_counter()
     where = args.device if rung.weights == "here" else "cpu"
     card: dict[str, Any] = {"rung": rung.name}
@@ -60,7 +60,7 @@ def child(args: argparse.Namespace) -> None:
         card["load_seconds"] = round(time.perf_counter() - begin, 1)
         generator = torch.Generator().manual_seed(0)
         first, last = torch.rand(2, 3, height, width, generator=generator) * 2 - 1
-        frames = methods.render(
+        frames = papers.render(
             ladder,
             Keyframes.ends(first, last, args.frames),
             Sampling(method="trf", steps=args.steps, renoise=0),

@@ -5,7 +5,7 @@
 Each row is a process of its own that plans, predicts, draws and writes an mp4. Memory is its peak
 resident size; time its CPU seconds, which other work on the machine disturbs less than a clock
 (one thread is used). Sizes and numbers of frames are others than those the constants in
-vtg_cli/cost.py were fitted on. Last two lines: medians and worst, and all of it as one JSON object.
+vtg_cli/machine/cost.py were fitted on. Last two lines: medians and worst, and all of it as one JSON object.
 """
 
 from __future__ import annotations
@@ -54,9 +54,10 @@ def picture(height: int, width: int, shift: float) -> NDArray[np.uint8]:
 
 
 def child(kind: str, frames: int, height: int, width: int) -> dict[str, Any]:
-    from vtg_cli import preflight, tasks
     from vtg_cli.api import Options, job_of
-    from vtg_cli.plan import plan
+    from vtg_cli.plan import needs
+    from vtg_cli.plan.plan import plan
+    from vtg_cli.render import draw
 
     with tempfile.TemporaryDirectory() as folder:
         keys = [f"{folder}/{name}.png" for name in "ab"]
@@ -66,8 +67,8 @@ def child(kind: str, frames: int, height: int, width: int) -> dict[str, Any]:
         if kind == "svd":
             options |= {"model": str(SVD), "steps": 1, "height": height, "width": width}
         made = plan(job_of(keys, options))
-        cost = preflight.checked(made).cost
-        tasks.render(made).save()
+        cost = needs.checked(made).cost
+        draw.render(made).save()
     used = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "model": kind,

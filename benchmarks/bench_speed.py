@@ -34,19 +34,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vtg_cli import methods
 from vtg_cli.backbones import base
-from vtg_cli.compilation import compiling
 from vtg_cli.conditioning.keyframes import Keyframes
-from vtg_cli.device import seeded_noise
+from vtg_cli.ground.tensor import to_pixels
+from vtg_cli.lowmem.compile import compiling
+from vtg_cli.machine.device import seeded_noise
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.media.video import open_sink
+from vtg_cli.methods import papers
 from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.loop import sample
 from vtg_cli.sampling.path import ays_sigmas, edm_path, karras_sigmas
 from vtg_cli.sampling.settings import Sampling, resolved
 from vtg_cli.sampling.solvers import SOLVERS
-from vtg_cli.tensor import to_pixels
 from vtg_cli.training.scenes import HELD_OUT_SEEDS, render_clip
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER
 
@@ -87,7 +87,7 @@ def presets(scenes: int) -> Figures:
         for clip in clips:
             ends = (to_pixels(clip[k]) for k in (0, -1))
             keys = Keyframes.ends(*ends, len(clip))
-            spent, frames = timed(lambda keys=keys, s=s: methods.render(m, keys, s))
+            spent, frames = timed(lambda keys=keys, s=s: papers.render(m, keys, s))
             seconds.append(spent)
             scores.append(psnr(frames[1:-1], clip[1:-1]))
         found[name] = {
@@ -132,12 +132,12 @@ def ways(compiled: bool) -> dict[str, Figures]:
             for way, said in WAYS.items()
             if name == "svd" or "--schedule" not in way
         }
-        methods.render(m, keys, replace(common, steps=1))  # which warms up
+        papers.render(m, keys, replace(common, steps=1))  # which warms up
         drawn = {way: _drawn(m, keys, s) for way, s in chosen.items()}
         if compiled:
             with compiling(m):
-                methods.render(m, keys, common)  # which compiles
-                spent, frames = timed(lambda m=m, k=keys, s=common: methods.render(m, k, s))
+                papers.render(m, keys, common)  # which compiles
+                spent, frames = timed(lambda m=m, k=keys, s=common: papers.render(m, k, s))
             drawn["--compile, once compiled"] = spent, frames
             chosen["--compile, once compiled"] = common
         plain, truth = drawn["plain"]
@@ -155,7 +155,7 @@ def ways(compiled: bool) -> dict[str, Figures]:
 
 
 def _drawn(m: base.Backbone, keys: Keyframes, s: Sampling, runs: int = 1) -> tuple[float, Clip]:
-    found = [timed(lambda: methods.render(m, keys, s)) for _ in range(runs)]
+    found = [timed(lambda: papers.render(m, keys, s)) for _ in range(runs)]
     return min(spent for spent, _ in found), found[0][1]
 
 
@@ -186,7 +186,7 @@ def overlap() -> Figures:
     keys = Keyframes.ends(to_pixels(clip[0]), to_pixels(clip[-1]), 24)
     marks: list[tuple[float, str]] = []
     begin = time.perf_counter()
-    frames = methods.render(
+    frames = papers.render(
         m, keys, Sampling(), progress=lambda _, phase: marks.append((time.perf_counter(), phase))
     )
     end = time.perf_counter()

@@ -60,9 +60,9 @@ def build(folder: Path) -> None:
 def child(args: argparse.Namespace) -> None:
     from dataclasses import replace
 
-    from vtg_cli import methods
     from vtg_cli.backbones import base
     from vtg_cli.conditioning.keyframes import Keyframes
+    from vtg_cli.methods import papers
     from vtg_cli.sampling.settings import Sampling
 
     height, width = map(int, args.size.split("x"))
@@ -75,7 +75,7 @@ def child(args: argparse.Namespace) -> None:
     pictures = torch.rand(2, 3, height, width, generator=generator) * 2 - 1
     keys = Keyframes.ends(pictures[0], pictures[1], args.frames)
     marks: list[tuple[float, str]] = []
-    frames = methods.render(
+    frames = papers.render(
         m,
         keys,
         Sampling(method="gi", steps=args.steps, renoise=0),

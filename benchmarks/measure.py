@@ -41,7 +41,7 @@ class Calls:
 @contextmanager
 def counted(network: nn.Module) -> Iterator[Calls]:
     """What the network does while open. A batch of n clips is n evaluations."""
-    from vtg_cli.hooks import overriding  # torch, which some benchmarks do without
+    from vtg_cli.ground.hooks import overriding  # torch, which some benchmarks do without
 
     calls = Calls()
 

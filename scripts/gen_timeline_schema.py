@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from vtg_cli.timeline.schema import SCHEMA
+from vtg_cli.job.timeline.schema import SCHEMA
 
 FILE = Path(__file__).resolve().parent.parent / "docs" / "timeline.schema.json"
 

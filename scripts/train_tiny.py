@@ -27,7 +27,7 @@ from vtg_cli.backbones.tiny.network import Network, Shape
 from vtg_cli.backbones.tiny.prior import backwards, spread
 from vtg_cli.backbones.tiny.weights import load, save
 from vtg_cli.conditioning.cond import Cond
-from vtg_cli.device import choose_device
+from vtg_cli.machine.device import choose_device
 from vtg_cli.sampling.level import Level
 from vtg_cli.training.data import Bank, Clips, build_bank
 from vtg_cli.training.loop import Losses, Plan, Run

@@ -15,11 +15,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vtg_cli import interpolate, predict, preflight, renderers
+from vtg_cli import interpolate, predict
 from vtg_cli.cli import main
 from vtg_cli.errors import MediaError, MemoryLadderError, UsageError, VtgError, WeightsError
-from vtg_cli.hardware import Memory
-from vtg_cli.preflight import Machine
+from vtg_cli.machine.hardware import Memory
+from vtg_cli.plan import needs
+from vtg_cli.plan.needs import Machine
+from vtg_cli.render import segments
 
 SVD = Path(__file__).parent / "data" / "parity" / "tiny_svd"
 PLENTY = Machine(memory=Memory(64 * 10**9, 60 * 10**9), gpu=None, disk=10**12, cores=1)
@@ -38,10 +40,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Machine],
         raise AssertionError("something was drawn")
 
     for name in ("loaded", "flow"):
-        monkeypatch.setattr(renderers, name, refuse)
+        monkeypatch.setattr(segments, name, refuse)
 
     def take(machine: Machine) -> None:
-        monkeypatch.setattr(preflight, "this_machine", lambda device, output: machine)
+        monkeypatch.setattr(needs, "this_machine", lambda device, output: machine)
 
     take(PLENTY)
     return take
@@ -125,7 +127,7 @@ def test_the_prediction_is_the_dry_run_s(
     ahead = predict(*KEYS, **options)  # type: ignore[arg-type]
     told = ["--model", "tiny", "--frames", "8", "-o", "clip.mp4", "--on-bad", "retry"]
     assert main(["interpolate", *KEYS, *told, "--dry-run", "--json"]) == 0
-    assert preflight.document(ahead) == json.loads(capfd.readouterr().out)["prediction"]
+    assert needs.document(ahead) == json.loads(capfd.readouterr().out)["prediction"]
     assert ahead.takes == 4 and ahead.seconds == ahead.cost.seconds
     assert ahead.notes == (
         "note: tiny at 64x36 needs about 336 MB of memory, and 100 MB are free on this machine: "

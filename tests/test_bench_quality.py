@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vtg_cli.metrics.segment import THRESHOLDS
+from vtg_cli.quality.segment import THRESHOLDS
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 bench = import_module("bench_quality")

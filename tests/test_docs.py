@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import vtg_cli
-from vtg_cli.backbones.flow import in_between
+from vtg_cli.flow.engine import in_between
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

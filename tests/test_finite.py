@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
 
 from vtg_cli.backbones import base
-from vtg_cli.device import seeded_noise
 from vtg_cli.errors import QualityError, WeightsError
+from vtg_cli.machine.device import seeded_noise
 from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.loop import sample
 from vtg_cli.sampling.path import edm_path

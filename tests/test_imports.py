@@ -27,7 +27,7 @@ def loaded(code: str) -> set[str]:
     return {name.partition(".")[0] for name in modules(code)}
 
 
-@pytest.mark.parametrize("module", ["vtg_cli", "vtg_cli.job", "vtg_cli.cli"])
+@pytest.mark.parametrize("module", ["vtg_cli", "vtg_cli.job.jobs", "vtg_cli.cli"])
 def test_light_modules_import_no_arrays(module: str) -> None:
     assert loaded(f"import {module}") & (HEAVY | PICTURES | TERMINAL) == set()
 

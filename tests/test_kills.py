@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vtg_cli.media.atomic import numbered
+from vtg_cli.ground.atomic import numbered
 from vtg_cli.media.video import read_video
 
 FLOW = ("--model", "flow", "--frames", "9", "-q", "--overwrite")

@@ -18,62 +18,62 @@ PACKAGE = ROOT / "vtg_cli"
 LEVELS = {
     # 0: plain facts, and what every tensor shares
     "vtg_cli": 0,  # only __version__ may be taken from it inside the package
-    "vtg_cli.amounts": 0,
-    "vtg_cli.documents": 0,
+    "vtg_cli.ground.units": 0,
+    "vtg_cli.ground.documents": 0,
     "vtg_cli.errors": 0,
-    "vtg_cli.literals": 0,
-    "vtg_cli.printable": 0,
-    "vtg_cli.records": 0,
-    "vtg_cli.rungs": 0,
-    "vtg_cli.shorthand": 0,
-    "vtg_cli.place": 0,
-    "vtg_cli.temporary": 0,
+    "vtg_cli.job.literals": 0,
+    "vtg_cli.ground.printable": 0,
+    "vtg_cli.job.records": 0,
+    "vtg_cli.machine.rungs": 0,
+    "vtg_cli.job.shorthand": 0,
+    "vtg_cli.ground.place": 0,
+    "vtg_cli.ground.temporary": 0,
     "vtg_cli.spelling": 0,
-    "vtg_cli.timing": 0,
-    "vtg_cli.tensor": 0,
-    "vtg_cli.device": 0,
-    "vtg_cli.hardware": 0,
-    "vtg_cli.cost": 0,
+    "vtg_cli.job.times": 0,
+    "vtg_cli.ground.tensor": 0,
+    "vtg_cli.machine.device": 0,
+    "vtg_cli.machine.hardware": 0,
+    "vtg_cli.machine.cost": 0,
     "vtg_cli.sampling.settings": 0,
     # 1: what is asked for, and files
-    "vtg_cli.job": 1,
-    "vtg_cli.validation": 1,
-    "vtg_cli.hooks": 1,
+    "vtg_cli.job.jobs": 1,
+    "vtg_cli.job.checks": 1,
+    "vtg_cli.ground.hooks": 1,
     "vtg_cli.conditioning": 1,
     "vtg_cli.media": 1,
     "vtg_cli.weights": 1,
     # 2 to 6: samplers; networks; papers and what a plan asks; plan and tasks; the command line
     "vtg_cli.sampling": 2,
     "vtg_cli.backbones": 3,
-    "vtg_cli.methods": 4,
-    "vtg_cli.captions": 4,
-    "vtg_cli.reuse": 4,
-    "vtg_cli.compilation": 4,
-    "vtg_cli.choice": 4,
-    "vtg_cli.stills": 4,
-    "vtg_cli.presets": 4,
+    "vtg_cli.methods.papers": 4,
+    "vtg_cli.methods.captions": 4,
+    "vtg_cli.lowmem.deepcache": 4,
+    "vtg_cli.lowmem.compile": 4,
+    "vtg_cli.plan.model": 4,
+    "vtg_cli.plan.pictures": 4,
+    "vtg_cli.job.presets": 4,
     "vtg_cli.api": 5,
     "vtg_cli.metrics": 5,
     "vtg_cli.batch": 5,
-    "vtg_cli.plan": 5,
-    "vtg_cli.refusals": 5,
-    "vtg_cli.memory": 5,
-    "vtg_cli.preflight": 5,
-    "vtg_cli.health": 5,
-    "vtg_cli.retakes": 5,
-    "vtg_cli.sidecar": 5,
-    "vtg_cli.renderers": 5,
-    "vtg_cli.tasks": 5,
+    "vtg_cli.plan.plan": 5,
+    "vtg_cli.plan.unused": 5,
+    "vtg_cli.plan.memory": 5,
+    "vtg_cli.plan.needs": 5,
+    "vtg_cli.cli.health": 5,
+    "vtg_cli.render.retry": 5,
+    "vtg_cli.render.report": 5,
+    "vtg_cli.render.segments": 5,
+    "vtg_cli.render.draw": 5,
     "vtg_cli.timeline": 5,
-    "vtg_cli.clip_notes": 5,
-    "vtg_cli.clip_reports": 5,
-    "vtg_cli.clip_tracks": 5,
-    "vtg_cli.retiming": 5,
-    "vtg_cli.sides": 5,
-    "vtg_cli.bridging": 5,
-    "vtg_cli.streaming": 5,
+    "vtg_cli.clips.notes": 5,
+    "vtg_cli.clips.report": 5,
+    "vtg_cli.clips.tracks": 5,
+    "vtg_cli.clips.retime": 5,
+    "vtg_cli.clips.ends": 5,
+    "vtg_cli.clips.bridge": 5,
+    "vtg_cli.clips.stream": 5,
     "vtg_cli.training": 5,
-    "vtg_cli.fitting": 5,
+    "vtg_cli.render.fitting": 5,
     "vtg_cli.cli": 6,
     "vtg_cli.__main__": 7,
 }
@@ -183,7 +183,9 @@ def test_peers_stay_apart() -> None:
         for there in peers
         if here != there and inside(i.importer, here) and inside(i.target, there)
     ]
-    assert {(i.importer, i.target) for i in crossed} == {("vtg_cli.job", "vtg_cli.media.encoding")}
+    assert {(i.importer, i.target) for i in crossed} == {
+        ("vtg_cli.job.jobs", "vtg_cli.media.encoding")
+    }
 
 
 def test_backbones_know_levels_and_paths_of_sampling() -> None:
@@ -207,7 +209,7 @@ def test_methods_know_backbones_by_their_protocol() -> None:
     concrete = [
         i
         for i in OURS
-        if i.importer == "vtg_cli.methods"
+        if i.importer == "vtg_cli.methods.papers"
         and inside(i.target, "vtg_cli.backbones")
         and i.target != "vtg_cli.backbones.base"
     ]

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from vtg_cli.api import Options, interpolate, predict
     from vtg_cli.conditioning.keyframes import Keyframes
     from vtg_cli.errors import VtgError
-    from vtg_cli.job import Interpolate, Timeline
-    from vtg_cli.preflight import Preflight
+    from vtg_cli.job.jobs import Interpolate, Timeline
+    from vtg_cli.plan.needs import Preflight
+    from vtg_cli.render.draw import Rendering
     from vtg_cli.sampling.settings import Sampling
-    from vtg_cli.tasks import Rendering
 
 __version__ = "0.1.0"
 
@@ -32,13 +32,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Interpolate": "vtg_cli.job",
+    "Interpolate": "vtg_cli.job.jobs",
     "Keyframes": "vtg_cli.conditioning.keyframes",
     "Options": "vtg_cli.api",
-    "Preflight": "vtg_cli.preflight",
-    "Rendering": "vtg_cli.tasks",
+    "Preflight": "vtg_cli.plan.needs",
+    "Rendering": "vtg_cli.render.draw",
     "Sampling": "vtg_cli.sampling.settings",
-    "Timeline": "vtg_cli.job",
+    "Timeline": "vtg_cli.job.jobs",
     "VtgError": "vtg_cli.errors",
     "interpolate": "vtg_cli.api",
     "predict": "vtg_cli.api",

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from vtg_cli import preflight, tasks
 from vtg_cli.errors import UsageError
-from vtg_cli.job import Interpolate
-from vtg_cli.literals import (
+from vtg_cli.job.jobs import Interpolate
+from vtg_cli.job.literals import (
     Detail,
     Dtype,
     Endpoints,
@@ -30,16 +29,18 @@ from vtg_cli.literals import (
     Solver,
     Stream,
 )
+from vtg_cli.job.times import parse_duration, parse_fps, parse_frames
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.media.image import read_image
-from vtg_cli.plan import claimed
-from vtg_cli.preflight import Preflight
-from vtg_cli.renderers import Cancel, Progress
+from vtg_cli.plan import needs
+from vtg_cli.plan.needs import Preflight
+from vtg_cli.plan.pictures import Frame
+from vtg_cli.plan.plan import claimed
+from vtg_cli.plan.segments import planned
+from vtg_cli.render import draw
+from vtg_cli.render.draw import Rendering
+from vtg_cli.render.segments import Cancel, Progress
 from vtg_cli.sampling.settings import Sampling
-from vtg_cli.stills import Frame
-from vtg_cli.tasks import Rendering
-from vtg_cli.timeline.plan import planned
-from vtg_cli.timing import parse_duration, parse_fps, parse_frames
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -132,7 +133,7 @@ def interpolate(
     for a model that is not here whole, MemoryLadderError for what this machine has no memory for.
     """
     job, pictures = _asked(keyframes, options)
-    rendering = tasks.run(job, progress=on_progress, cancel=cancel, keyframes=pictures)
+    rendering = draw.run(job, progress=on_progress, cancel=cancel, keyframes=pictures)
     if job.output is not None and claimed(job.output, job.encoding):
         rendering.save()
     return rendering
@@ -147,7 +148,7 @@ def predict(*keyframes: Picture, **options: Unpack[Options]) -> Preflight:
     Nothing is drawn or written, no network is loaded. It raises what `interpolate` would.
     """
     job, pictures = _asked(keyframes, options)
-    return preflight.checked(planned(job, pictures))
+    return needs.checked(planned(job, pictures))
 
 
 def _asked(

@@ -19,14 +19,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from vtg_cli import methods
 from vtg_cli.backbones import animatelcm, base
-from vtg_cli.backbones.ladder import Ladder
 from vtg_cli.conditioning.keyframes import Keyframes
-from vtg_cli.device import seeded_noise
 from vtg_cli.errors import UsageError, WeightsError
-from vtg_cli.hooks import overriding
-from vtg_cli.rungs import RUNGS
+from vtg_cli.ground.hooks import overriding
+from vtg_cli.lowmem.ladder import Ladder
+from vtg_cli.machine.device import seeded_noise
+from vtg_cli.machine.rungs import RUNGS
+from vtg_cli.methods import papers
 from vtg_cli.sampling.settings import Sampling, resolved
 from vtg_cli.weights import keep, layout, store
 
@@ -188,7 +188,7 @@ def test_one_picture_is_sampled_as_its_author_does(m: base.Backbone, keys: Keyfr
         x = noise(torch.empty(1, 6, 4, 4, 6)) * (700.0**2 + 1) ** 0.5
         for level, after in pairwise(path):
             x = m(x, level, cond) + after.sigma * noise(x)
-        z = methods.METHODS["i2v"](m, keys, s, seeded_noise(3), None)
+        z = papers.METHODS["i2v"](m, keys, s, seeded_noise(3), None)
     assert torch.equal(z, x)
 
 
@@ -212,7 +212,7 @@ def test_both_directions_share_one_draw_a_step(
         return forward(x, *args, **kwargs)
 
     with overriding([m.network], watched), torch.inference_mode():
-        methods.METHODS[method](m, keys, s, noise, None)
+        papers.METHODS[method](m, keys, s, noise, None)
     moves = 4 + 2 * 2  # two of the steps go back up and down once more
     assert drawn == [(1, 3, 16, 24)] + [(1, 6, 4, 4, 6)] * (1 + moves)
 
@@ -243,6 +243,6 @@ def test_a_step_made_again_after_running_out_has_the_same_noise(
         m: Any = base.load(folder, device="cpu", dtype="fp32")
         ladder: Any = Ladder(m, RUNGS[:2], torch.device("cpu"), decode_chunk=8)
         with running_out(m, number):
-            frames.append(methods.render(ladder, keys, asked).astype(int))
+            frames.append(papers.render(ladder, keys, asked).astype(int))
         assert ladder.tried == (("full", "chunked") if number else ("full",))
     assert np.array_equal(*frames)

@@ -20,7 +20,7 @@ from vtg_cli.backbones.svd import antialiased_resize
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.errors import UsageError, WeightsError
-from vtg_cli.hooks import overriding
+from vtg_cli.ground.hooks import overriding
 from vtg_cli.sampling.level import edm_level
 from vtg_cli.weights import layout
 

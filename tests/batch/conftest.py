@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from vtg_cli.batch.item import Item
-from vtg_cli.job import Interpolate
+from vtg_cli.job.jobs import Interpolate
 
 Paint = Callable[..., Path]
 

@@ -11,7 +11,7 @@ import pytest
 from vtg_cli.batch.dispatch import Event, Lost, Ready, dispatch
 from vtg_cli.batch.item import Item, Outcome
 from vtg_cli.errors import VtgError
-from vtg_cli.job import Interpolate
+from vtg_cli.job.jobs import Interpolate
 
 Reply = Callable[[int, str, bool], Event]
 

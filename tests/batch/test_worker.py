@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vtg_cli import interpolate, renderers
+from vtg_cli import interpolate
 from vtg_cli.batch.item import Item
 from vtg_cli.batch.store import Folder
 from vtg_cli.batch.worker import Settings, Worker, key_of, may_pass
 from vtg_cli.errors import MediaError, MemoryLadderError, UsageError
 from vtg_cli.media.video import Sink, read_video
+from vtg_cli.render import segments
 from vtg_cli.sampling.settings import Sampling
 
 MakeItem = Callable[..., Item]
@@ -211,13 +212,13 @@ def test_the_model_is_loaded_once(
     desk: Desk, item: MakeItem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads: list[str] = []
-    loaded = renderers.loaded
+    loaded = segments.loaded
 
     def counted(made: Any) -> Any:
         loads.append(made.job.dtype)
         return loaded(made)
 
-    monkeypatch.setattr(renderers, "loaded", counted)
+    monkeypatch.setattr(segments, "loaded", counted)
     more = {"model": "tiny", "sampling": Sampling(steps=1), "device": "cpu"}
     items = [item(name, **more) for name in "xyz"]
     assert [desk.state(each) for each in items] == ["made"] * 3

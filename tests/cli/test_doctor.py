@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from vtg_cli import health
-from vtg_cli.cli import main
-from vtg_cli.health import Finding
+from vtg_cli.cli import health, main
+from vtg_cli.cli.health import Finding
 
 GOOD = Finding("ffmpeg", "ok", "7.1")
 LACKING = Finding("heif", "note", "is not installed", "pip install it")

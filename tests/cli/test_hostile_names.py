@@ -12,8 +12,8 @@ from hub_server import Hub
 from PIL import Image
 
 from vtg_cli.cli import main
-from vtg_cli.printable import printable
-from vtg_cli.timeline.document import read as read_timeline
+from vtg_cli.ground.printable import printable
+from vtg_cli.job.timeline.document import read as read_timeline
 
 OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u200e\u200f\u2028-\u202e\u2060-\u206f]")
 HOSTILE = "h\x1b]0;owned\x07\x1b[31m\x9b5m\u202ered\u2066[red]m[\n\u2028\r\x7f\U000e0041"

@@ -185,7 +185,7 @@ def test_debug_shows_where_it_broke(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("vtg_cli.plan.plan", broken)
+    monkeypatch.setattr("vtg_cli.plan.plan.plan", broken)
     assert vtg(*pictures(), "-o", "clip.mp4") == 1
     assert capfd.readouterr().err.splitlines() == [
         "vtg: unexpected failure: ZeroDivisionError: a bug",
@@ -202,7 +202,7 @@ def test_running_out_of_memory_ends_with_4(
     def greedy(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("vtg_cli.renderers.flow", greedy)
+    monkeypatch.setattr("vtg_cli.render.segments.flow", greedy)
     assert vtg(*pictures(), "-o", "clip.mp4", "-q") == 4
     assert capfd.readouterr().err.startswith("vtg: out of memory on cpu: flow at 64x36\n")
     assert files() == []

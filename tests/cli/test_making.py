@@ -21,12 +21,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from typer.testing import CliRunner
 
-from vtg_cli import methods
 from vtg_cli.backbones import base
 from vtg_cli.backbones.base import Motion
 from vtg_cli.cli.models import app
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.errors import UsageError, VtgError, WeightsError
+from vtg_cli.methods import papers
 from vtg_cli.sampling.settings import Sampling
 from vtg_cli.weights import delta, layout, store
 from vtg_cli.weights.catalog import CATALOG
@@ -159,7 +159,7 @@ def test_an_imported_model_draws(ckpt: Path, tmp_path: Path) -> None:
     run(ckpt, "-o", out, "--config", CONFIG, "--variant", "512_interp")
     m = base.load(out, device="cpu", dtype="fp32", decode_chunk=2)
     keys = Keyframes.ends(*torch.rand(2, 3, 32, 48) * 2 - 1, 4)
-    frames = methods.render(m, keys, Sampling(method="dynamicrafter", steps=2))
+    frames = papers.render(m, keys, Sampling(method="dynamicrafter", steps=2))
     assert frames.shape == (4, 32, 48, 3) and frames.std() > 1
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vtg_cli import preflight
 from vtg_cli.cli import main
-from vtg_cli.hardware import Memory
-from vtg_cli.preflight import Machine
+from vtg_cli.machine.hardware import Memory
+from vtg_cli.plan import needs
+from vtg_cli.plan.needs import Machine
 
 Here = Callable[[Machine], None]
 PLENTY = Machine(memory=Memory(64 * 10**9, 60 * 10**9), gpu=None, disk=10**12, cores=1)
@@ -30,7 +30,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
 
     def take(machine: Machine) -> None:
-        monkeypatch.setattr(preflight, "this_machine", lambda device, output: machine)
+        monkeypatch.setattr(needs, "this_machine", lambda device, output: machine)
 
     take(PLENTY)
     return take

@@ -15,10 +15,10 @@ from safetensors.torch import load_file
 
 from vtg_cli import interpolate
 from vtg_cli.cli import main
-from vtg_cli.job import NEGATIVE_PROMPT, Interpolate
+from vtg_cli.job.jobs import NEGATIVE_PROMPT, Interpolate
+from vtg_cli.job.presets import PRESETS
 from vtg_cli.media.image import read_image
 from vtg_cli.media.video import read_video
-from vtg_cli.presets import PRESETS
 from vtg_cli.sampling.settings import Sampling
 from vtg_cli.training import pair as pairs
 

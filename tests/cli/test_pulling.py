@@ -20,13 +20,13 @@ from released import CONFIG, IMAGE, TEXT, open_clip, released_tensors
 from safetensors.torch import save
 from typer.testing import CliRunner
 
-from vtg_cli.amounts import size_text
 from vtg_cli.backbones.dynamicrafter import convert
 from vtg_cli.backbones.dynamicrafter.spec import INTERP, Facts
 from vtg_cli.backbones.dynamicrafter.weights import Sizes
 from vtg_cli.cli import main, pulling
 from vtg_cli.cli.models import app
 from vtg_cli.errors import UsageError, VtgError, WeightsError
+from vtg_cli.ground.units import size_text
 from vtg_cli.weights import cache, keep, licence, store
 from vtg_cli.weights import hub as client
 from vtg_cli.weights.catalog import CATALOG, EMBEDDED_FOLDER, Place

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vtg_cli import tasks
 from vtg_cli.cli import main
 from vtg_cli.media.video import read_video
+from vtg_cli.render import draw
 
 ROOT = Path(__file__).resolve().parents[2]
 SEARCHED = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
@@ -100,8 +100,8 @@ def test_nothing_is_drawn_for_a_reader_that_is_gone(
 ) -> None:
     assert main([*DRAW, "-o", "old.mkv", "-q"]) == 0
     drawn: list[object] = []
-    monkeypatch.setattr("vtg_cli.tasks.renderers", lambda *_: drawn.append(1) or [])
-    monkeypatch.setattr("vtg_cli.retiming._draw", lambda *_: drawn.append(1))
+    monkeypatch.setattr("vtg_cli.render.draw.renderers", lambda *_: drawn.append(1) or [])
+    monkeypatch.setattr("vtg_cli.clips.retime._draw", lambda *_: drawn.append(1))
     kept = os.dup(1)
     reading, writing = os.pipe()
     os.dup2(writing, 1)
@@ -125,7 +125,7 @@ def test_a_reader_that_leaves_between_segments_ends_the_drawing(
     os.dup2(writing, 1)
     os.close(writing)
     taken: list[int] = []
-    whole = tasks._take
+    whole = draw._take
 
     def take(*arguments: object) -> object:
         taken.append(len(taken))
@@ -133,7 +133,7 @@ def test_a_reader_that_leaves_between_segments_ends_the_drawing(
             os.close(reading)
         return whole(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(tasks, "_take", take)
+    monkeypatch.setattr(draw, "_take", take)
     try:
         command = ["interpolate", "a.png", "b.png", "a.png", *DRAW[3:], "-o", "-"]
         assert main([*command, "--format", "y4m"]) == 0

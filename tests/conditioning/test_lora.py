@@ -9,7 +9,7 @@ from torch import nn
 from vtg_cli.conditioning import lora
 from vtg_cli.conditioning.lora import Factors, mix_updates
 from vtg_cli.errors import WeightsError
-from vtg_cli.hooks import overriding
+from vtg_cli.ground.hooks import overriding
 
 D, RANK, F = 16, 4, 5
 

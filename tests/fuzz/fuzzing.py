@@ -31,7 +31,7 @@ import pytest
 
 from vtg_cli.cli import main
 from vtg_cli.errors import VtgError
-from vtg_cli.printable import printable
+from vtg_cli.ground.printable import printable
 
 CASES = int(os.environ.get("VTG_FUZZ_CASES", "2000"))
 FIRST = int(os.environ.get("VTG_FUZZ_FIRST", "0"))

@@ -12,11 +12,11 @@ from fuzzing import cases, command, hold
 from mutators import hostile
 from PIL import Image
 
-from vtg_cli import shorthand, timing
 from vtg_cli.api import job_of
 from vtg_cli.batch.naming import filled
 from vtg_cli.errors import UsageError, WeightsError
-from vtg_cli.job import Interpolate, from_json, to_json, validated
+from vtg_cli.job import shorthand, times
+from vtg_cli.job.jobs import Interpolate, from_json, to_json, validated
 from vtg_cli.media import encoding
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.media.image import colour, read_image
@@ -56,11 +56,11 @@ VALUES = {
 @pytest.mark.parametrize(
     ("name", "right", "parse"),
     [
-        ("fps", "24000/1001", timing.parse_fps),
-        ("duration", "00:01:30.5", timing.parse_duration),
-        ("frames", "16,24,16", timing.parse_frames),
+        ("fps", "24000/1001", times.parse_fps),
+        ("duration", "00:01:30.5", times.parse_duration),
+        ("frames", "16,24,16", times.parse_frames),
         ("time", "1.2s", shorthand.parse_time),
-        ("ease", "cubic-bezier(0.1,0.2,0.3,1)", timing.easing),
+        ("ease", "cubic-bezier(0.1,0.2,0.3,1)", times.easing),
         ("background", "hsl(120, 50%, 50%)", colour),
         ("keyframe", "a.jpg@1.2s", lambda text: shorthand.split(["a.png@0", text])),
         ("model", "some/model/unet", store.resolve),
@@ -86,7 +86,7 @@ def test_words(
     def read(text: str) -> None:
         value = parse(text)
         if name == "ease":
-            steps = timing.segment_times(9, value)
+            steps = times.segment_times(9, value)
             assert steps[0] == 0 and steps[-1] == 1 and all(0 <= step <= 1 for step in steps)
 
     hold(name, numbers, lambda rng: several(rng, right), read, tmp_path)
@@ -153,7 +153,7 @@ def is_typed(word: str) -> bool:
     return "\0" not in word and not any("\ud800" <= each < "\udc80" for each in word)
 
 
-@pytest.mark.parametrize("parse", [timing.parse_fps, timing.parse_duration, shorthand.parse_time])
+@pytest.mark.parametrize("parse", [times.parse_fps, times.parse_duration, shorthand.parse_time])
 @pytest.mark.parametrize("text", ["9" * 5000, "0." + "9" * 5000, "1/" + "9" * 5000])
 def test_numbers_too_long_to_read(parse: Callable[[str], object], text: str) -> None:
     """Python itself refuses to read them, with a ValueError."""

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from vtg_cli.job import Interpolate, Retime
+from vtg_cli.clips.retime import opened, save
+from vtg_cli.job.jobs import Interpolate, Retime
 from vtg_cli.media import extras
 from vtg_cli.media.encoding import Encoding, Input
 from vtg_cli.media.ffmpeg import run
-from vtg_cli.retiming import opened, save
 
 WORDS = """1
 00:00:00,100 --> 00:00:00,300

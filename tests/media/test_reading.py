@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from vtg_cli.errors import MediaError
-from vtg_cli.job import Bridge, Interpolate, Retime
+from vtg_cli.job.jobs import Bridge, Interpolate, Retime
 from vtg_cli.media.clip import open_clip
 from vtg_cli.media.encoding import Encoding, Input
 from vtg_cli.media.ffmpeg import CONTAINERS, reading, run
@@ -101,7 +101,7 @@ def test_time_zero_is_the_first_frame_that_can_be_shown(
 def test_picture_and_sound_of_such_a_clip_stay_together(
     midway: tuple[str, str], tmp_path: Path
 ) -> None:
-    from vtg_cli.retiming import opened, save
+    from vtg_cli.clips.retime import opened, save
 
     between = Interpolate(
         keyframes=(midway[1],) * 2,
@@ -117,7 +117,7 @@ def test_picture_and_sound_of_such_a_clip_stay_together(
 
 
 def test_a_bridge_keeps_the_beep_of_such_a_clip(midway: tuple[str, str], tmp_path: Path) -> None:
-    from vtg_cli.bridging import prepared, save
+    from vtg_cli.clips.bridge import prepared, save
 
     full, mid = midway
     output = str(tmp_path / "ab.mkv")

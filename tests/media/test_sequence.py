@@ -19,7 +19,7 @@ from vtg_cli.media.encoding import Input
 from vtg_cli.media.ffmpeg import run
 from vtg_cli.media.probe import probe
 from vtg_cli.media.video import read_video
-from vtg_cli.sidecar import read
+from vtg_cli.render.report import read
 
 
 def pictures(folder: Path, numbers: list[int], name: str = "shot_{:04d}.png") -> Path:

@@ -13,7 +13,7 @@ from scipy.stats import beta
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from vtg_cli.hooks import overriding
+from vtg_cli.ground.hooks import overriding
 from vtg_cli.sampling.attention import beta_shares, between_captions, between_ends
 
 B, F, N, D, HEADS = 2, 5, 7, 12, 3

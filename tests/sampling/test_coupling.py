@@ -10,7 +10,7 @@ import torch
 from scipy.spatial.distance import cdist
 from torch import Tensor, nn
 
-from vtg_cli.hooks import overriding
+from vtg_cli.ground.hooks import overriding
 from vtg_cli.sampling.coupling import (
     couple_pairs,
     coupled,

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from vtg_cli.conditioning.cond import Cond
-from vtg_cli.device import seeded_noise
+from vtg_cli.machine.device import seeded_noise
 from vtg_cli.sampling.guidance import cfg, multi_cfg, rescaled
 from vtg_cli.sampling.level import (
     Level,

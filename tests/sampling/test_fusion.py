@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vtg_cli.conditioning.cond import Cond
-from vtg_cli.hooks import overriding
+from vtg_cli.ground.hooks import overriding
 from vtg_cli.sampling.fusion import Delta, bidirectional, rotate_pairs
 from vtg_cli.sampling.guidance import cfg
 from vtg_cli.sampling.level import Level

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vtg_cli.device import seeded_noise
+from vtg_cli.machine.device import seeded_noise
 from vtg_cli.sampling.inversion import inverted
 from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.loop import sample

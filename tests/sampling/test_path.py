@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from vtg_cli.device import seeded_noise
+from vtg_cli.machine.device import seeded_noise
 from vtg_cli.sampling.level import (
     Level,
     edm_level,

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vtg_cli.device import seeded_noise
+from vtg_cli.machine.device import seeded_noise
 from vtg_cli.sampling.guidance import within
 from vtg_cli.sampling.level import Level, edm_level
 from vtg_cli.sampling.loop import sample

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vtg_cli.conditioning.cond import Cond
-from vtg_cli.device import seeded_noise
+from vtg_cli.machine.device import seeded_noise
 from vtg_cli.sampling.guidance import bind, cfg
 from vtg_cli.sampling.level import (
     Level,

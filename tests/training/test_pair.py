@@ -22,7 +22,7 @@ from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.conditioning.lora import Factors, Pair
 from vtg_cli.conditioning.text import keyframe_weights
-from vtg_cli.hooks import overriding
+from vtg_cli.ground.hooks import overriding
 from vtg_cli.sampling.level import Level, edm_level
 from vtg_cli.training import pair as pairs
 from vtg_cli.training.losses import denoising_loss

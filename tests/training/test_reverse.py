@@ -15,7 +15,7 @@ from vtg_cli.backbones.tiny.network import Network, Shape
 from vtg_cli.backbones.tiny.prior import backwards
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
-from vtg_cli.hooks import overriding
+from vtg_cli.ground.hooks import overriding
 from vtg_cli.sampling.fusion import bidirectional, rotate_pairs
 from vtg_cli.sampling.guidance import bind
 from vtg_cli.sampling.level import edm_level

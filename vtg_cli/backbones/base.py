@@ -14,8 +14,8 @@ from importlib import import_module
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vtg_cli import documents
 from vtg_cli.errors import WeightsError
+from vtg_cli.ground import documents
 from vtg_cli.sampling.settings import (
     DEFAULTS,
     MethodDefaults,

@@ -26,8 +26,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from vtg_cli.hooks import Routes, overriding
-from vtg_cli.tensor import FRAMES
+from vtg_cli.ground.hooks import Routes, overriding
+from vtg_cli.ground.tensor import FRAMES
 
 CACHED = 2**19
 """Elements of the widened activations of one run; of 2^17 .. 2^20, 2^19 was fastest in bf16, 2^18

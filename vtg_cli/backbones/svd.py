@@ -19,19 +19,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vtg_cli import documents
 from vtg_cli.backbones.base import STANDARD_MOTION, Motion, OnFrames, Spec, spec_of
 from vtg_cli.backbones.clip_pixels import CLIP_SIZE, antialiased_resize, clip_colours
 from vtg_cli.backbones.deltas import layer_deltas, moved
-from vtg_cli.backbones.motion import motion_compensated
 from vtg_cli.backbones.shortcuts import CROSS_ATTENTION, Shortcuts
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
-from vtg_cli.device import choose_device, choose_dtype
 from vtg_cli.errors import WeightsError
+from vtg_cli.flow.motion import motion_compensated
+from vtg_cli.ground import documents
+from vtg_cli.ground.tensor import FRAMES
+from vtg_cli.machine.device import choose_device, choose_dtype
 from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.path import Path, ays_sigmas, edm_path, karras_sigmas, lcm_sigmas
-from vtg_cli.tensor import FRAMES
 from vtg_cli.weights import layout, sizes
 
 KINDS = {

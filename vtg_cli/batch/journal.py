@@ -20,9 +20,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from vtg_cli import documents
 from vtg_cli.batch.claims import Claims
 from vtg_cli.errors import MediaError
+from vtg_cli.ground import documents
 
 Record = Mapping[str, Any]
 

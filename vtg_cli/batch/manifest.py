@@ -24,7 +24,7 @@ from vtg_cli.batch.naming import check, filled
 from vtg_cli.batch.pairs import PICTURES, Found, pairs_below, pairs_in
 from vtg_cli.batch.rows import Row, rows
 from vtg_cli.errors import UsageError, naming
-from vtg_cli.job import Interpolate, from_json, to_json
+from vtg_cli.job.jobs import Interpolate, from_json, to_json
 from vtg_cli.media import encoding
 from vtg_cli.media.beside import older_path, sidecar_path
 from vtg_cli.media.encoding import Encoding
@@ -202,7 +202,7 @@ def _captions(row: Row) -> dict[str, Any]:
 
 
 def _reports(paths: Sequence[Path], template: str | None) -> Iterator[tuple[str, Item]]:
-    from vtg_cli import sidecar
+    from vtg_cli.render import report as sidecar
 
     for index, path in enumerate(paths, start=1):
         read = sidecar.read(path).job

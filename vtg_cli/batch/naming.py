@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from string import Formatter
 
 from vtg_cli.errors import UsageError
-from vtg_cli.job import Interpolate
+from vtg_cli.job.jobs import Interpolate
 
 _WIDE = re.compile(r"[1-9]\d{3}")  # of a field: a million zeros would be made before refused
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-from vtg_cli.amounts import counted
 from vtg_cli.errors import MediaError, UsageError
+from vtg_cli.ground.units import counted
 from vtg_cli.spelling import spelled
 
 ENDINGS = {"a": "b", "0": "1", "first": "last"}

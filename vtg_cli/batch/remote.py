@@ -17,7 +17,7 @@ from typing import Any
 
 from vtg_cli.batch.journal import History
 from vtg_cli.errors import MediaError, UsageError
-from vtg_cli.media.atomic import NUMBER
+from vtg_cli.ground.atomic import NUMBER
 from vtg_cli.media.beside import sidecar_path
 
 

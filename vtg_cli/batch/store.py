@@ -8,11 +8,11 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from vtg_cli import temporary
 from vtg_cli.batch.claims import Claims
 from vtg_cli.batch.journal import History, Journal
 from vtg_cli.errors import MediaError
-from vtg_cli.media.atomic import NUMBER, numbered
+from vtg_cli.ground import temporary
+from vtg_cli.ground.atomic import NUMBER, numbered
 from vtg_cli.media.beside import older_path, report_of, sidecar_path
 
 JOURNAL, LOCK = "vtg-batch.jsonl", ".vtg-batch.lock"

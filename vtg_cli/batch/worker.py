@@ -22,16 +22,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vtg_cli import __version__, preflight, renderers, sidecar, tasks
+from vtg_cli import __version__
 from vtg_cli.batch.item import Item, Outcome, failed
 from vtg_cli.batch.store import Store, is_url
-from vtg_cli.choice import FLOW
 from vtg_cli.errors import MemoryLadderError, UsageError, VtgError, explained
-from vtg_cli.job import Interpolate, to_json
+from vtg_cli.job.jobs import Interpolate, to_json
+from vtg_cli.machine.rungs import NAMED
 from vtg_cli.media import encoding
 from vtg_cli.media.image import sha256_of
-from vtg_cli.plan import Plan, plan
-from vtg_cli.rungs import NAMED
+from vtg_cli.plan import needs
+from vtg_cli.plan.model import FLOW
+from vtg_cli.plan.plan import Plan, plan
+from vtg_cli.render import draw, segments
+from vtg_cli.render import report as reports
 
 if TYPE_CHECKING:
     from vtg_cli.backbones.base import Backbone
@@ -71,10 +74,10 @@ class KeptModel:
         self._model: Backbone | None = None
 
     def __call__(self, made: Plan) -> Backbone:
-        wanted = renderers.key_of(made)
+        wanted = segments.key_of(made)
         if self._model is None or self._of != wanted:
             self._model = None  # before the next one needs its room
-            self._model, self._of = renderers.loaded(made), wanted
+            self._model, self._of = segments.loaded(made), wanted
         return self._model
 
 
@@ -126,7 +129,7 @@ class Worker:
         job = self._placed(item.job)
         made = plan(replace(job, output=None))
         if item.sidecar is not None:
-            sidecar.compare(sidecar.read(Path(item.sidecar)), made)
+            reports.compare(reports.read(Path(item.sidecar)), made)
         (height, width, _), fps = made.shape, made.schedule.fps
         encoding.check(item.output, job.encoding, height, width, fps)
         key = key_of(job, [still.sha256 for still in made.stills], self._drawn_by(job))
@@ -165,10 +168,10 @@ class Worker:
             made = plan(replace(job, output=place, encoding=choices))
             notes = [*made.notes]
             if item.sidecar is not None:
-                notes += sidecar.compare(sidecar.read(Path(item.sidecar)), made)
-            preflight.checked(made)
+                notes += reports.compare(reports.read(Path(item.sidecar)), made)
+            needs.checked(made)
             self._store.record("start", item.output, name=item.name, key=key, replaces=found)
-            report = tasks.render(made, load=self._model).save()
+            report = draw.render(made, load=self._model).save()
         self._store.record(
             "done",
             item.output,
@@ -195,7 +198,7 @@ class Worker:
             made = plan(replace(job, output=None))
             self._known[asked] = {
                 "model": made.model.name,
-                "weights": sidecar.weights_of(made),
+                "weights": reports.weights_of(made),
                 "dtype": made.job.dtype,
             }
         return self._known[asked]

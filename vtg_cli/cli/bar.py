@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from vtg_cli.amounts import time_text
-from vtg_cli.printable import printable
+from vtg_cli.ground.printable import printable
+from vtg_cli.ground.units import time_text
 
 Progress = Callable[[float, str], None]
 """progress(share done in [0, 1], what is being done)"""

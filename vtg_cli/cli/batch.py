@@ -84,7 +84,7 @@ def _batch(ctx: typer.Context, own: dict[str, Any], values: dict[str, Any]) -> N
     from vtg_cli.batch import manifest
     from vtg_cli.batch.store import open_store
     from vtg_cli.batch.worker import Settings
-    from vtg_cli.memory import report
+    from vtg_cli.plan.memory import report
 
     if own["ray_address"] is not None and own["engine"] != "ray":
         raise UsageError("--ray-address is for --engine ray", subject="--ray-address")
@@ -150,7 +150,7 @@ def _check_models(items: Sequence[Item]) -> None:
     """Refuses at once, with the first item of each model, what others would fail of as well: a
     model that is not here, an option it has no use for. Pictures are every item's own business.
     """
-    from vtg_cli.plan import plan
+    from vtg_cli.plan.plan import plan
 
     for item in {item.job.model: item for item in reversed(items)}.values():
         try:
@@ -167,7 +167,7 @@ def _crew(
     items: Sequence[Item], settings: Settings, own: dict[str, Any], device: str
 ) -> Iterator[tuple[Crew, int]]:
     """The engine's workers, and how many."""
-    from vtg_cli.choice import FLOW
+    from vtg_cli.plan.model import FLOW
 
     models = [item.job.model for item in items]
     if own["engine"] == "ray":

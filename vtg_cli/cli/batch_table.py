@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from vtg_cli.cli.console import result, result_json
 from vtg_cli.errors import BatchError, explained
-from vtg_cli.printable import printable
+from vtg_cli.ground.printable import printable
 
 if TYPE_CHECKING:
     from vtg_cli.batch.item import Item
     from vtg_cli.batch.worker import Settings
-    from vtg_cli.preflight import Preflight
+    from vtg_cli.plan.needs import Preflight
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Totals:
         self.memory = max(self.memory, ahead.cost.memory)
 
     def to_json(self) -> dict[str, Any]:
-        from vtg_cli.preflight import rounded
+        from vtg_cli.plan.needs import rounded
 
         return {
             "clips": self.clips,
@@ -52,7 +52,7 @@ class Totals:
 
     @property
     def text(self) -> str:
-        from vtg_cli.amounts import counted, size_text, time_text
+        from vtg_cli.ground.units import counted, size_text, time_text
 
         if not self.clips:
             return "nothing to make"
@@ -65,10 +65,11 @@ class Totals:
 
 def tell_plan(items: Sequence[Item], settings: Settings, *, as_json: bool) -> None:
     """Print the table of what would be made. BatchError where an item would fail."""
-    from vtg_cli import preflight, sidecar
-    from vtg_cli.amounts import size_text, time_text
     from vtg_cli.batch.store import open_store
     from vtg_cli.batch.worker import Worker
+    from vtg_cli.ground.units import size_text, time_text
+    from vtg_cli.plan import needs as preflight
+    from vtg_cli.render import report
 
     worker = Worker(open_store(settings.place, look=True), settings)
     head = ("name", "keyframes", "frames", "size", "model", "memory", "time", "output", "")
@@ -99,7 +100,7 @@ def tell_plan(items: Sequence[Item], settings: Settings, *, as_json: bool) -> No
             totals.add(made.schedule.total, made.schedule.duration, ahead)
         predicted = {"prediction": preflight.document(ahead)}
         what = what.partition(":")[0]
-        documents.append({**named, "what": what, **sidecar.outline(made), **predicted})
+        documents.append({**named, "what": what, **report.outline(made), **predicted})
     if as_json:
         result_json({"items": documents, "totals": totals.to_json()}, indent=2)
     else:

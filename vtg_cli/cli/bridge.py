@@ -23,11 +23,11 @@ from vtg_cli.cli.clips import (
 )
 from vtg_cli.cli.console import answer, say
 from vtg_cli.cli.create import interpolate
-from vtg_cli.literals import Copy, Fade
+from vtg_cli.job.literals import Copy, Fade
 
 if TYPE_CHECKING:
-    from vtg_cli.bridging import Bridging
-    from vtg_cli.job import Bridge
+    from vtg_cli.clips.bridge import Bridging
+    from vtg_cli.job.jobs import Bridge
 
 FirstClip = Annotated[
     str,
@@ -129,7 +129,7 @@ def command() -> Callable[..., None]:
 
 def _bridge(ctx: typer.Context) -> None:
     from vtg_cli.api import job_of
-    from vtg_cli.job import Bridge
+    from vtg_cli.job.jobs import Bridge
     from vtg_cli.media.sequence import is_sequence
 
     def described(path: str) -> bool:
@@ -161,16 +161,18 @@ def _bridge(ctx: typer.Context) -> None:
 
 def second(text: str) -> Fraction:
     """A moment of a clip: as a duration, and 0 is one. UsageError."""
-    from vtg_cli.timing import parse_duration
+    from vtg_cli.job.times import parse_duration
 
     return Fraction(0) if text.strip() in ("0", "0s", "0.0") else parse_duration(text)
 
 
 def carry_out(job: Bridge, *, as_json: bool, dry_run: bool, quiet: bool) -> None:
     """Makes the clip, or says what would be made."""
-    from vtg_cli import bridging, clip_reports, preflight
     from vtg_cli.cli.preflight import tell, warn
     from vtg_cli.cli.summary import tell_memory
+    from vtg_cli.clips import bridge as bridging
+    from vtg_cli.clips import report as clip_report
+    from vtg_cli.plan import needs
 
     if not ready(job.between, as_json=as_json, dry_run=dry_run, quiet=quiet):
         return
@@ -180,10 +182,10 @@ def carry_out(job: Bridge, *, as_json: bool, dry_run: bool, quiet: bool) -> None
                 say(f"model {made.base.model.name}: {made.base.model.reason}")
             for note in made.notes:
                 say(note)
-        ahead = preflight.checked(made.base)
+        ahead = needs.checked(made.base)
         warn(ahead, quiet=quiet)
         if dry_run:
-            tell(ahead, clip_reports.bridged(made), _summary(made), as_json=as_json)
+            tell(ahead, clip_report.bridged(made), _summary(made), as_json=as_json)
             return
         with progress(quiet=quiet, expected=ahead.seconds) as show:
             report = bridging.save(made, progress=show)
@@ -198,7 +200,7 @@ def carry_out(job: Bridge, *, as_json: bool, dry_run: bool, quiet: bool) -> None
 def _summary(made: Bridging) -> list[str]:
     """What will be made, for people, one fact a line."""
     from vtg_cli.cli.summary import where
-    from vtg_cli.timing import exact
+    from vtg_cli.job.times import exact
 
     (height, width), job, (head, tail) = made.base.shape[:2], made.job, made.kept
     leaves = "its last frame" if made.first.end is None else f"frame {made.first.end - 1}"

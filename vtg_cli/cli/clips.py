@@ -15,14 +15,14 @@ from vtg_cli.cli import options as o
 from vtg_cli.cli.bar import progress
 from vtg_cli.cli.console import answer, check_stream, say
 from vtg_cli.errors import UsageError
-from vtg_cli.literals import Arriving, Audio, Cuts, Duplicates, Fields
+from vtg_cli.job.literals import Arriving, Audio, Cuts, Duplicates, Fields
 
 if TYPE_CHECKING:
     from vtg_cli.api import Options
-    from vtg_cli.job import Bridge, Interpolate, Retime
+    from vtg_cli.clips.retime import Retiming
+    from vtg_cli.job.jobs import Bridge, Interpolate, Retime
     from vtg_cli.media.encoding import Input
-    from vtg_cli.retiming import Retiming
-    from vtg_cli.sidecar import Recorded
+    from vtg_cli.render.report import Recorded
 
 CLIP, DEFAULT_MODEL = o.READING, "flow"
 
@@ -224,9 +224,9 @@ def given(ctx: typer.Context) -> list[str]:
 
 def _retime(ctx: typer.Context) -> None:
     from vtg_cli.api import job_of
-    from vtg_cli.job import Retime
-    from vtg_cli.retiming import named
-    from vtg_cli.timing import parse_duration, parse_fps
+    from vtg_cli.clips.retime import named
+    from vtg_cli.job.jobs import Retime
+    from vtg_cli.job.times import parse_duration, parse_fps
 
     own = ("clip", "factor", "duration", "fps", "audio", "cuts", "duplicates")
     mine, shown, rest = options_of(ctx, *own, *DESCRIBED, *READ)
@@ -250,8 +250,8 @@ def again(
 ) -> None:
     """A clip made again from its report. MediaError where an old clip has changed since."""
     from vtg_cli.cli import bridge
-    from vtg_cli.job import Retime
-    from vtg_cli.sidecar import unchanged
+    from vtg_cli.job.jobs import Retime
+    from vtg_cli.render.report import unchanged
 
     if isinstance(job, Retime):
         unchanged(recorded, [job.clip.path])
@@ -262,9 +262,11 @@ def again(
 
 
 def carry_out(job: Retime, *, as_json: bool, dry_run: bool, quiet: bool) -> None:
-    from vtg_cli import clip_reports, preflight, retiming
     from vtg_cli.cli.preflight import tell, warn
     from vtg_cli.cli.summary import tell_memory
+    from vtg_cli.clips import report as clip_report
+    from vtg_cli.clips import retime as retiming
+    from vtg_cli.plan import needs
 
     if not ready(job.between, as_json=as_json, dry_run=dry_run, quiet=quiet):
         return
@@ -272,10 +274,10 @@ def carry_out(job: Retime, *, as_json: bool, dry_run: bool, quiet: bool) -> None
         if not quiet:
             for note in made.notes:
                 say(note)
-        ahead = preflight.of_clip(made.base, pieces(made), made.frames)
+        ahead = needs.of_clip(made.base, pieces(made), made.frames)
         warn(ahead, quiet=quiet)
         if dry_run:
-            tell(ahead, clip_reports.retimed(made), [*_summary(made)], as_json=as_json)
+            tell(ahead, clip_report.retimed(made), [*_summary(made)], as_json=as_json)
             return
         with progress(quiet=quiet, expected=ahead.seconds) as show:
             report = retiming.save(made, clip, progress=show)
@@ -299,7 +301,7 @@ def pieces(made: Retiming) -> tuple[int, ...]:
 def _summary(made: Retiming) -> Iterator[str]:
     """What will be made, for people, one fact a line."""
     from vtg_cli.cli.summary import where
-    from vtg_cli.timing import exact
+    from vtg_cli.job.times import exact
 
     job, (height, width) = made.job, made.size
     total = made.frames
@@ -315,10 +317,10 @@ def _summary(made: Retiming) -> Iterator[str]:
 
 def ready(between: Interpolate, *, as_json: bool, dry_run: bool, quiet: bool) -> bool:
     """Whether there is something to do; UsageError for what the terminal or the files forbid."""
-    from vtg_cli.media.atomic import numbered
+    from vtg_cli.ground.atomic import numbered
     from vtg_cli.media.sequence import found as pictures_of
     from vtg_cli.media.sequence import is_sequence
-    from vtg_cli.plan import claimed
+    from vtg_cli.plan.plan import claimed
 
     output = between.output
     assert output is not None
@@ -352,9 +354,9 @@ def input_of(
     said: Collection[str] = (),
 ) -> Input:
     """A clip to read. UsageError for what makes no sense, or means nothing to a file."""
+    from vtg_cli.job.times import parse_fps
     from vtg_cli.media.encoding import Input
     from vtg_cli.media.sequence import is_sequence
-    from vtg_cli.timing import parse_fps
 
     described = [name for name in DESCRIBED if name in said]
     if path != "-" and is_sequence(path):
@@ -388,7 +390,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def parse_factor(text: str) -> Fraction:
     """How many times as long, from "4", "2.5" or "5/2". UsageError for 0 and all else."""
-    from vtg_cli.validation import MAX_FACTOR
+    from vtg_cli.job.checks import MAX_FACTOR
 
     try:
         factor = Fraction(text.strip())

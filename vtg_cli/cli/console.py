@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, TextIO
 
 from vtg_cli.errors import MediaError, UsageError, VtgError
-from vtg_cli.printable import printable
+from vtg_cli.ground.printable import printable
 
 
 def result(*lines: str, stdout: TextIO | None = None) -> None:

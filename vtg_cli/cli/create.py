@@ -19,10 +19,10 @@ from vtg_cli.errors import MediaError, UsageError
 
 if TYPE_CHECKING:
     from vtg_cli.api import Options
-    from vtg_cli.job import Drawing, Interpolate
-    from vtg_cli.plan import Plan
-    from vtg_cli.presets import Preset
-    from vtg_cli.timeline.plan import TimelinePlan
+    from vtg_cli.job.jobs import Drawing, Interpolate
+    from vtg_cli.job.presets import Preset
+    from vtg_cli.plan.plan import Plan
+    from vtg_cli.plan.segments import TimelinePlan
 
 
 def interpolate(
@@ -133,8 +133,8 @@ def preset_command(preset: Preset) -> Callable[..., None]:
 def _draw(ctx: typer.Context, preset: Preset | None = None) -> None:
     """What `interpolate` and the presets do with the options they were given."""
     from vtg_cli.api import job_of
-    from vtg_cli.plan import plan
-    from vtg_cli.refusals import refuse_unused
+    from vtg_cli.plan.plan import plan
+    from vtg_cli.plan.unused import refuse_unused
 
     options = dict(ctx.params)
     arriving = [options.pop(name) for name in (*DESCRIBED, "allow_damaged")]
@@ -168,8 +168,8 @@ def _draw(ctx: typer.Context, preset: Preset | None = None) -> None:
 
 def _keyframes(options: dict[str, Any]) -> tuple[str, ...]:
     """The pictures; the times they are given with become options."""
-    from vtg_cli.shorthand import split
-    from vtg_cli.timing import parse_fps
+    from vtg_cli.job.shorthand import split
+    from vtg_cli.job.times import parse_fps
 
     fps = options["fps"]
     found = split(options.pop("keyframes"), None if fps is None else parse_fps(fps))
@@ -210,10 +210,10 @@ def _captions(
 def _preset(
     job: Interpolate, preset: Preset, given: Collection[str]
 ) -> tuple[Interpolate, tuple[str, ...]]:
-    from vtg_cli.choice import choose
-    from vtg_cli.job import validated
-    from vtg_cli.refusals import reads
-    from vtg_cli.rungs import allowed
+    from vtg_cli.job.jobs import validated
+    from vtg_cli.machine.rungs import allowed
+    from vtg_cli.plan.model import choose
+    from vtg_cli.plan.unused import reads
     from vtg_cli.sampling.settings import Sampling
 
     validated(replace(job, sampling=Sampling()))  # the rest when the preset's values are in
@@ -237,9 +237,9 @@ def run(
 
     vtg run clip.mp4.json -o again.mp4
     """
-    from vtg_cli import sidecar as sidecars
-    from vtg_cli.job import Bridge, Retime
-    from vtg_cli.timeline.plan import planned
+    from vtg_cli.job.jobs import Bridge, Retime
+    from vtg_cli.plan.segments import planned
+    from vtg_cli.render import report as sidecars
 
     recorded = sidecars.read(Path(sidecar))
     asked = recorded.job
@@ -301,7 +301,7 @@ def goes_ahead(
 
     inputs: files beside the keyframes that must stay.
     """
-    from vtg_cli.plan import claimed
+    from vtg_cli.plan.plan import claimed
 
     assert job.output is not None
     if job.output == "-":
@@ -317,7 +317,7 @@ def goes_ahead(
 
 
 def _check_sheet(sheet: str, job: Drawing, inputs: Sequence[str]) -> None:
-    from vtg_cli.media.atomic import number_of
+    from vtg_cli.ground.atomic import number_of
     from vtg_cli.media.encoding import same_file
 
     assert job.output is not None
@@ -342,10 +342,12 @@ def _check_sheet(sheet: str, job: Drawing, inputs: Sequence[str]) -> None:
 def carry_out(
     made: Plan | TimelinePlan, sheet: str | None, *, as_json: bool, dry_run: bool, quiet: bool
 ) -> None:
-    from vtg_cli import preflight, sidecar, tasks
     from vtg_cli.cli.preflight import tell, warn
     from vtg_cli.cli.summary import summary, tell_memory
-    from vtg_cli.retakes import summary as findings
+    from vtg_cli.plan import needs
+    from vtg_cli.render import draw
+    from vtg_cli.render import report as reports
+    from vtg_cli.render.retry import summary as findings
 
     output = made.job.output
     assert output is not None
@@ -355,14 +357,14 @@ def carry_out(
                 say(f"model {model.name}: {model.reason}")
         for note in made.notes:
             say(note)
-    ahead = preflight.checked(made)
+    ahead = needs.checked(made)
     warn(ahead, quiet=quiet)
     if dry_run:
-        lines = [*summary(made, sidecar.place_of(made))]
-        tell(ahead, sidecar.outline(made), lines, as_json=as_json)
+        lines = [*summary(made, reports.place_of(made))]
+        tell(ahead, reports.outline(made), lines, as_json=as_json)
         return
     with progress(quiet=quiet, expected=ahead.seconds) as show:
-        rendering = tasks.render(made, progress=show)
+        rendering = draw.render(made, progress=show)
         report = rendering.save(sheet=sheet)
     segments = len(made.schedule.segments)
     said = findings(rendering.report.outcomes, segments, made.parts[0].job.on_bad)

@@ -18,7 +18,7 @@ def doctor(as_json: o.JsonOnly = False, debug: o.Debug = False) -> None:
     One line for each: ok, note (lacking, and not everybody needs it) or bad. Ends with 1 where
     something is bad: then nothing can be drawn.
     """
-    from vtg_cli import health
+    from vtg_cli.cli import health
 
     found = []
     for each in health.findings():

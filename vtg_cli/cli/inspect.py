@@ -12,7 +12,7 @@ from vtg_cli.cli.console import result, result_json
 from vtg_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from vtg_cli.metrics.pair import Pair, Suggestion
+    from vtg_cli.quality.pair import Pair, Suggestion
 
 KINDS = {
     "same": "the same picture",
@@ -37,7 +37,7 @@ def inspect(
     difference that explains, and the model, method and number of frames that suit them.
     """
     from vtg_cli.media.image import fit, read_image
-    from vtg_cli.metrics import pair as pairs
+    from vtg_cli.quality import pair as pairs
     from vtg_cli.weights.store import available
 
     if len(keyframes) < 2:

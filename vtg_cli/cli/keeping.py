@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from vtg_cli.amounts import counted, size_text
 from vtg_cli.cli.bar import progress
 from vtg_cli.cli.console import agreed, answer, asks, inform, result, result_json
 from vtg_cli.errors import UsageError, WeightsError
+from vtg_cli.ground.units import counted, size_text
 from vtg_cli.weights.catalog import BUILT_IN
 
 

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from vtg_cli.amounts import size_text
 from vtg_cli.cli.console import answer, inform, result, result_json
 from vtg_cli.errors import UsageError
+from vtg_cli.ground.units import size_text
 
 
 def delta(

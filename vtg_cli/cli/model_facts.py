@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from vtg_cli.amounts import size_text
+from vtg_cli.ground.units import size_text
 from vtg_cli.weights.catalog import (
     CATALOG,
     EMBEDDED,

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from vtg_cli import literals
-from vtg_cli.literals import (
+from vtg_cli.job import literals
+from vtg_cli.job.literals import (
     Arriving,
     Detail,
     Dtype,
@@ -58,7 +58,7 @@ def reverse_names(incomplete: str) -> Iterator[tuple[str, str]]:
 
 def curve_names(incomplete: str) -> list[str]:
     """Completion of --ease."""
-    from vtg_cli.timing import CURVES
+    from vtg_cli.job.times import CURVES
 
     return [name for name in CURVES if name.startswith(incomplete)]
 

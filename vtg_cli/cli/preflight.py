@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vtg_cli.amounts import counted, size_text, time_text
 from vtg_cli.cli.console import answer, say
+from vtg_cli.ground.units import counted, size_text, time_text
 
 if TYPE_CHECKING:
-    from vtg_cli.preflight import Preflight
+    from vtg_cli.plan.needs import Preflight
 
 
 def warn(found: Preflight, *, quiet: bool) -> None:
@@ -22,7 +22,7 @@ def tell(
     found: Preflight, outline: Mapping[str, Any], lines: Sequence[str], *, as_json: bool
 ) -> None:
     """What --dry-run prints: a plan's own facts, and what it needs."""
-    from vtg_cli.preflight import document
+    from vtg_cli.plan.needs import document
 
     answer(
         {**outline, "prediction": document(found)},

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from vtg_cli.cli.create import preset_command
-from vtg_cli.presets import PRESETS
+from vtg_cli.job.presets import PRESETS
 
 morph, blend, transition = map(preset_command, PRESETS)

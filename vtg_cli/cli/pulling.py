@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vtg_cli.amounts import counted, size_text
 from vtg_cli.cli.console import agreed, answer, asks, inform
-from vtg_cli.printable import printable
+from vtg_cli.ground.printable import printable
+from vtg_cli.ground.units import counted, size_text
 from vtg_cli.weights.catalog import BUILT_IN, CATALOG, EMBEDDED, EMBEDDED_FOLDER, place_of
 from vtg_cli.weights.entry import Entry
 

@@ -9,11 +9,11 @@ from vtg_cli.cli.bar import progress
 from vtg_cli.cli.clips import input_of, ready
 from vtg_cli.cli.console import answer, result, say
 from vtg_cli.errors import UsageError
-from vtg_cli.literals import Arriving
+from vtg_cli.job.literals import Arriving
 
 if TYPE_CHECKING:
-    from vtg_cli.job import Interpolate
-    from vtg_cli.presets import Preset
+    from vtg_cli.job.jobs import Interpolate
+    from vtg_cli.job.presets import Preset
 
 
 def carry_out(
@@ -31,13 +31,14 @@ def carry_out(
     quiet: bool,
 ) -> None:
     """The clip of a job whose one keyframe is "-"."""
-    from vtg_cli import preflight, streaming
     from vtg_cli.cli.preflight import needs, warn
     from vtg_cli.cli.summary import tell_memory, where
-    from vtg_cli.job import validated
+    from vtg_cli.clips import stream
+    from vtg_cli.job.jobs import validated
+    from vtg_cli.job.times import exact
     from vtg_cli.media.clip import open_clip
-    from vtg_cli.refusals import refuse_unused
-    from vtg_cli.timing import exact
+    from vtg_cli.plan import needs as preflight
+    from vtg_cli.plan.unused import refuse_unused
 
     if preset is not None:
         raise UsageError(
@@ -56,7 +57,7 @@ def carry_out(
     if not ready(job, as_json=as_json, dry_run=dry_run, quiet=quiet):
         return
     with open_clip(source, alpha=True) as clip:
-        made = streaming.decided(job, clip)
+        made = stream.decided(job, clip)
         validated(made.job)
         refuse_unused(made.model, given)
         if not quiet:
@@ -78,7 +79,7 @@ def carry_out(
             )
             return
         with progress(quiet=quiet, expected=ahead.seconds) as show:
-            report = streaming.save(made, clip, progress=show)
+            report = stream.save(made, clip, progress=show)
     tell_memory(report, quiet=quiet)
     if clip.damage and not quiet:
         say(clip.damage)

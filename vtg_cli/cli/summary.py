@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from vtg_cli import memory
 from vtg_cli.cli.console import say
-from vtg_cli.plan import Plan
-from vtg_cli.timeline.plan import TimelinePlan
-from vtg_cli.timing import exact
+from vtg_cli.job.times import exact
+from vtg_cli.plan import memory
+from vtg_cli.plan.plan import Plan
+from vtg_cli.plan.segments import TimelinePlan
 
 
 def summary(made: Plan | TimelinePlan, place: Path | None) -> Iterator[str]:

@@ -46,8 +46,8 @@ def render(
 
     'vtg timeline init' writes such a file. --model counts for segments that name none.
     """
-    from vtg_cli.timeline.document import read
-    from vtg_cli.timeline.plan import planned
+    from vtg_cli.job.timeline.document import read
+    from vtg_cli.plan.segments import planned
 
     job = read(timeline, model)
     target = output or job.output
@@ -89,9 +89,9 @@ def init(
 
     Keyframes without a time are shown a second apart.
     """
-    from vtg_cli.media import atomic
-    from vtg_cli.shorthand import split
-    from vtg_cli.timeline.starting import text
+    from vtg_cli.ground import atomic
+    from vtg_cli.job.shorthand import split
+    from vtg_cli.job.timeline.template import text
 
     folder = "." if output == "-" else os.path.dirname(output) or "."
     written = text(split(keyframes), folder)
@@ -116,10 +116,10 @@ def validate(timeline: o.TimelineFile, as_json: o.Json = False, debug: o.Debug =
 
     vtg timeline validate timeline.toml
     """
-    from vtg_cli.job import to_json
-    from vtg_cli.timeline.document import read
-    from vtg_cli.timeline.plan import schedule_of
-    from vtg_cli.timing import exact
+    from vtg_cli.job.jobs import to_json
+    from vtg_cli.job.timeline.document import read
+    from vtg_cli.job.times import exact
+    from vtg_cli.plan.segments import schedule_of
 
     job = read(timeline)
     if as_json:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vtg_cli.tensor import FRAMES
+from vtg_cli.ground.tensor import FRAMES
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vtg_cli.tensor import slerp
+from vtg_cli.ground.tensor import slerp
 
 
 def slerped(first: Tensor, last: Tensor, frames: int) -> Tensor:

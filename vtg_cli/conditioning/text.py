@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from vtg_cli.errors import UsageError
-from vtg_cli.tensor import slerp
-from vtg_cli.timing import CURVES, easing, segment_times
+from vtg_cli.ground.tensor import slerp
+from vtg_cli.job.times import CURVES, easing, segment_times
 
 HOLD = (0.1, 0.9)
 """Ends of the curve "hold": TVG never tells a frame one caption alone."""

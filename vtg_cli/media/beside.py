@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from vtg_cli.media.atomic import NUMBER, numbered
+from vtg_cli.ground.atomic import NUMBER, numbered
 
 SCHEMA = "vtg-sidecar"
 LARGEST = 64 << 20  # bytes of a report that are read

@@ -10,8 +10,8 @@ from typing import IO
 
 from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
-from vtg_cli.amounts import size_text
 from vtg_cli.errors import MediaError
+from vtg_cli.ground.units import size_text
 from vtg_cli.media.headers import in_one_scan, needs_sixteen, sample_bits
 
 BYTES = 2**30

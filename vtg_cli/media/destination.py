@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from vtg_cli.media.atomic import replacing, replacing_sequence
+from vtg_cli.ground.atomic import replacing, replacing_sequence
 from vtg_cli.media.beside import note, ours, sidecar_path
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.media.formats import Format

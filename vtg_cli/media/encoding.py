@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from vtg_cli import temporary
 from vtg_cli.errors import MediaError, UsageError
-from vtg_cli.media.atomic import NUMBER, numbered
+from vtg_cli.ground import temporary
+from vtg_cli.ground.atomic import NUMBER, numbered
 from vtg_cli.media.beside import foreign, ours, sidecar_path
 from vtg_cli.media.formats import FILES, FORMATS, STREAMS, Format
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vtg_cli.errors import MediaError, UsageError
-from vtg_cli.media.atomic import NUMBER
+from vtg_cli.ground.atomic import NUMBER
 from vtg_cli.media.damage import Health
 from vtg_cli.media.encoding import Input
 from vtg_cli.media.image import read_picture, sha256_of

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vtg_cli.media import atomic
+from vtg_cli.ground import atomic
 
 Pixels = NDArray[np.uint8]
 

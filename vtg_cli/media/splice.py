@@ -15,7 +15,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from vtg_cli.errors import MediaError
-from vtg_cli.media.atomic import workspace
+from vtg_cli.ground.atomic import workspace
 from vtg_cli.media.ffmpeg import reading, run
 from vtg_cli.media.formats import SCALING, Format
 from vtg_cli.media.probe import Facts, Packets, Video, matrix_of, packets, probe

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool1d, interpolate, max_pool1d
 
-from vtg_cli.tensor import FRAMES
+from vtg_cli.ground.tensor import FRAMES
 
 SHARE = 0.1
 """Of G in what a block is given."""

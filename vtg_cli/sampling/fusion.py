@@ -21,9 +21,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 
+from vtg_cli.ground.tensor import FRAMES
 from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.solvers import Predictor
-from vtg_cli.tensor import FRAMES
 
 _TIME = 2  # of queries, keys and values [rows, heads, F, D]
 

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 from torch import Tensor
 
-from vtg_cli.device import Noise
+from vtg_cli.ground.tensor import check_finite
+from vtg_cli.machine.device import Noise
 from vtg_cli.sampling.path import Path
 from vtg_cli.sampling.solvers import History, Predictor, Solver, euler, renoise
-from vtg_cli.tensor import check_finite
 
 OnStep = Callable[[int, int, Tensor], None]
 """on_step(moves made, moves in all, latents); raising from it stops the run."""

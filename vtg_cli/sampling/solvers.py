@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from vtg_cli.device import Noise
+from vtg_cli.machine.device import Noise
 from vtg_cli.sampling.level import Level
 
 Predictor = Callable[[Tensor, Level], Tensor]

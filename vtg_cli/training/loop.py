@@ -23,8 +23,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
 
-from vtg_cli import documents
 from vtg_cli.errors import QualityError, WeightsError
+from vtg_cli.ground import documents
 from vtg_cli.training.muon import Muon
 
 Losses = Callable[[int, Generator], Sequence[Callable[[], Tensor]]]

@@ -38,8 +38,8 @@ from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.conditioning.lora import Factors, Pair, Weight, mix_updates
 from vtg_cli.conditioning.text import keyframe_weights
 from vtg_cli.errors import QualityError, WeightsError
-from vtg_cli.hooks import overriding
-from vtg_cli.media.atomic import replacing
+from vtg_cli.ground.atomic import replacing
+from vtg_cli.ground.hooks import overriding
 from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.settings import LORA_RANK, LORA_STEPS
 from vtg_cli.training.loop import Losses, OnStep, Plan, Run

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from vtg_cli.backbones.base import Backbone
 from vtg_cli.backbones.deltas import FIELDS, layer_deltas
 from vtg_cli.conditioning.cond import Cond
-from vtg_cli.hooks import overriding
+from vtg_cli.ground.hooks import overriding
 from vtg_cli.sampling.fusion import bidirectional, rotate_pairs
 from vtg_cli.sampling.guidance import bind
 from vtg_cli.sampling.level import Level

@@ -17,8 +17,8 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from vtg_cli.amounts import size_text
 from vtg_cli.errors import WeightsError
+from vtg_cli.ground.units import size_text
 
 Free = Callable[[Path], int]
 """Bytes free where a folder lies."""

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vtg_cli import documents, temporary
 from vtg_cli.errors import UsageError, WeightsError
+from vtg_cli.ground import documents, temporary
 from vtg_cli.weights import layout, store
 
 if TYPE_CHECKING:

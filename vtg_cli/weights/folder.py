@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vtg_cli import temporary
 from vtg_cli.errors import UsageError, WeightsError
+from vtg_cli.ground import temporary
 from vtg_cli.weights.layout import INDEX
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from vtg_cli import documents
 from vtg_cli.errors import WeightsError
+from vtg_cli.ground import documents
 from vtg_cli.weights import cache, trust
 from vtg_cli.weights.entry import Entry
 

@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from vtg_cli import documents
-from vtg_cli.cost import Sizes
 from vtg_cli.errors import WeightsError
+from vtg_cli.ground import documents
+from vtg_cli.machine.cost import Sizes
 from vtg_cli.weights import layout
 
 LONGEST = 100_000_000

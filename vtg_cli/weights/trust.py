@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from vtg_cli import documents, temporary
 from vtg_cli.errors import WeightsError
+from vtg_cli.ground import documents, temporary
 
 FORMAT = "vtg-trust-1"
 _CHUNK = 1 << 20

@@ -12,14 +12,14 @@ import pytest
 import torch
 from rounding import DEEP, rounding
 
-from vtg_cli import methods
 from vtg_cli.backbones.base import Motion
 from vtg_cli.backbones.dynamicrafter.model import DynamiCrafter
 from vtg_cli.backbones.dynamicrafter.spec import INTERP, VARIANTS, spec
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.errors import WeightsError
-from vtg_cli.hooks import overriding
+from vtg_cli.ground.hooks import overriding
+from vtg_cli.methods import papers
 from vtg_cli.sampling.fusion import rotate_pairs
 from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.settings import Sampling, evaluations, resolved
@@ -58,10 +58,10 @@ def test_every_method_runs(method: str, both_ends: bool, keys: Keyframes) -> Non
     m = tiny(replace(FACTS, both_ends=both_ends))
     settings = Sampling(method=method, steps=2, seed=3)
     seen: list[float] = []
-    frames = methods.render(m, keys, settings, progress=lambda share, _: seen.append(share))
+    frames = papers.render(m, keys, settings, progress=lambda share, _: seen.append(share))
     assert frames.shape == (FRAMES, HEIGHT, WIDTH, 3) and frames.dtype == np.uint8
-    assert np.array_equal(frames, methods.render(m, keys, settings))
-    assert not np.array_equal(frames, methods.render(m, keys, replace(settings, seed=4)))
+    assert np.array_equal(frames, papers.render(m, keys, settings))
+    assert not np.array_equal(frames, papers.render(m, keys, replace(settings, seed=4)))
     assert seen[-1] == pytest.approx(1) and frames.std() > 1
 
 
@@ -138,7 +138,7 @@ def test_half_precision(keys: Keyframes) -> None:
         half, full = m(x, LEVEL, cond), tiny()(x, LEVEL, tiny().condition(keys.only(0)))
     assert half.dtype == torch.float32 and m.decode(half).dtype == torch.float32
     assert float((half - full).abs().max()) < 0.1 * float(full.abs().max())
-    assert methods.render(m, keys, Sampling(method="gi", steps=1)).shape[0] == FRAMES
+    assert papers.render(m, keys, Sampling(method="gi", steps=1)).shape[0] == FRAMES
 
 
 def test_null_is_of_the_same_kinds(m: DynamiCrafter, keys: Keyframes) -> None:
@@ -195,7 +195,7 @@ def test_another_length_shares_all_tokens(m: DynamiCrafter, keys: Keyframes) -> 
     longer = Keyframes.ends(keys.pixels[0], keys.pixels[1], FRAMES + 2)
     cond = m.condition(longer.only(0))
     assert cond.image is not None and cond.image.shape == (1, 1, 3 * FRAMES, 24)
-    frames = methods.render(m, longer, Sampling(method="trf", steps=1))
+    frames = papers.render(m, longer, Sampling(method="trf", steps=1))
     assert len(frames) == FRAMES + 2
 
 
@@ -235,7 +235,7 @@ def test_the_256_model_predicts_the_noise(keys: Keyframes) -> None:
         out = level.v_from_x0(x, v(x, level, cond))
         x0 = m(x, level, cond)
     assert float((level.eps(x, x0) - out).abs().max()) < 1e-3
-    assert np.ptp(methods.render(m, keys, Sampling(method="trf", steps=2))) > 0
+    assert np.ptp(papers.render(m, keys, Sampling(method="trf", steps=2))) > 0
 
 
 def test_captions(tmp_path: Path) -> None:
@@ -273,11 +273,11 @@ def test_two_captions_change_the_frames(method: str, keys: Keyframes, tmp_path: 
     s = Sampling(method=method, steps=2, guidance=(3, 3))
 
     def drawn(first: str, last: str, negative: str = "", curve: str = "linear") -> np.ndarray:
-        told = methods.Captions(first, last, negative, curve)
-        return methods.render(m, keys, s, captions=told).astype(int)
+        told = papers.Captions(first, last, negative, curve)
+        return papers.render(m, keys, s, captions=told).astype(int)
 
     plain, same, other = drawn("", ""), drawn("a cat", "a cat"), drawn("a cat", "cat cat a")
-    assert np.array_equal(plain, methods.render(m, keys, s))
+    assert np.array_equal(plain, papers.render(m, keys, s))
     assert np.abs(same - plain).max() > 0
     assert np.abs(other - same)[1:-1].max() > 0
     assert np.array_equal(other, drawn("a cat", "cat cat a"))
@@ -287,8 +287,8 @@ def test_two_captions_change_the_frames(method: str, keys: Keyframes, tmp_path: 
 
 def test_each_direction_is_told_its_own_end_first(keys: Keyframes, tmp_path: Path) -> None:
     words(tmp_path / "tokenizer")
-    m, told = methods.captioned(
-        tiny(folder=tmp_path), keys, methods.Captions("a cat", "cat cat", "a")
+    m, told = papers.captioned(
+        tiny(folder=tmp_path), keys, papers.Captions("a cat", "cat cat", "a")
     )
     embedded = m.text_embedding(["a cat", "cat cat", "a"])  # type: ignore[attr-defined]
     for k, (first, last) in ((told, (0, 1)), (told.reversed(), (1, 0))):
@@ -311,10 +311,10 @@ def test_noise_between_the_inverted_keyframes(
 ) -> None:
     m = tiny(replace(FACTS, both_ends=both_ends))
     s = Sampling(method=method, steps=4, init="slerp", init_until=0.5)
-    frames = methods.render(m, keys, s)
-    assert np.array_equal(frames, methods.render(m, keys, replace(s, seed=1)))  # nothing is drawn
+    frames = papers.render(m, keys, s)
+    assert np.array_equal(frames, papers.render(m, keys, replace(s, seed=1)))  # nothing is drawn
     for other in (replace(s, init_until=0.0), replace(s, init="random", init_until=None)):
-        assert not np.array_equal(frames, methods.render(m, keys, other))
+        assert not np.array_equal(frames, papers.render(m, keys, other))
 
 
 def test_turning_all_attentions_comes_nearest_to_time_reversal() -> None:
@@ -353,7 +353,7 @@ def test_fs_is_told(m: DynamiCrafter, keys: Keyframes) -> None:
     with overriding([m.network], look):
         for fps in (None, 12):
             s = Sampling(method="dynamicrafter", steps=1, guidance=(1.0, 1.0), motion_fps=fps)
-            methods.render(m, keys, s)
+            papers.render(m, keys, s)
     assert told == [24, 12]
     own = {name: spec(name, facts).motion_fps for name, facts in VARIANTS.items()}
     assert own == {"256": 3, "512": 24, "1024": 10, "512_interp": 5, "tooncrafter": 10}

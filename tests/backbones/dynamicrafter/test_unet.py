@@ -19,7 +19,7 @@ from vtg_cli.backbones.dynamicrafter.unet import (
     sinusoids,
 )
 from vtg_cli.errors import WeightsError
-from vtg_cli.hooks import overriding
+from vtg_cli.ground.hooks import overriding
 from vtg_cli.sampling.fusion import Delta, rotate_pairs
 
 SMALL = UNetConfig(

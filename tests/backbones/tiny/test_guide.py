@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vtg_cli.backbones.filters import Field
-from vtg_cli.backbones.flow import in_between
 from vtg_cli.backbones.tiny.guide import UNSEEN, Carried, carry, enlarged
+from vtg_cli.flow.engine import in_between
+from vtg_cli.flow.filters import Field
 from vtg_cli.training.textures import noise
 
 TIMES = [0.0, 0.5, 1.0]

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from vtg_cli import methods
 from vtg_cli.backbones.tiny.model import SIGMAS, Tiny
 from vtg_cli.backbones.tiny.network import Network, Shape
 from vtg_cli.backbones.tiny.prior import STILL_TRUST, guide, spread
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
-from vtg_cli.device import seeded_noise
+from vtg_cli.machine.device import seeded_noise
+from vtg_cli.methods import papers
 from vtg_cli.sampling.guidance import bind
 from vtg_cli.sampling.level import edm_level
 from vtg_cli.sampling.loop import sample
@@ -117,8 +117,8 @@ def test_the_papers_run_on_it_unchanged(m: Tiny, method: str) -> None:
     picture = torch.linspace(-0.6, 0.6, 48).expand(3, 32, 48)
     keys = Keyframes.ends(picture, picture, 4)
     settings = Sampling(method=method, steps=6, guidance=(1.0, 1.0), renoise=1)
-    frames = methods.render(m, keys, settings)
-    again = methods.render(m, keys, settings)
+    frames = papers.render(m, keys, settings)
+    again = papers.render(m, keys, settings)
     assert frames.shape == (4, 32, 48, 3) and np.array_equal(frames, again)
     truth = (picture / 2 + 0.5) * 255
     error = frames.astype(float) - truth.movedim(0, -1).numpy()

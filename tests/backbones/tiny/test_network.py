@@ -8,7 +8,7 @@ from rounding import DEEP, rounding
 from torch import Tensor, nn
 
 from vtg_cli.backbones.tiny.network import Attention, Network, Shape, waves
-from vtg_cli.hooks import overriding
+from vtg_cli.ground.hooks import overriding
 from vtg_cli.sampling.fusion import Delta, rotate_pairs
 
 SMALL = Shape(width=32, depth=2, head=16, fine=8, middle=16)

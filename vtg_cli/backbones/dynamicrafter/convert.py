@@ -21,12 +21,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vtg_cli import documents
 from vtg_cli.backbones.dynamicrafter import keys
 from vtg_cli.backbones.dynamicrafter.spec import INTERP, TOON, VARIANTS, Facts
 from vtg_cli.backbones.dynamicrafter.vocabulary import CLIP_REPOSITORY, VOCABULARY
 from vtg_cli.backbones.dynamicrafter.weights import Sizes, config_of
 from vtg_cli.errors import UsageError, WeightsError
+from vtg_cli.ground import documents
 from vtg_cli.weights import trust
 from vtg_cli.weights.checkpoint import Checkpoint, open_checkpoint
 from vtg_cli.weights.folder import check_place, whole

@@ -29,12 +29,12 @@ from vtg_cli.backbones.dynamicrafter.prompts import Prompts
 from vtg_cli.backbones.dynamicrafter.resampler import Resampler
 from vtg_cli.backbones.dynamicrafter.spec import Facts, spec
 from vtg_cli.backbones.dynamicrafter.unet import UNet
-from vtg_cli.backbones.motion import motion_compensated
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
+from vtg_cli.flow.motion import motion_compensated
+from vtg_cli.ground.tensor import FRAMES
 from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.path import Path, dynamicrafter_path
-from vtg_cli.tensor import FRAMES
 
 DECODE_CHUNK = 4
 """Frames the autoencoder works on together where nothing is said; it sees each by itself."""

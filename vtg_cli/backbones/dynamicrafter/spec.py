@@ -17,9 +17,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vtg_cli import documents
 from vtg_cli.backbones.base import Spec
 from vtg_cli.errors import WeightsError
+from vtg_cli.ground import documents
 from vtg_cli.sampling.settings import DEFAULTS, MethodDefaults
 from vtg_cli.weights.layout import CONFIG
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, interpolate, linear, scaled_dot_product_attention
 
 from vtg_cli.errors import WeightsError
-from vtg_cli.tensor import FRAMES
+from vtg_cli.ground.tensor import FRAMES
 
 GROUPS = 32  # of every group norm
 INIT_HEADS = 8  # of the first temporal transformer, whatever its width

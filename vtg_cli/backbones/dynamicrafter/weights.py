@@ -27,8 +27,8 @@ from vtg_cli.backbones.dynamicrafter.resampler import Resampler, ResamplerConfig
 from vtg_cli.backbones.dynamicrafter.spec import FORMAT, Facts, facts_of, read_config
 from vtg_cli.backbones.dynamicrafter.towers import AutoencoderConfig, TowersConfig
 from vtg_cli.backbones.dynamicrafter.unet import RELEASED, UNet, UNetConfig
-from vtg_cli.device import choose_device, choose_dtype
 from vtg_cli.errors import WeightsError
+from vtg_cli.machine.device import choose_device, choose_dtype
 from vtg_cli.weights.layout import CONFIG
 
 

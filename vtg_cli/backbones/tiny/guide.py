@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vtg_cli.backbones.filters import Field
-from vtg_cli.backbones.splatting import carrier
+from vtg_cli.flow.filters import Field
+from vtg_cli.flow.splatting import carrier
 
 UNSEEN = 0.0002
 """The least confidence; 0 is left to mean that a network is told nothing."""

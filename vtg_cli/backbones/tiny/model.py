@@ -21,7 +21,6 @@ from torch import Tensor, nn
 
 from vtg_cli.backbones.base import STANDARD_MOTION, Motion, OnFrames
 from vtg_cli.backbones.deltas import layer_deltas
-from vtg_cli.backbones.filters import Field
 from vtg_cli.backbones.tiny.codec import anchored, shrink
 from vtg_cli.backbones.tiny.guide import Carried, carry, enlarged
 from vtg_cli.backbones.tiny.network import Block, Network
@@ -29,9 +28,10 @@ from vtg_cli.backbones.tiny.prior import CONCAT, PARTS, STILL_TRUST, believed, g
 from vtg_cli.backbones.tiny.spec import SPEC
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
+from vtg_cli.flow.filters import Field
+from vtg_cli.ground.tensor import to_uint8
 from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.path import Path, edm_path, karras_sigmas
-from vtg_cli.tensor import to_uint8
 
 LATENTS = 128 * 72
 """Places of the latents at most: the network's time and memory are the same for larger pictures."""

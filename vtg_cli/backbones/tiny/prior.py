@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from vtg_cli.backbones.splatting import AROUND, HELD
+from vtg_cli.flow.splatting import AROUND, HELD
 
 PARTS = [3, 1, 3, 1]
 """Channels of Cond.concat: first carried, its confidence, last carried, its confidence. Confidence

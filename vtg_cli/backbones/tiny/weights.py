@@ -16,8 +16,8 @@ from torch import Tensor
 
 from vtg_cli.backbones.tiny.model import Tiny
 from vtg_cli.backbones.tiny.network import Network, Shape
-from vtg_cli.device import choose_device
 from vtg_cli.errors import WeightsError
+from vtg_cli.machine.device import choose_device
 from vtg_cli.weights.layout import INDEX, NETWORK
 
 FORMAT = "vtg-tiny"

@@ -1,0 +1,352 @@
+"""Two clips made one: the last usable frame of the first is led to the first usable of the last.
+
+The frames between are drawn as for two pictures. Around them stands what the clips hold, brought to
+one size, rate and colour; packets that need not change are copied (media/splice.py), and where that
+does not hold when it is checked, everything is encoded anew.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vtg_cli.clips import notes as clip_notes
+from vtg_cli.clips import report as clip_report
+from vtg_cli.clips.ends import Side, arriving, leaving, nothing, opened
+from vtg_cli.clips.retime import comment
+from vtg_cli.errors import MediaError, UsageError
+from vtg_cli.ground.atomic import replacing, workspace
+from vtg_cli.job.jobs import Bridge, validated
+from vtg_cli.job.times import exact
+from vtg_cli.media import encoding, sound, splice
+from vtg_cli.media.formats import Format
+from vtg_cli.media.image import fit
+from vtg_cli.media.probe import sound_starts
+from vtg_cli.media.sequence import is_sequence
+from vtg_cli.media.video import open_sink
+from vtg_cli.plan import pictures as stills
+from vtg_cli.plan.pictures import Frame, in_channels
+from vtg_cli.plan.plan import Plan, plan
+from vtg_cli.render import draw
+from vtg_cli.render import report as reports
+from vtg_cli.render.draw import Report
+from vtg_cli.render.segments import Cancel, Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bridging:
+    """What will be made, with everything that was left open decided.
+
+    base: how the way is drawn; its keyframes are not yet the clips' frames
+    kept: frames of the first clip, from its start, and of the last, to its end, whose packets are
+          copied
+    """
+
+    job: Bridge
+    base: Plan
+    first: Side
+    last: Side
+    fps: Fraction
+    form: Format
+    kept: tuple[int, int]
+    notes: tuple[str, ...]
+
+    @property
+    def piped(self) -> bool:
+        """Whether a part of it comes or goes through a pipe, so that it cannot be made again."""
+        return self.first.live is not None or self.last.live is not None
+
+
+@dataclass
+class Found:
+    """What it came to: frames of each piece, and how many of the clips' packets were copied."""
+
+    first: int = 0
+    between: int = 0
+    last: int = 0
+    copied: tuple[int, int] = (0, 0)
+
+    @property
+    def total(self) -> int:
+        return self.first + self.between + self.last
+
+
+@contextmanager
+def prepared(job: Bridge) -> Iterator[Bridging]:
+    """Everything decided and checked; standard input is open meanwhile.
+
+    UsageError, MediaError or WeightsError; after it only the computation itself can fail.
+    """
+    validated(job)
+    if job.between.loop:
+        raise UsageError("--loop means nothing to a bridge", "leave it out", subject="--loop")
+    notes: list[str] = []
+    with opened(job.first) as first, opened(job.last) as last:
+        yield _decided(job, leaving(job, first, notes), arriving(job, last, notes), notes)
+
+
+def _decided(job: Bridge, first: Side, last: Side, notes: list[str]) -> Bridging:
+    fps, said = clip_notes.rate_beside(job.between.fps, first.rate, [first.rate, last.rate])
+    notes += said
+    base = plan(replace(job.between, fps=fps), _grounds(first, last))
+    output = base.job.output
+    if output is None:
+        raise UsageError("there is no output to save to", "name one: -o clip.mp4")
+    form = encoding.format_of(output, base.job.encoding)
+    notes[:0] = [*first.notes, *last.notes]
+    notes += base.notes
+    if last.rate != fps:
+        notes.append(
+            f"{job.last.path} has {exact(last.rate)} frames a second and is shown at {exact(fps)}: "
+            f"'vtg retime --fps {exact(fps)}' would draw its motion anew"
+        )
+    kept = (0, 0)
+    if job.copy == "auto":
+        kept, why = _kept(first, last, form, base, fps)
+        notes += why
+    clips = {side.facts.path: side.facts for side in (first, last) if side.facts}.values()
+    notes += clip_notes.unmapped(clips) if kept == (0, 0) else []
+    notes += clip_notes.unheard(clips, form.name) if job.audio != "drop" else []
+    return Bridging(
+        job=replace(job, between=base.job),
+        base=base,
+        first=first,
+        last=last,
+        fps=fps,
+        form=form,
+        kept=kept,
+        notes=tuple(notes),
+    )
+
+
+def _grounds(first: Side, last: Side) -> list[Frame]:
+    """Return pictures in place of the clips' frames in a plan, clear where those have alpha."""
+    channels = 4 if first.alpha or last.alpha else 3
+    pictures = [
+        np.full((*side.size, channels), 255 * i, np.uint8) for i, side in ((0, first), (1, last))
+    ]
+    for picture, side in zip(pictures, (first, last), strict=True):
+        picture[..., 3:] = 0 if side.alpha else 255
+    return pictures
+
+
+def _other_alpha(side: Side, base: Plan) -> str:
+    """Return why packets cannot stay for transparency's sake; empty where they can."""
+    alpha = base.shape[2] == 4
+    if side.alpha != alpha:
+        return "its transparency is laid on a colour" if side.alpha else "it has no transparency"
+    assert side.facts is not None
+    # what VP9 shows through is a picture of its own beside the packets
+    return "its transparency is not spliced" if alpha and side.facts.video.codec == "vp9" else ""
+
+
+def _kept(
+    first: Side, last: Side, form: Format, base: Plan, fps: Fraction
+) -> tuple[tuple[int, int], list[str]]:
+    """How many packets of each clip can stay as they are, and why others cannot."""
+    pictures = is_sequence(first.clip.path)
+    if first.live or last.live or pictures or form.name not in splice.HOLDS:
+        return (0, 0), []
+    assert first.facts and last.facts and first.found and last.found and first.end is not None
+    size, crf = base.shape[:2], base.job.encoding.crf
+    if crf is not None:
+        return (0, 0), [f"--crf {crf} has both clips encoded anew"]
+    why = splice.obstacle(first.facts, form, size) or _other_alpha(first, base)
+    why = why or ("" if splice.on_grid(first.found, fps) else "its frames do not come evenly")
+    if why:
+        return (0, 0), [f"{first.clip.path} is encoded anew: {why}"]
+    whole = len(first.found.packets)
+    head = max(cut for cut in (*splice.cuts(first.found), whole) if cut <= first.end)
+    why = splice.obstacle(last.facts, form, size, first.facts.video) or _other_alpha(last, base)
+    why = why or ("" if splice.on_grid(last.found, fps) else f"it has not {exact(fps)} even frames")
+    if why:
+        return (head, 0), [f"{last.clip.path} is encoded anew: {why}"]
+    cuts = [cut for cut in splice.cuts(last.found) if cut >= last.begin]
+    return (head, len(last.found.packets) - min(cuts) if cuts else 0), []
+
+
+def save(
+    made: Bridging, *, progress: Progress | None = None, cancel: Cancel | None = None
+) -> dict[str, Any]:
+    """Makes the clip and writes the report beside it; returns the report."""
+    output, report = str(made.base.job.output), Report()
+    work = Work(made, report, progress, cancel)
+    found, wrong = None, ""
+    if any(made.kept):
+        with workspace(output) as folder:
+            found, wrong = _spliced(work, folder, output)
+    if found is None or wrong:
+        clips = [side.facts for side in (made.first, made.last) if side.facts]
+        anew = f"copying did not hold, all is encoded anew: {wrong}"
+        said = [anew, *clip_notes.unmapped(clips)] if wrong else []
+        made = replace(made, kept=(0, 0), notes=(*made.notes, *said))
+        found = _encoded(replace(work, made=made), output)
+    late = [note for side in (made.first, made.last) for note in side.notes]
+    made = replace(made, notes=(*made.notes, *(note for note in late if note not in made.notes)))
+    place = None if made.piped else reports.place_of(made.base)
+    told = clip_report.of_bridged(made, found, report, place.parent if place else None)
+    if place is not None:
+        reports.write(place, told, output)
+    return told
+
+
+@dataclass(frozen=True)
+class Work:
+    """A bridge in the making, and whom to tell."""
+
+    made: Bridging
+    report: Report
+    progress: Progress | None
+    cancel: Cancel | None
+
+
+def _spliced(work: Work, folder: Path, output: str) -> tuple[Found, str]:
+    """Makes the clip of copied packets and what lies between; says what is wrong with it, if so,
+    and then leaves no output.
+    """
+    made, found = work.made, Found(copied=work.made.kept)
+    first, last, (head, tail) = made.first, made.last, made.kept
+    assert first.facts and first.found and last.found
+    begins = len(last.found.packets) - tail
+    tick, suffix = first.found.tick, Path(output).suffix
+    parts = []
+    try:
+        if head:
+            parts.append(folder / f"head{suffix}")
+            splice.copy_part(first.clip.path, 0, head, parts[-1], tick)
+        frames = _frames(work, found, head, begins)
+        if (frame := next(frames, None)) is not None:
+            parts.append(folder / f"middle{suffix}")
+            shape = made.base.shape
+            with splice.open_part(parts[-1], first.facts.video, shape, made.fps, tick) as sink:
+                sink.write(frame)
+                for frame in frames:
+                    sink.write(frame)
+        if tail:
+            parts.append(folder / f"tail{suffix}")
+            splice.copy_part(last.clip.path, begins, None, parts[-1], tick)
+        found.first += head
+        found.last += tail
+        whole = folder / f"whole{suffix}"
+        _join(made, found, parts, whole)
+        copied: list[splice.Copied] = [(first.clip.path, 0, head, 0)] if head else []
+        copied += [(last.clip.path, begins, None, found.total - tail)] if tail else []
+        wrong = splice.verify(str(whole), made.fps, found.total, copied)
+    except MediaError as error:
+        return found, error.message
+    if not wrong:
+        with replacing(output, overwrite=made.base.job.encoding.overwrite) as target:
+            os.replace(whole, target)
+    return found, wrong
+
+
+def _encoded(work: Work, output: str) -> Found:
+    """Makes the clip of frames alone; its sound is put to it in a second step."""
+    made, found = work.made, Found()
+    frames = _frames(work, found, 0, None)
+    heard = any(_heard(side) for side in (made.first, made.last))
+    if output == "-" or made.form.name not in sound.CODECS or not heard:
+        _write(made, output, frames, work.report)
+        return found
+    with workspace(output) as folder:
+        silent = folder / f"silent{Path(output).suffix}"
+        _write(made, str(silent), frames, work.report)
+        with replacing(output, overwrite=made.base.job.encoding.overwrite) as target:
+            _join(made, found, [silent], target)
+    return found
+
+
+def _write(made: Bridging, output: str, frames: Iterator[Frame], report: Report) -> None:
+    height, width = made.base.shape[:2]
+    choices = made.base.job.encoding
+    with open_sink(
+        output,
+        choices,
+        height=height,
+        width=width,
+        channels=made.base.shape[2],
+        fps=made.fps,
+        comment=comment(made.base) if choices.metadata else None,
+    ) as sink:
+        for frame in sink.wanted(frames):
+            with report.timed("encoding"):
+                sink.write(frame)
+
+
+def _join(made: Bridging, found: Found, parts: list[Path], output: Path) -> None:
+    said = comment(made.base) if made.base.job.encoding.metadata else None
+    heard = _sound(made, found)
+    splice.join(parts, output, made.form, rate=made.fps, sound=heard, comment=said)
+
+
+def _frames(work: Work, found: Found, head: int, begins: int | None) -> Iterator[Frame]:
+    """What is not copied: the first clip from frame `head` on, the way, the last up to `begins`."""
+    made = work.made
+    first, last, base = made.first, made.last, made.base
+    height, width, channels = base.shape
+
+    def fitted(frame: Frame) -> Frame:
+        frame = in_channels(frame, channels, base.job.background)
+        return fit(frame, height, width, base.job.fit, base.job.background)
+
+    leaves = None
+    for leaves in first.frames(made.fps, head, first.end):
+        found.first += 1
+        yield fitted(leaves)
+    if leaves is None and first.end:
+        leaves = next(first.frames(first.rate, first.end - 1, first.end), None)
+    rest = last.frames(made.fps, last.begin, begins)
+    arrives = opens = next(rest, None)
+    if arrives is None and last.live is None:
+        arrives = next(last.frames(last.rate, last.begin, last.begin + 1), None)
+    if leaves is None or arrives is None:
+        raise nothing((first if leaves is None else last).clip.path)
+    pictures = [in_channels(each, channels, base.job.background) for each in (leaves, arrives)]
+    ends = stills.from_arrays(base.job.keyframes, pictures)
+    keys = tuple(stills.fitted(end, base.job, height, width, channels == 4) for end in ends)
+    way = draw.render(replace(base, stills=keys), progress=work.progress, cancel=work.cancel)
+    inner = base.schedule.total - 2
+    for frame in islice(way, 1, 1 + inner):
+        found.between += 1
+        yield frame
+    work.report.rungs = way.report.rungs
+    for phase, spent in way.report.seconds.items():
+        work.report.seconds[phase] = spent
+    for frame in () if opens is None else chain([opens], rest):
+        found.last += 1
+        yield fitted(frame)
+
+
+def _heard(side: Side) -> bool:
+    return bool(side.facts and side.facts.audio)
+
+
+def _sound(made: Bridging, found: Found) -> sound.Sound | None:
+    """Both clips' sound, faded over the way; None where it is not wanted or there is none."""
+    if made.job.audio == "drop":
+        return None
+    first, last = made.first, made.last
+    out = into = None
+    if first.facts and _heard(first) and sound_starts(first.facts.path) is not None:
+        times = first.times
+        assert first.end is not None
+        out = sound.Side(first.facts, times[0], times[-1] - times[first.end - 1])
+    if last.facts and _heard(last) and sound_starts(last.facts.path) is not None:
+        times = last.times
+        into = sound.Side(last.facts, times[last.begin], times[last.begin] - times[0])
+    return sound.joined(
+        out,
+        into,
+        made.form.name,
+        leaves=found.first / made.fps,
+        arrives=(found.first + found.between) / made.fps,
+        seconds=found.total / made.fps,
+    )

@@ -1,0 +1,311 @@
+"""A whole clip at another pace or rate: in-betweens pair by pair while the clip streams through.
+
+Time is rational throughout. A frame's place on the new clip's time axis is k / fps; on the old
+one's it is k / (fps * factor), which falls on a frame, and then that frame is shown bit for bit, or
+between two, and then it is drawn at exactly that share of the way. A clip of S seconds becomes one
+of round(S * factor * fps) frames; after its last frame there is nothing to move to, so that one
+stays for its whole stretched time. Two frames and what is drawn between them are in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vtg_cli import __version__
+from vtg_cli.clips import notes as clip_notes
+from vtg_cli.clips import report as clip_report
+from vtg_cli.clips import tracks
+from vtg_cli.errors import Interrupted, MediaError, UsageError
+from vtg_cli.job.jobs import Interpolate, Retime, validated
+from vtg_cli.job.times import MAX_FPS, count, exact
+from vtg_cli.media import encoding, extras, scenes, sound
+from vtg_cli.media.clip import Clip, is_transparent, open_clip
+from vtg_cli.media.probe import Facts
+from vtg_cli.media.sequence import facts_of
+from vtg_cli.media.survey import Extent
+from vtg_cli.media.video import open_sink
+from vtg_cli.plan.pictures import Frame, in_channels
+from vtg_cli.plan.plan import Plan, plan
+from vtg_cli.render import report as reports
+from vtg_cli.render import segments
+from vtg_cli.render.draw import Report
+from vtg_cli.render.segments import Cancel, Progress
+
+Draw = Callable[[Frame, Frame, Sequence[float]], Iterator[Frame]]
+"""(first, last, shares of the way in (0, 1)) -> a frame for each"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retiming:
+    """What will be made, with everything that was left open decided.
+
+    base:   what draws in-betweens, as for two pictures of the clip's size
+    source: what the file holds; None for standard input
+    extent: how long it is; None where only the end will tell
+    fps:    of the new clip; factor: times as long
+    sound, kept: what goes with it
+    """
+
+    job: Retime
+    base: Plan
+    source: Facts | None
+    extent: Extent | None
+    rate: Fraction
+    size: tuple[int, int]
+    fps: Fraction
+    factor: Fraction
+    sound: sound.Sound | None
+    kept: extras.Kept | None
+    notes: tuple[str, ...]
+
+    @property
+    def step(self) -> Fraction:
+        """Seconds of the old clip from one new frame to the next."""
+        return 1 / (self.fps * self.factor)
+
+    @property
+    def frames(self) -> int | None:
+        """How many the new clip will have, as far as the file's own account is right."""
+        return None if self.extent is None else count(self.extent.seconds, self.step)
+
+
+@dataclass
+class Found:
+    """What turned up on the way: frames read, written and drawn between; seconds at which scenes
+    end in the old clip (the first hundred); seconds that stood still.
+    """
+
+    read: int = 0
+    written: int = 0
+    drawn: int = 0
+    cuts: int = 0
+    cut_at: list[str] = field(default_factory=list)
+    still: Fraction = Fraction(0)
+
+
+def shares(
+    start: Fraction, end: Fraction, step: Fraction, first: int, stop: int | None = None
+) -> list[Fraction]:
+    """Where the frames k = first, first + 1, ... that fall into [start, end) stand in it.
+
+    Seconds; frame k stands at k * step. Shares in [0, 1), exact; none beyond frame `stop`.
+    """
+    last = ceil(end / step)
+    last = last if stop is None else min(last, stop)
+    return [(k * step - start) / (end - start) for k in range(first, last)]
+
+
+@contextmanager
+def opened(job: Retime) -> Iterator[tuple[Retiming, Clip]]:
+    """Everything decided and checked, with the clip open at its first frame.
+
+    UsageError, MediaError or WeightsError; after it only the computation itself can fail.
+    """
+    validated(job)
+    piped = job.clip.path == "-"
+    facts = None if piped else facts_of(job.clip)
+    alpha = facts is None or is_transparent(job.clip, facts)
+    with open_clip(job.clip, facts, alpha=alpha) as clip:
+        yield _decided(job, clip, facts), clip
+
+
+def _decided(job: Retime, clip: Clip, facts: Facts | None) -> Retiming:
+    long = None if facts is None else facts.extent
+    if job.duration is not None and long is None:
+        raise UsageError(
+            "--duration needs a file: how long standard input is shows at its end",
+            "say --factor",
+            subject="--duration",
+        )
+    factor = job.factor
+    if job.duration is not None and long is not None:
+        factor = job.duration / long.seconds
+    fps, notes = clip_notes.rate_beside(job.fps, clip.rate, [clip.rate])
+    if fps > MAX_FPS:
+        raise UsageError(f"{exact(fps)} frames a second are more than {MAX_FPS}", "give --fps")
+    height, width = clip.size
+    blank = np.zeros((height, width, 4 if clip.alpha else 3), np.uint8)
+    between = replace(job.between, width=width, height=height, fps=None, frames=None, duration=None)
+    base = plan(between, [blank, blank])
+    output = between.output
+    form = encoding.check(output, between.encoding, height, width, fps) if output else None
+    heard, said = tracks.heard(job, facts, form, factor, fps)
+    notes += said
+    notes += [] if facts is None else clip_notes.unmapped([facts])
+    notes += clip_notes.laid(job.clip.path, clip.alpha, base)
+    kept, said = tracks.kept(facts, form, factor)
+    notes += said
+    if form is not None:
+        notes += encoding.notes(form, height, width, fps)
+    decided = replace(base.job, fps=None, frames=None, keyframes=job.between.keyframes)
+    return Retiming(
+        job=replace(job, between=decided, factor=factor, duration=None, fps=fps),
+        base=base,
+        source=facts,
+        extent=long,
+        rate=clip.rate,
+        size=clip.size,
+        fps=fps,
+        factor=factor,
+        sound=heard,
+        kept=kept,
+        notes=(*clip.notes, *notes),
+    )
+
+
+def frames(
+    made: Retiming,
+    clip: Clip,
+    found: Found,
+    report: Report,
+    *,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> Iterator[Frame]:
+    """The new clip's frames, uint8 [H, W, 3 or 4], drawn while they are taken."""
+    progress, cancel = progress or segments.silent, cancel or segments.never
+    progress(0.0, f"loading {made.base.model.name}")
+    with report.timed("loading"):
+        draw = _draw(made.base, report, cancel)
+
+    def counted() -> Iterator[Any]:
+        for frame in clip.frames():
+            found.read += 1
+            if cancel():
+                raise Interrupted("interrupted")
+            pixels = in_channels(frame.pixels, channels, made.base.job.background)
+            yield replace(frame, pixels=pixels)
+
+    channels = made.base.shape[2]
+    whole = made.extent.seconds if made.extent else None
+    held = made.job.cuts == "hold"
+    marked = scenes.with_cuts(counted()) if held else ((frame, False) for frame in counted())
+    smooth = made.job.duplicates == "smooth"
+    last: scenes.Span | None = None
+    for span in scenes.spans(marked, smooth=smooth, step=1 / made.rate):
+        if last is not None:
+            yield from _shown(last, made.step, found, draw, None)
+            if whole:
+                progress(min(1.0, float(last.end / whole)), "drawing")
+        last = span
+    if last is None:
+        raise MediaError("the clip has no frames", subject=made.job.clip.path)
+    yield from _shown(last, made.step, found, draw, count(last.end, made.step))
+    progress(1.0, "finishing")
+
+
+def _shown(
+    span: scenes.Span, step: Fraction, found: Found, draw: Draw, stop: int | None
+) -> Iterator[Frame]:
+    if span.cut:
+        found.cuts += 1
+        found.cut_at += [exact(span.end)] if len(found.cut_at) < 100 else []
+    if span.last is None:
+        found.still += span.end - span.start
+    # rounding may leave the clip's last stretch a frame longer than it is
+    end = span.end if stop is None else max(span.end, stop * step)
+    where = shares(span.start, end, step, found.written, stop)
+    if span.last is None:
+        for _ in where:
+            found.written += 1
+            yield span.first
+        return
+    if where and where[0] == 0:
+        found.written += 1
+        yield span.first
+        where = where[1:]
+    for frame in draw(span.first, span.last, [float(share) for share in where]) if where else ():
+        found.written += 1
+        found.drawn += 1
+        yield frame
+
+
+def _draw(base: Plan, report: Report, cancel: Cancel) -> Draw:
+    """The plan's model as a Draw; flow draws frame by frame, a diffusion model pair by pair."""
+    if base.model.spec is None:
+        from vtg_cli.flow.engine import each_between
+
+        def flow(first: Frame, last: Frame, times: Sequence[float]) -> Iterator[Frame]:
+            drawn = each_between(first, last, times)
+            while True:
+                with report.timed("drawing"):
+                    frame = next(drawn, None)
+                if frame is None:
+                    return
+                yield frame
+
+        return flow
+    from vtg_cli.media.anchor import anchor
+
+    (seeded,) = segments.diffusion(base, on_rungs=report.climbed)
+    render = seeded(base.job.sampling)
+
+    def model(first: Frame, last: Frame, times: Sequence[float]) -> Iterator[Frame]:
+        with report.timed("drawing"), segments.guarded(base):
+            drawn = render(first, last, [0.0, *times, 1.0], segments.silent, cancel)
+            drawn, _ = anchor(drawn, first, last, base.job.endpoints)
+        yield from drawn[1:-1]
+
+    return model
+
+
+def save(
+    made: Retiming,
+    clip: Clip,
+    *,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> dict[str, Any]:
+    """Draws the new clip into its file and writes the report beside it; returns the report."""
+    between = made.job.between
+    if between.output is None:
+        raise UsageError("there is no output to save to", "name one: -o clip.mp4")
+    found, report = Found(), Report()
+    height, width = made.size
+    with open_sink(
+        between.output,
+        between.encoding,
+        height=height,
+        width=width,
+        channels=made.base.shape[2],
+        fps=made.fps,
+        comment=_comment(made),
+        sound=made.sound,
+        kept=made.kept,
+    ) as sink:
+        drawn = frames(made, clip, found, report, progress=progress, cancel=cancel)
+        for frame in sink.wanted(drawn):
+            with report.timed("encoding"):
+                sink.write(frame)
+    place = None if made.source is None else reports.place_of(made.base)
+    if clip.damage:
+        made = replace(made, notes=(*made.notes, clip.damage))
+    told = clip_report.of_retimed(made, found, report, place.parent if place else None)
+    if made.kept is not None and between.output != "-":
+        told["notes"] += extras.missing(made.kept, between.output)
+    if place is not None:
+        reports.write(place, told, between.output)
+    return told
+
+
+def _comment(made: Retiming) -> str | None:
+    ours = comment(made.base) if made.base.job.encoding.metadata else None
+    return ours if made.kept is None else made.kept.comment(ours)
+
+
+def comment(base: Plan) -> str:
+    """What a clip says of its making."""
+    return f"made with vtg {__version__}, model {Path(base.model.name).name}"
+
+
+def named(path: str, between: Interpolate) -> Interpolate:
+    """`between` for a clip: its two ends bear the clip's name."""
+    return replace(between, keyframes=(path, path))

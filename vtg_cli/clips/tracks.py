@@ -1,0 +1,50 @@
+"""What of a clip goes with the picture of a retimed one: sound, subtitles, chapters, tags."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from vtg_cli.job.jobs import Retime
+from vtg_cli.job.times import count
+from vtg_cli.media import extras, sound
+from vtg_cli.media.animation import animation
+from vtg_cli.media.formats import Format
+from vtg_cli.media.probe import Facts, sound_starts
+from vtg_cli.media.sequence import is_sequence
+
+
+def heard(
+    job: Retime, facts: Facts | None, form: Format | None, factor: Fraction, fps: Fraction
+) -> tuple[sound.Sound | None, list[str]]:
+    """Return the new clip's sound, if any, and what of the old one's is changed or left out."""
+    if facts is None or form is None or job.audio == "drop" or not facts.audio:
+        return None, []
+    if form.name not in sound.CODECS:
+        return None, [f"{form.name} holds no sound: the clip's is left out"]
+    starts = [sound_starts(facts.path, track) for track in range(len(facts.audio))]
+    notes = [
+        f"sound track {i + 1} of {facts.path} cannot be read and is left out"
+        for i, at in enumerate(starts)
+        if at is None
+    ]
+    notes += sound.mixed(facts, form.name, len(starts))
+    start = facts.extent.start
+    seconds = count(facts.extent.seconds, 1 / (fps * factor)) / fps
+    if job.audio == "keep" and factor != 1:
+        return sound.kept(facts, form.name, start=start, starts=starts, seconds=seconds), notes
+    return sound.retimed(
+        facts, form.name, start=start, starts=starts, factor=factor, seconds=seconds
+    ), notes
+
+
+def kept(
+    facts: Facts | None, form: Format | None, factor: Fraction
+) -> tuple[extras.Kept | None, list[str]]:
+    """Return what else goes with the new clip, if anything, and what is left out."""
+    if facts is None or form is None or is_sequence(facts.path) or animation(facts.path):
+        return None, []
+    notes = (
+        [f"{facts.path} is stored turned: the new clip is upright"] if facts.video.turned else []
+    )
+    found, lost = extras.kept(extras.extras(facts.path), form.name, facts.extent.start, factor)
+    return found if form.name in extras.TAGGED else None, [*notes, *lost]

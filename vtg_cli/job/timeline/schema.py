@@ -1,0 +1,283 @@
+"""What a timeline file may hold, as a JSON Schema, and the check of a file against it.
+
+`SCHEMA` is the one source: files are checked against it here, docs/timeline.schema.json is it
+(scripts/gen_timeline_schema.py), and `vtg timeline init` takes its descriptions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from vtg_cli.errors import UsageError
+from vtg_cli.job.checks import MAX_CANDIDATES, MAX_REUSE, MAX_SEED, MAX_SIDE
+from vtg_cli.job.literals import (
+    Detail,
+    Dtype,
+    Endpoints,
+    Fit,
+    Init,
+    Memory,
+    Method,
+    OnBad,
+    Rotate,
+    Schedule,
+    Solver,
+)
+from vtg_cli.job.timeline.lines import Path
+from vtg_cli.job.times import MAX_FPS
+
+Schema = Mapping[str, Any]
+
+
+def _text(help: str) -> Schema:
+    return {"type": "string", "description": help}
+
+
+def _flag(help: str) -> Schema:
+    return {"type": "boolean", "description": help}
+
+
+def _choice(literal: Any, help: str) -> Schema:
+    return {"enum": list(get_args(literal)), "description": help}
+
+
+def _whole(low: int, high: int, help: str) -> Schema:
+    return {"type": "integer", "minimum": low, "maximum": high, "description": help}
+
+
+def _number(low: float, high: float, help: str) -> Schema:
+    return {"type": "number", "minimum": low, "maximum": high, "description": help}
+
+
+def _either(low: float, high: float, text: Schema, help: str) -> Schema:
+    number = {"type": "number", "minimum": low, "maximum": high}
+    return {"anyOf": [number, text], "description": help}
+
+
+def _list(schema: Schema, low: int, high: int | None = None) -> Schema:
+    most = {} if high is None else {"maxItems": high}
+    return {"type": "array", "items": schema, "minItems": low, **most}
+
+
+def _table(keys: Mapping[str, Schema], *required: str) -> Schema:
+    needed = {"required": list(required)} if required else {}
+    return {"type": "object", "properties": keys, "additionalProperties": False, **needed}
+
+
+SEGMENT: Mapping[str, Schema] = {
+    "prompt": {
+        "anyOf": [{"type": "string"}, _list({"type": "string"}, 2, 2)],
+        "description": "What it shows, for models that take text; or two, for either keyframe.",
+    },
+    "negative_prompt": _text("What it should not be."),
+    "text_curve": _text("How one caption turns into the other: linear, hold or an easing curve."),
+    "ease": _text("Pace: linear, ease, ease-in, ease-out, ease-in-out or cubic-bezier(...)."),
+    "carry": _flag("Motion goes on through a keyframe that both its segments carry."),
+    "model": _text("What draws: auto, tiny, flow, a name of the catalogue, a folder or a hub id."),
+    "reverse": _text("Reverse-motion weights for method gi."),
+    "reverse_base": _text("What the tuned U-Net of reverse was tuned from."),
+    "method": _choice(Method, "How a diffusion model is led to both keyframes."),
+    "steps": _whole(1, 1000, "Denoising steps."),
+    "solver": _choice(Solver, "How a denoising step is taken."),
+    "guidance": {
+        "anyOf": [
+            {"type": "number", "minimum": 0, "maximum": 100},
+            _list({"type": "number", "minimum": 0, "maximum": 100}, 2, 2),
+        ],
+        "description": "How closely frames follow the keyframe; or two, for near and far.",
+    },
+    "schedule": _choice(Schedule, "How noise is spread over the steps."),
+    "guidance_span": {
+        **_list({"type": "number", "minimum": 0, "maximum": 1}, 2, 2),
+        "description": "The share of the steps that have guidance.",
+    },
+    "fusion": _text("How both directions are mixed: mean, linear, 0.4 or 1,0.8,0."),
+    "rotate": _choice(Rotate, "Which temporal attentions method gi turns."),
+    "image_curve": _text("How one picture turns into the other in what SVD looks at, or off."),
+    "lora": _text("off, fit (learn both keyframes first) or a folder of fits."),
+    "fast": _flag("Ten steps at most, fewer where the model has been distilled, and no fit."),
+    "quality": _flag("More steps than usual."),
+    "init": _choice(Init, "What the segment starts from."),
+    "init_until": _number(0, 1, "Share of the steps that keep the noise of init slerp."),
+    "strength": _number(0.01, 1, "Share of the steps that init flow makes."),
+    "temperature": _number(0, 1, "How much of the noise it starts with."),
+    "renoise": _whole(0, 100, "Detours after each early step."),
+    "renoise_until": _number(0, 1, "Share of the steps that count as early."),
+    "motion_fps": _whole(1, 1000, "What a model is told of its rate."),
+    "motion_bucket": _whole(0, 255, "Amount of motion."),
+    "noise_aug": _number(0, 1, "Noise on the keyframe the model looks at."),
+    "reuse": _whole(1, MAX_REUSE, "The deep part of the network at every so many steps."),
+    "seed": _whole(0, MAX_SEED, "Where chance starts."),
+    "endpoints": _choice(Endpoints, "How the keyframes stand in the clip."),
+    "detail": _choice(Detail, "Where fine detail comes from."),
+    "on_bad": _choice(OnBad, "What is done about a segment that is no in-between."),
+    "candidates": _whole(2, MAX_CANDIDATES, "Takes of a segment under on_bad retry."),
+    "compile": _flag("Compile the model's transformer blocks first."),
+    "decode_chunk": _whole(1, 10_000, "Frames a diffusion model decodes at once."),
+}
+"""Keys of a segment; [defaults] gives them for all."""
+
+TIME: Schema = {"type": "string", "pattern": "^[0-9][0-9.:]*(ms|s|f)?$", "maxLength": 20}
+RATE: Schema = {"type": "string", "pattern": "^[0-9.]+(/[0-9]+)?$", "maxLength": 20}
+DAY = 24 * 3600
+FPS = 24
+"""Frames a second where a file gives none."""
+
+CLIP: Mapping[str, Schema] = {
+    "output": _text("Where the clip goes, from this file's folder; -o counts more."),
+    "fps": _either(0.001, MAX_FPS, RATE, f'Frames a second: 24 or "24000/1001". Default: {FPS}.'),
+    "width": _whole(1, MAX_SIDE, "Width of the clip in pixels."),
+    "height": _whole(1, MAX_SIDE, "Height of the clip in pixels."),
+    "fit": _choice(Fit, "Keyframes of another shape: crop, pad or stretch them."),
+    "background": _text("Colour behind transparent keyframes and of fit pad."),
+    "alpha": _flag("Keep transparency."),
+    "crf": _whole(0, 63, "Quality of .mp4 and .webm: lower is better and larger."),
+    "device": _text("Where diffusion models compute: auto, cpu, cuda, cuda:1 or mps."),
+    "dtype": _choice(Dtype, "Number format of diffusion models."),
+    "memory": _choice(Memory, "What diffusion models do to need less memory."),
+}
+"""Keys of the whole clip, at the top of the file."""
+
+KEYFRAME: Mapping[str, Schema] = {
+    "picture": _text("The file, from this file's folder."),
+    "at": _either(
+        0,
+        DAY,
+        TIME,
+        'When it is shown: seconds, "1.5s", "800ms", "0:01.5" or, in frames, "36f".',
+    ),
+}
+DURATION = _either(0, DAY, TIME, "How long it takes, where the keyframe at its end has no time.")
+
+SCHEMA: Schema = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "vtg timeline",
+    "description": "Keyframes with their times and how each segment between them is drawn.",
+    **_table(
+        {
+            **CLIP,
+            "defaults": _table(SEGMENT),
+            "keyframe": _list(_table(KEYFRAME, "picture"), 2),
+            "segment": _list(_table({"duration": DURATION, **SEGMENT}), 1),
+        },
+        "keyframe",
+    ),
+}
+
+
+class Misfit(UsageError):
+    """A value a timeline cannot have; place: where it stands."""
+
+    def __init__(self, place: Path, message: str, hint: str = "") -> None:
+        super().__init__(message, hint, subject=".".join(map(str, place)))
+        self.place = place
+
+
+def check(value: object, schema: Schema = SCHEMA, place: Path = ()) -> None:
+    """Misfit for the first thing in `value` that the schema does not allow."""
+    for misfit in _misfits(value, schema, place):
+        raise misfit
+
+
+def _misfits(value: Any, schema: Schema, place: Path) -> Iterator[Misfit]:
+    kind = schema.get("type")
+    if kind == "object" and isinstance(value, dict):
+        yield from _of_table(value, schema, place)
+    elif kind == "array" and isinstance(value, list):
+        if not schema["minItems"] <= len(value) <= schema.get("maxItems", len(value)):
+            yield Misfit(place, f"{named(place)} should be {wanted(schema)}, {len(value)} given")
+        for k, item in enumerate(value):
+            yield from _misfits(item, schema["items"], (*place, k))
+    elif not _fits(value, schema):
+        said = "a table" if isinstance(value, dict) else _written(value)
+        close = get_close_matches(str(value), schema.get("enum", ()), n=1)
+        meant = f"did you mean {close[0]}?" if close else ""
+        yield Misfit(place, f"{named(place)} should be {wanted(schema)}, not {said}", meant)
+
+
+def _of_table(value: Mapping[str, Any], schema: Schema, place: Path) -> Iterator[Misfit]:
+    keys = schema["properties"]
+    for name, inner in value.items():
+        if name in keys:
+            yield from _misfits(inner, keys[name], (*place, name))
+            continue
+        close = get_close_matches(name, keys, n=1)
+        where = f" of {named(place)}" if place else ""
+        yield Misfit(
+            (*place, name),
+            f"{name if name.isprintable() else repr(name)} is no key{where}",
+            f"did you mean {close[0]}?" if close else f"known: {', '.join(keys)}",
+        )
+    for name in schema.get("required", ()):
+        if name not in value:
+            where = f"{named(place)} has" if place else "there is"
+            yield Misfit(place, f"{where} no {name}")
+
+
+def _fits(value: Any, schema: Schema) -> bool:
+    if "anyOf" in schema:
+        return any(not list(_misfits(value, each, ("value",))) for each in schema["anyOf"])
+    if "enum" in schema:
+        return value in schema["enum"]
+    if schema["type"] in ("object", "array"):
+        return False  # those that are have been looked at
+    if schema["type"] == "string":
+        return isinstance(value, str) and (
+            len(value) <= schema.get("maxLength", len(value))
+            and re.search(schema.get("pattern", ""), value) is not None
+        )
+    if schema["type"] == "boolean":
+        return isinstance(value, bool)
+    if not isinstance(value, int | float | Decimal) or isinstance(value, bool):
+        return False
+    number = value if isinstance(value, int) else float(value)
+    if schema["type"] == "integer" and not (abs(number) < 2**64 and number == int(number)):
+        return False
+    return bool(schema["minimum"] <= number <= schema.get("maximum", number))
+
+
+def _written(value: object) -> str:
+    """As a person wrote it, about."""
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = str(value)
+    if isinstance(value, str):
+        text = f'"{value}"' if value.isprintable() else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def named(place: Path) -> str:
+    """("segment", 1, "ease") as "ease of segment 2"."""
+    words: list[str] = []
+    for part in place:
+        if isinstance(part, int):
+            words[0] = f"{words[0]} {part + 1}"
+        else:
+            words.insert(0, part)
+    return " of ".join(words) or "a timeline"
+
+
+def wanted(schema: Schema) -> str:
+    """What a value should be, in words."""
+    if "anyOf" in schema:
+        return " or ".join(map(wanted, schema["anyOf"]))
+    if "enum" in schema:
+        return " or ".join(schema["enum"])
+    if schema["type"] in ("integer", "number"):
+        kind = "a whole number" if schema["type"] == "integer" else "a number"
+        most = f" to {schema['maximum']}" if "maximum" in schema else " on"
+        return f"{kind} from {schema['minimum']}{most}"
+    if schema["type"] == "array":
+        few = f"{schema['minItems']}" + ("" if "maxItems" in schema else " or more")
+        tables = schema["items"]["type"] == "object"
+        return f"{few} tables" if tables else f"a list of {few}"
+    words = {"string": "text", "boolean": "true or false", "object": "a table"}
+    if schema is TIME:
+        return 'a time such as "1.5s" or "36f"'
+    return 'a rate such as "24000/1001"' if schema is RATE else words[schema["type"]]

@@ -1,0 +1,317 @@
+"""Exact time: frame rates, durations, how many frames a segment gets and when each happens.
+
+K keyframes span K - 1 segments, or K on a loop, whose last one leads back to the first keyframe.
+A segment of n frames contains both its keyframes, and neighbours share one, so
+
+    total = sum(n_i - 1) + 1      without the + 1 on a loop, where the closing repeat is dropped.
+
+A clip of `total` frames lasts total / fps seconds. Rates and durations are fractions, not floats.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import accumulate, pairwise
+
+from vtg_cli.errors import UsageError
+
+Easing = Callable[[float], float]  # share of a segment's time -> share of its way, both in [0, 1]
+
+CURVES = {  # control points x1, y1, x2, y2 as CSS Easing Functions Level 1 defines them
+    "linear": (0.0, 0.0, 1.0, 1.0),
+    "ease": (0.25, 0.1, 0.25, 1.0),
+    "ease-in": (0.42, 0.0, 1.0, 1.0),
+    "ease-out": (0.0, 0.0, 0.58, 1.0),
+    "ease-in-out": (0.42, 0.0, 0.58, 1.0),
+}
+MAX_FPS = 1000
+
+_NUMBER = r"\d{1,99}(?:\.\d{0,99})?|\.\d{1,99}"  # Python reads no number of thousands of digits
+_RATE = re.compile(rf"({_NUMBER})(?:/(\d{{1,99}}))?", re.ASCII)
+_SECONDS = re.compile(rf"({_NUMBER})(ms|s)?", re.ASCII)
+_CLOCK = re.compile(r"(?:(\d{1,99}):)?([0-5]?\d):([0-5]?\d(?:\.\d{0,99})?)", re.ASCII)
+_COUNTS = re.compile(r"\d{1,18}(?:,\d{1,18})*", re.ASCII)
+_BEZIER = re.compile(r"cubic-bezier\(([^()]*)\)")
+
+
+def parse_fps(text: str) -> Fraction:
+    """Frames per second from "24", "23.976" (exactly that decimal) or "24000/1001".
+
+    Raises UsageError for anything else, for 0 and for more than 1000.
+    """
+    match = _RATE.fullmatch(text.strip())
+    if match and (below := Fraction(match[2] or 1)):
+        fps = Fraction(match[1]) / below
+        if 0 < fps <= MAX_FPS:
+            return fps
+    raise UsageError(
+        f"--fps {text} is not a frame rate above 0 and up to {MAX_FPS}",
+        "write a number or a fraction: 24, 29.97 or 24000/1001",
+        subject="--fps",
+    )
+
+
+def parse_duration(text: str) -> Fraction:
+    """Seconds from "1.5", "1.5s", "800ms", "1:30" or "00:00:01.5"; UsageError unless positive."""
+    seconds = Fraction(0)
+    if match := _SECONDS.fullmatch(text.strip()):
+        seconds = Fraction(match[1]) / (1000 if match[2] == "ms" else 1)
+    elif match := _CLOCK.fullmatch(text.strip()):
+        seconds = 3600 * Fraction(match[1] or 0) + 60 * Fraction(match[2]) + Fraction(match[3])
+    if seconds > 0:
+        return seconds
+    raise UsageError(
+        f"--duration {text} is not a length of time above zero",
+        "write seconds or a clock time: 1.5, 1.5s, 800ms or 00:00:01.5",
+        subject="--duration",
+    )
+
+
+def parse_frames(text: str) -> tuple[int, ...]:
+    """Frame counts from "24" or, one for each segment, "16,24,16"; UsageError otherwise."""
+    counts = text.replace(" ", "")
+    if _COUNTS.fullmatch(counts):
+        return tuple(int(count) for count in counts.split(","))
+    raise UsageError(
+        f"--frames {text} is not a number of frames",
+        "give one whole number for all segments or one for each: 24 or 16,24,16",
+        subject="--frames",
+    )
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How many frames each segment has, both its keyframes included, and how fast they go by."""
+
+    segments: tuple[int, ...]
+    fps: Fraction
+    loop: bool = False
+
+    @property
+    def total(self) -> int:
+        """Frames of the whole clip, every keyframe once."""
+        return sum(n - 1 for n in self.segments) + (not self.loop)
+
+    @property
+    def duration(self) -> Fraction:
+        """Seconds the clip lasts."""
+        return self.total / self.fps
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """Output index of every keyframe, in order."""
+        ends = tuple(accumulate((n - 1 for n in self.segments), initial=0))
+        return ends[:-1] if self.loop else ends
+
+
+def schedule(
+    keyframes: int,
+    *,
+    frames: tuple[int, ...] | None,
+    duration: Fraction | None,
+    fps: Fraction | None,
+    loop: bool,
+    default_frames: int,
+    default_fps: Fraction,
+) -> Schedule:
+    """The schedule asked for; what is not given follows from the rest, or from the defaults.
+
+    frames:   one number for every segment or one per segment, each 2 or more
+    duration: seconds of the whole clip; without `frames` cut into segments as even as can be
+    fps:      follows from frames and duration where both are given
+
+    Raises UsageError when a number is impossible or the three contradict each other.
+    """
+    pieces = keyframes if loop else keyframes - 1
+    if frames is None and duration is not None:
+        segments = _even_segments(keyframes, pieces, duration, fps or default_fps, loop)
+    else:
+        segments = _given_segments(keyframes, pieces, frames or (default_frames,), loop)
+    if frames is not None and duration is not None and fps is None:
+        fps = Schedule(segments, default_fps, loop).total / duration
+
+    made = Schedule(segments, fps or default_fps, loop)
+    if made.fps > MAX_FPS:
+        raise UsageError(
+            f"{made.total} frames in {exact(made.duration)} s are more than {MAX_FPS} a second",
+            "ask for fewer frames or a longer duration",
+            subject="--duration",
+        )
+    if duration is not None and made.total != (fitting := round(duration * made.fps)):
+        raise UsageError(
+            f"--frames ({made.total} in all), --duration {exact(duration)} and "
+            f"--fps {exact(made.fps)} contradict each other: that time holds {fitting} frames",
+            "leave one of the three out and it follows from the other two",
+            subject="--frames",
+        )
+    return made
+
+
+def check_rising(at: Sequence[Fraction]) -> None:
+    """UsageError unless the times begin at 0 and grow."""
+    if at[0] != 0:
+        raise UsageError(
+            f"the first keyframe is at {exact(at[0])} s, and a clip begins at 0",
+            "give it @0 and the others the time since then",
+            subject="at",
+        )
+    for k, (before, after) in enumerate(pairwise(at), start=2):
+        if after <= before:
+            raise UsageError(
+                f"keyframe {k} is at {exact(after)} s, and the one before it at {exact(before)} s",
+                "give them in order, each later than the one before",
+                subject="at",
+            )
+
+
+def placed(at: Sequence[Fraction], fps: Fraction) -> tuple[int, ...]:
+    """Frames of each segment, both its keyframes included, where keyframes stand at these seconds.
+
+    Each is put on the frame nearest to its own time (the even one of two), so nothing adds up.
+    UsageError for times that do not grow, and for two keyframes on one frame.
+    """
+    check_rising(at)
+    places = [round(seconds * fps) for seconds in at]
+    for k, (before, after) in enumerate(pairwise(places), start=2):
+        if after == before:
+            raise UsageError(
+                f"keyframes {k - 1} and {k}, at {exact(at[k - 2])} s and {exact(at[k - 1])} s, "
+                f"fall on one frame at {exact(fps)} frames a second",
+                "put them further apart, or ask for a higher frame rate",
+                subject="at",
+            )
+    return tuple(after - before + 1 for before, after in pairwise(places))
+
+
+def _even_segments(
+    keyframes: int, pieces: int, duration: Fraction, fps: Fraction, loop: bool
+) -> tuple[int, ...]:
+    total = round(duration * fps)
+    steps = total - (not loop)
+    if steps < pieces:
+        raise UsageError(
+            f"--duration {exact(duration)} at {exact(fps)} frames a second is {total} frame"
+            f"{'' if total == 1 else 's'}, too few for {keyframes} keyframes",
+            "ask for a longer duration, a higher --fps or fewer keyframes",
+            subject="--duration",
+        )
+    ends = (i * steps // pieces for i in range(pieces + 1))
+    return tuple(b - a + 1 for a, b in pairwise(ends))
+
+
+def _given_segments(
+    keyframes: int, pieces: int, frames: tuple[int, ...], loop: bool
+) -> tuple[int, ...]:
+    if len(frames) not in (1, pieces):
+        clip = f"a loop of {keyframes} keyframes has" if loop else f"{keyframes} keyframes have"
+        raise UsageError(
+            f"--frames has {len(frames)} numbers, but {clip} {pieces} "
+            f"segment{'' if pieces == 1 else 's'}",
+            "give one number for all segments or one for each",
+            subject="--frames",
+        )
+    if min(frames) < 2:
+        raise UsageError(
+            f"--frames {min(frames)}: a segment has at least 2 frames, its two keyframes",
+            "ask for 2 frames or more",
+            subject="--frames",
+        )
+    return frames * pieces if len(frames) == 1 else frames
+
+
+def easing(text: str) -> Easing:
+    """A curve by CSS name or "cubic-bezier(x1,y1,x2,y2)", its x in [0, 1]; UsageError otherwise.
+
+    It maps 0 to 0 and 1 to 1 exactly. The y may overshoot as in CSS, but beyond a keyframe there
+    is no picture, so the result is held within [0, 1].
+    """
+    name = text.strip().lower()
+    points = CURVES.get(name) or _control_points(name)
+    if points is None:
+        raise UsageError(
+            f"--ease {text} is not a curve",
+            f"choose {', '.join(CURVES)} or cubic-bezier(x1,y1,x2,y2), x1 and x2 from 0 to 1",
+            subject="--ease",
+        )
+    x1, y1, x2, y2 = points
+    if (x1, x2) == (y1, y2):
+        return lambda x: min(max(x, 0.0), 1.0)
+
+    def ease(x: float) -> float:
+        if x <= 0.0 or x >= 1.0:
+            return float(x >= 1.0)
+        return min(max(_cubic(y1, y2, _parameter(x1, x2, x)), 0.0), 1.0)
+
+    return ease
+
+
+def _control_points(name: str) -> tuple[float, float, float, float] | None:
+    match = _BEZIER.fullmatch(name)
+    if not match:
+        return None
+    try:
+        x1, y1, x2, y2 = (float(part) for part in match[1].split(","))
+    except ValueError:  # not numbers, or not four of them
+        return None
+    tame = abs(y1) < 1e6 and abs(y2) < 1e6  # neither NaN nor about to overflow
+    return (x1, y1, x2, y2) if 0 <= x1 <= 1 and 0 <= x2 <= 1 and tame else None
+
+
+def _cubic(p1: float, p2: float, s: float) -> float:
+    """The Bezier polynomial with ends 0 and 1 and inner controls p1, p2, at s in [0, 1]."""
+    return ((1 - 3 * p2 + 3 * p1) * s + 3 * p2 - 6 * p1) * s * s + 3 * p1 * s
+
+
+def _parameter(x1: float, x2: float, x: float) -> float:
+    """The s with _cubic(x1, x2, s) = x, by halving: x never falls while s grows."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        if _cubic(x1, x2, middle) < x:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+def segment_times(n: int, ease: Easing) -> list[float]:
+    """Where each of a segment's n >= 2 frames stands: n floats, exactly 0.0 first and 1.0 last."""
+    return [0.0, *(ease(i / (n - 1)) for i in range(1, n - 1)), 1.0]
+
+
+def carried(ease: Easing, first: bool, last: bool) -> Easing:
+    """The easing of a segment through whose first, last keyframe motion goes on.
+
+    There the pace is the segment's mean one, so that none of the two segments pauses; at the other
+    end it is the curve's own, up to three times the mean, beyond which a cubic would turn back.
+    """
+    if not first and not last:
+        return ease
+    near = 1e-4
+    opening, closing = min(ease(near) / near, 3.0), min((1 - ease(1 - near)) / near, 3.0)
+    opening, closing = 1.0 if first else opening, 1.0 if last else closing
+    return cubic(opening, closing)
+
+
+def cubic(first: float, last: float) -> Easing:
+    """The cubic with these slopes at its ends, 0 to 3 each: it never turns back."""
+
+    def pace(x: float) -> float:
+        rest = 1 - x
+        return min(max(x + x * rest * (rest * (first - 1) - x * (last - 1)), 0.0), 1.0)
+
+    return pace
+
+
+def count(seconds: Fraction, step: Fraction) -> int:
+    """Frames of a clip: the nearest whole number of steps, one at least."""
+    return max(1, int(seconds / step + Fraction(1, 2)))
+
+
+def exact(value: Fraction) -> str:
+    """24, 1.5 or 24000/1001: the shortest way to write it that loses nothing."""
+    decimal = format(float(value), ".10g")
+    return decimal if Fraction(decimal) == value else str(value)

@@ -1,0 +1,46 @@
+"""torch.compile for the transformer blocks of a network, one by one.
+
+Blocks and not the whole network: there are a few kinds of them, many times over, and what lies
+between is told from outside what to do (backbones/shortcuts.py, reuse.py). It is an override, so a
+block is compiled at its first call, with all that methods have put into it by then; what they put
+around it runs as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from vtg_cli.backbones.base import Backbone
+from vtg_cli.errors import VtgError
+from vtg_cli.ground.hooks import overriding
+
+VERSIONS = 512
+"""Of one piece of code that may be compiled: each block has its own overrides, and so its own."""
+
+
+@contextmanager
+def compiling(m: Backbone, *, backend: str = "inductor") -> Iterator[None]:
+    """The backbone's transformer blocks compiled while open. VtgError where that fails."""
+    import torch._dynamo as dynamo
+
+    made: dict[nn.Module, Callable[..., Any]] = {}
+
+    def run(module: nn.Module, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if module not in made:
+            made[module] = torch.compile(forward, dynamic=False, backend=backend)
+        try:
+            return made[module](*args, **kwargs)
+        except dynamo.exc.TorchDynamoException as error:
+            reason = str(error).strip().splitlines()[0]
+            raise VtgError(
+                f"torch.compile failed: {reason}", "leave --compile out", subject="--compile"
+            ) from error
+
+    limits: dict[str, Any] = {"recompile_limit": VERSIONS, "accumulated_recompile_limit": VERSIONS}
+    with dynamo.config.patch(**limits), overriding(m.modules("block"), run):
+        yield

@@ -1,0 +1,108 @@
+"""What this machine has, told without torch, which takes seconds to import."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+GPU_FILES = ("nvidia*", "nvhost*", "nvmap", "kfd", "dxg")
+"""In /dev where a driver runs that torch can use: NVIDIA's, also on Jetson; AMD's; that of WSL."""
+
+
+def may_have_gpu(
+    system: str = sys.platform, machine: str = platform.machine(), devices: Path = Path("/dev")
+) -> bool:
+    """False only where no GPU can be there that torch could use; True: torch has to be asked.
+
+    devices: the folder of device files.
+    """
+    if system == "darwin":
+        return machine == "arm64"
+    if system == "win32":
+        driver = Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32" / "nvcuda.dll"
+        return driver.exists()
+    if system.startswith("linux"):
+        return any(next(devices.glob(name), None) is not None for name in GPU_FILES)
+    return True
+
+
+COMPILERS = {"darwin": "clang++", "win32": "cl"}
+"""What torch.compile asks for on a CPU, where CXX names nothing else; elsewhere g++."""
+
+
+def lacks_compiler(device: str, system: str = sys.platform) -> str:
+    """What torch.compile needs for a device and this machine has not; "" where it can run."""
+    if device.startswith("cuda"):
+        return "" if find_spec("triton") else "Triton"
+    name = os.environ.get("CXX") or COMPILERS.get(system, "g++")
+    return "" if shutil.which(name) else f"a C++ compiler ({name})"
+
+
+def device_name(asked: str) -> str:
+    """What `device.choose_device` would choose, as text: torch is imported only where needed.
+
+    UsageError for a device that is not there.
+    """
+    if asked == "cpu" or (asked == "auto" and not may_have_gpu()):
+        return "cpu"
+    from vtg_cli.machine.device import choose_device
+
+    return str(choose_device(asked))
+
+
+CGROUPS = tuple(
+    Path("/sys/fs/cgroup") / place for place in ("memory.max", "memory/memory.limit_in_bytes")
+)
+"""Where Linux says how much of the memory a container may have, in version 2 and 1."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes there are, and bytes that are free now."""
+
+    total: int
+    free: int
+
+
+def memory(
+    meminfo: Path = Path("/proc/meminfo"), cgroups: tuple[Path, ...] = CGROUPS
+) -> Memory | None:
+    """Of this machine, or of the container it is; None where the system does not tell."""
+    if not hasattr(os, "sysconf"):
+        return None
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    free = total
+    if meminfo.is_file():
+        told = dict(re.findall(r"(\w+):\s+(\d+) kB", meminfo.read_text(encoding="ascii")))
+        total = 1024 * int(told.get("MemTotal", total // 1024))
+        free = 1024 * int(told.get("MemAvailable", total // 1024))
+    for file in cgroups:
+        limit = file.read_text(encoding="ascii").strip() if file.is_file() else ""
+        total = min(total, int(limit)) if limit.isdecimal() else total
+    return Memory(total, min(free, total))
+
+
+def gpu_memory(device: str) -> Memory | None:
+    """Of a device that is not the CPU. What MPS has is this machine's own."""
+    if not device.startswith("cuda"):
+        return memory()
+    import torch
+
+    free, total = torch.cuda.mem_get_info(device)
+    return Memory(total, free)
+
+
+def cores() -> int:
+    """That can work for this process: two threads of one core are counted as one, 1 at least."""
+    has = getattr(os, "sched_getaffinity", None)
+    threads = len(has(0)) if has else os.cpu_count() or 1
+    shared = 1 if platform.machine() in ("arm64", "aarch64") else 2
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    most = int(asked) if asked.isdecimal() and int(asked) else threads
+    return max(1, min(most, threads // shared))

@@ -1,0 +1,122 @@
+"""Which model draws: the one asked for, or the best one that is here and that this machine can run.
+
+Nothing is ever downloaded. torch is imported only to ask it about a GPU, where one may be there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from vtg_cli.backbones.base import Spec, spec_of
+from vtg_cli.ground.units import size_text
+from vtg_cli.machine.cost import Work, fits, on_device
+from vtg_cli.machine.hardware import device_name, gpu_memory
+from vtg_cli.machine.rungs import AWAY, RUNGS, Rung
+from vtg_cli.weights import sizes, store
+from vtg_cli.weights.catalog import EMBEDDED
+from vtg_cli.weights.store import Source
+
+FLOW = "flow"
+FLOW_FRAMES, FLOW_FPS = 24, Fraction(24)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A model and the machine's part that runs it.
+
+    reason: why it was taken, empty where it was asked for
+    source, spec: its files and facts; None for flow, which has neither
+    device: "cpu", "cuda", "cuda:1", "mps"
+    """
+
+    name: str
+    reason: str
+    source: Source | None
+    spec: Spec | None
+    device: str
+
+    @property
+    def frames(self) -> int:
+        """Length of a segment where nothing is said."""
+        return self.spec.frames if self.spec else FLOW_FRAMES
+
+    @property
+    def fps(self) -> Fraction:
+        """Frames a second where nothing is said."""
+        return self.spec.fps if self.spec else FLOW_FPS
+
+
+def choose(model: str, device: str, rungs: Sequence[Rung] = RUNGS) -> Choice:
+    """The model of a job. rungs: of the memory ladder that it may use.
+
+    WeightsError where it is not on this machine, UsageError for no name.
+    """
+    if model == "auto":
+        return _best(device, rungs)
+    if model == FLOW:
+        return Choice(FLOW, "", None, None, "cpu")
+    return _diffusion(store.resolve(model), "", device)
+
+
+def _best(device: str, rungs: Sequence[Rung]) -> Choice:
+    names = store.available()
+    if not names:
+        reason = "no larger model on this machine ('vtg models list' shows what there is)"
+        return _embedded(reason, device)
+    best = names[-1]  # the catalogue goes from the least to the most capable
+    if device == "cpu":
+        reason = f"{best} is here, but --device cpu rules it out ('--model {best}' insists)"
+        return _embedded(reason, device)
+    where = "this machine" if device == "auto" else device
+    obstacle = ""
+    for name in reversed(names):
+        source = store.resolve(name)
+        rung, lacking = _least(source, device_name(device), rungs)
+        if rung is not None:
+            how = f", by --memory {rung.name}" if rung.name in AWAY else ""
+            return _diffusion(source, f"the best one here that {where} can run{how}", device)
+        obstacle = obstacle or lacking
+    return _embedded(f"{best} is here, but {obstacle} ('--model {best}' tries it anyway)", device)
+
+
+def _least(source: Source, device: str, rungs: Sequence[Rung]) -> tuple[Rung | None, str]:
+    """The first rung at which the device can run a model at its native size in half precision, with
+    both directions of time and guidance; or None, and what stands against it.
+    """
+    if device == "cpu":
+        return None, "there is no GPU to run it on"
+    spec, room = spec_of(source.folder), gpu_memory(device)
+    kind, model = sizes.in_memory(source.folder, sizes.ITEM["fp16"], spec.factor)
+    side = round((spec.area or 0) ** 0.5)
+    work = Work(
+        kind=kind,
+        device=device,
+        segments=(spec.frames,),
+        drawn=(spec.frames,),
+        size=(side, side),
+        canvas=(side, side),
+        model=model,
+        batch=2,
+        terms=2,
+        item=sizes.ITEM["fp16"],
+    )
+    for rung in rungs:
+        work = replace(work, rung=rung)
+        if room is None or fits(work, room.total, room.total):
+            return rung, ""
+    assert room is not None
+    return None, (
+        f"at --memory {rungs[-1].name} it wants about {size_text(on_device(work))} of GPU memory "
+        f"and there are {size_text(room.total)}"
+    )
+
+
+def _embedded(reason: str, device: str) -> Choice:
+    return _diffusion(store.resolve(EMBEDDED), reason, device)
+
+
+def _diffusion(source: Source, reason: str, device: str) -> Choice:
+    spec = spec_of(source.folder)
+    return Choice(source.name, reason, source, spec, device_name(device))

@@ -1,0 +1,128 @@
+"""The keyframes of a job: read from files or arrays, brought to the clip's size, alpha or not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vtg_cli.errors import MediaError, UsageError
+from vtg_cli.job.jobs import Interpolate
+from vtg_cli.media import image
+from vtg_cli.media.image import flattened
+
+FOUR_K = 4096 * 2160
+"""Pixels of a frame of DCI 4K."""
+
+Frame = NDArray[np.uint8]
+"""[H, W, 3] RGB or [H, W, 4] with straight alpha."""
+
+
+@dataclass(frozen=True, eq=False)
+class Still:
+    """A keyframe: its name, its fingerprint, its own (height, width), its pixels, and what reading
+    did to it.
+    """
+
+    name: str
+    sha256: str
+    size: tuple[int, int]
+    pixels: Frame = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def has_alpha(self) -> bool:
+        return bool(self.pixels.shape[2] == 4)
+
+
+def from_files(names: Sequence[str]) -> list[Still]:
+    """Every picture, alpha kept where there is one. MediaError for what cannot be read."""
+    stills: dict[str, Still] = {}
+    for name in names:
+        if name not in stills:
+            picture = image.read_picture(name)
+            size = (picture.pixels.shape[0], picture.pixels.shape[1])
+            stills[name] = Still(name, image.sha256_of(name), size, picture.pixels, picture.notes)
+    return [stills[name] for name in names]
+
+
+def from_arrays(names: Sequence[str], pictures: Sequence[Frame]) -> list[Still]:
+    """Pictures already in memory. MediaError unless uint8 [H, W, 3 or 4] with something in them."""
+    stills = []
+    for name, pixels in zip(names, pictures, strict=True):
+        shape = list(pixels.shape)
+        if pixels.dtype != np.uint8 or len(shape) != 3 or shape[2] not in (3, 4) or 0 in shape:
+            raise MediaError(
+                f"{name} is {pixels.dtype} {shape}, not a picture",
+                "pictures are uint8 [height, width, 3 or 4]",
+                subject=name,
+            )
+        digest = hashlib.sha256(repr(shape).encode() + pixels.tobytes()).hexdigest()
+        stills.append(Still(name, digest, (shape[0], shape[1]), pixels))
+    return stills
+
+
+def keeps_alpha(asked: bool | None, possible: str, stills: Sequence[Still]) -> bool:
+    """Whether the clip is transparent where the keyframes are.
+
+    asked: by --alpha; None: wherever it can be. possible: what forbids it, empty if nothing does.
+    UsageError where it is asked for and cannot be.
+    """
+    opaque = next((still.name for still in stills if not still.has_alpha), None)
+    if asked and (possible or opaque):
+        raise UsageError(
+            f"--alpha: {possible or f'{opaque} has no transparency'}",
+            "leave --alpha out; transparent keyframes are then laid on --background",
+            subject="--alpha",
+        )
+    return asked is not False and not possible and opaque is None
+
+
+def fitted(still: Still, job: Interpolate, height: int, width: int, alpha: bool) -> Still:
+    """The keyframe as it appears in the clip."""
+    pixels = still.pixels if alpha else flattened(still.pixels, job.background)
+    return replace(still, pixels=image.fit(pixels, height, width, job.fit, job.background))
+
+
+def in_channels(pixels: Frame, channels: int, background: str) -> Frame:
+    """Return the picture with 3 channels, laid on a colour, or with 4, opaque if it was."""
+    if pixels.shape[2] == channels:
+        return pixels
+    if channels == 3:
+        return flattened(pixels, background)
+    return np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)])
+
+
+def notes(
+    job: Interpolate, stills: Sequence[Still], height: int, width: int, alpha: bool
+) -> Iterator[str]:
+    """What a person may not expect about these keyframes, a sentence each."""
+    circle = [*stills, *stills[:1]] if job.loop and len(stills) > 1 else stills
+    for first, last in pairwise(circle):
+        if first.sha256 == last.sha256:
+            said = f"{last.name} is the same picture as {first.name}"
+            if first.name == last.name:
+                said = f"{first.name} follows itself"
+            yield f"{said}: the clip stands still between them"
+    said_of: dict[str, list[str]] = {}
+    for still in dict.fromkeys(stills):
+        for note in still.notes:
+            said_of.setdefault(note, []).append(still.name)
+    for note, names in said_of.items():
+        yield f"{', '.join(names)}: {note}"
+    how = {"crop": "cropped", "pad": "padded", "stretch": "stretched"}[job.fit]
+    for still in dict.fromkeys(stills):
+        rows, columns = still.size
+        if abs(columns * height - rows * width) > max(rows, columns):  # more than rounding
+            yield f"{still.name} ({columns}x{rows}) is {how} to {width}x{height} (--fit)"
+        if not alpha and still.has_alpha and still.pixels[..., 3].min() < 255:
+            yield f"transparent parts of {still.name} are laid on {job.background} (--background)"
+    if height * width > FOUR_K and job.width is None and job.height is None:
+        yield (
+            f"the clip is {width}x{height}, larger than 4K: --width 3840 or less is faster, and "
+            "every player shows it"
+        )

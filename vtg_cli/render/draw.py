@@ -1,0 +1,273 @@
+"""What is done with a plan: draw each segment, anchor it to its keyframes, hand out the frames.
+
+Every model is one function, a Renderer (render/segments.py); all else is shared. One segment is in memory
+at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from vtg_cli import __version__
+from vtg_cli.errors import Interrupted, UsageError
+from vtg_cli.job import times as timing
+from vtg_cli.job.jobs import Drawing
+from vtg_cli.machine.rungs import NAMED
+from vtg_cli.media.image import flattened
+from vtg_cli.plan import needs
+from vtg_cli.plan.model import FLOW
+from vtg_cli.plan.pictures import Frame
+from vtg_cli.plan.plan import Plan, claimed
+from vtg_cli.plan.segments import TimelinePlan, planned, written_to
+from vtg_cli.render import report as reports
+from vtg_cli.render.carrying import carried, easing_of
+from vtg_cli.render.retry import Take, Variant, place, settled, variants
+from vtg_cli.render.segments import (
+    Cancel,
+    Frames,
+    Load,
+    OnRungs,
+    Progress,
+    Renderer,
+    Seeded,
+    always,
+    flow,
+    guarded,
+    loaded,
+    never,
+    once,
+    renderers,
+    silent,
+)
+
+if TYPE_CHECKING:
+    from vtg_cli.media.anchor import AnchorReport
+    from vtg_cli.render.retry import Outcome
+
+DRAWING = 0.95
+"""Share of a segment's time that drawing takes, about; the rest is for taking its frames."""
+
+
+@dataclass
+class Report:
+    """What a run found out; complete when the last frame has been taken.
+
+    anchors, outcomes: of each segment; seconds: spent in each phase; rungs: of the memory ladder
+    (machine/rungs.py) that a model was at, in order, the last one that it ended at; of several models, of
+    the one that went down furthest.
+    """
+
+    anchors: list[AnchorReport] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    rungs: tuple[str, ...] = ()
+
+    def climbed(self, rungs: tuple[str, ...]) -> None:
+        """Takes note of where a model has been on its ladder."""
+        names = [*NAMED]
+        self.rungs = max(self.rungs, rungs, key=lambda tried: [names.index(n) for n in tried[-1:]])
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Adds the block's time to a phase."""
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + perf_counter() - start
+
+
+@dataclass
+class Rendering:
+    """The frames of a plan, drawn while they are taken: uint8 [H, W, C], each once, in order."""
+
+    plan: Plan | TimelinePlan
+    frames: Iterator[Frame]
+    report: Report
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self.frames
+
+    def save(
+        self, output: str | None = None, *, overwrite: bool = False, sheet: str | None = None
+    ) -> dict[str, Any]:
+        """Draws the frames into a file and writes the report beside it; returns the report.
+
+        output: in place of the plan's. sheet: a png with frames of the clip side by side.
+        The clip appears whole or not at all, and the report after it. UsageError, MediaError.
+        """
+        if output is not None:
+            job = self.plan.job
+            choices = replace(job.encoding, overwrite=overwrite, skip_existing=False)
+            claimed(output, choices, job.keyframes)
+            self.plan = written_to(self.plan, output, choices)
+        if self.plan.job.output is None:
+            raise UsageError("there is no output to save to", "name one: save('clip.mp4')")
+        if self.report.seconds:
+            raise UsageError(
+                "frames of this rendering have been taken already",
+                "save another, made the same way",
+            )
+        if output is not None:
+            needs.checked(self.plan)  # whose disk was not known before
+        self._write(self.plan.job.output, sheet)
+        place = reports.place_of(self.plan)
+        found = reports.document(self.plan, self.report, place.parent if place else None)
+        if place is not None:
+            reports.write(place, found, self.plan.job.output)
+        return found
+
+    def _write(self, output: str, sheet: str | None) -> None:
+        from vtg_cli.media import sheet as sheets
+        from vtg_cli.media.video import open_sink
+
+        job, (height, width, channels) = self.plan.job, self.plan.shape
+        names = (Path(model.name).name for model in self.plan.models)  # not where a folder lies
+        made_with = f"made with vtg {__version__}, model {', '.join(names)}"
+        shown = sheets.positions(self.plan.schedule.total) if sheet else []
+        kept: list[Frame] = []
+        with open_sink(
+            output,
+            job.encoding,
+            height=height,
+            width=width,
+            channels=channels,
+            fps=self.plan.schedule.fps,
+            comment=made_with if job.encoding.metadata else None,
+        ) as sink:
+            for index, frame in enumerate(sink.wanted(self.frames)):
+                if index in shown:
+                    kept.append(flattened(frame, job.background))
+                with self.report.timed("encoding"):
+                    sink.write(frame)
+            if sink.closed_by_reader:
+                return
+        if sheet:
+            sheets.save_png(sheet, sheets.contact_sheet(kept), job.encoding.overwrite)
+
+
+def run(
+    job: Drawing,
+    *,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+    keyframes: Sequence[Frame] | None = None,
+) -> Rendering:
+    """A job's frames. Everything is checked now, what it needs of the machine too; drawing starts
+    with the first frame taken.
+
+    keyframes: uint8 [H, W, 3 or 4] that stand in for the files the job names.
+    """
+    made = planned(job, keyframes)
+    needs.checked(made)
+    return render(made, progress=progress, cancel=cancel)
+
+
+def render(
+    made: Plan | TimelinePlan,
+    *,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+    renderer: Renderer | None = None,
+    load: Load = loaded,
+) -> Rendering:
+    """A plan's frames. renderer: draws in place of the plan's own model; load: brings that."""
+    report = Report()
+    draws = _draws(made, renderer, load, report.climbed)
+    frames = _frames(made, report, progress or silent, cancel or never, draws)
+    return Rendering(made, frames, report)
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """What draws a segment; by: its name."""
+
+    by: str
+    seeded: Seeded
+
+
+def _draws(
+    made: Plan | TimelinePlan, renderer: Renderer | None, load: Load, on_rungs: OnRungs
+) -> Callable[[], list[_Draw]]:
+    """Of every segment, once it is called; each model is loaded once."""
+
+    def draws() -> list[_Draw]:
+        if renderer is not None:
+            return [_Draw("the caller", always(renderer))] * len(made.schedule.segments)
+        keeping = once(load)
+        found = [seeded for part in made.parts for seeded in renderers(part, keeping, on_rungs)]
+        names = [part.model.name for part in made.parts for _ in part.segments]
+        told = carried(made, found) if any(made.through) else found
+        return [_Draw(*each) for each in zip(names, told, strict=True)]
+
+    return draws
+
+
+def _frames(
+    made: Plan | TimelinePlan,
+    report: Report,
+    progress: Progress,
+    cancel: Cancel,
+    prepared: Callable[[], list[_Draw]],
+) -> Iterator[Frame]:
+    progress(0.0, f"loading {', '.join(model.name for model in made.models)}")
+    segments = [(part, *segment) for part in made.parts for segment in part.segments]
+    with report.timed("loading"):
+        draws = prepared()
+    for i, ((part, first, last, n), draw) in enumerate(zip(segments, draws, strict=True)):
+        begin, end = i / len(segments), (i + 1) / len(segments)
+        drawn = begin + DRAWING * (end - begin)
+        which = f" {i + 1} of {len(segments)}" if len(segments) > 1 else ""
+        drawing, writing = _part(progress, begin, drawn, which), _part(progress, drawn, end, which)
+        times = timing.segment_times(n, easing_of(made, i))
+        ends = first.pixels, last.pixels
+        take = partial(_take, part, draw, *ends, times, report, drawing, cancel)
+        possible = variants(part.job, draw.by)
+        best, outcome = settled(take, possible, part.job, place(i + 1, len(segments)))
+        report.anchors.append(best.anchors)
+        report.outcomes.append(outcome)
+        frames = best.frames
+        ends_here = i == len(segments) - 1 and not made.schedule.loop
+        for k, frame in enumerate(frames if ends_here else frames[:-1]):  # the next opens with it
+            if cancel():
+                raise Interrupted("interrupted")
+            yield frame
+            writing((k + 1) / n, "writing")
+        del best, frames, frame  # before the next segment is drawn
+    progress(1.0, "finishing")
+
+
+def _take(
+    made: Plan,
+    draw: _Draw,
+    first: Frame,
+    last: Frame,
+    times: Sequence[float],
+    report: Report,
+    progress: Progress,
+    cancel: Cancel,
+    variant: Variant,
+) -> Take:
+    from vtg_cli.media.anchor import anchor
+    from vtg_cli.quality.segment import judge
+
+    sampling = replace(made.job.sampling, seed=variant.seed, temperature=variant.temperature)
+    fallen_back = variant.by == FLOW and draw.by != FLOW
+    renderer = flow if fallen_back else draw.seeded(sampling)
+    with report.timed("drawing"), guarded(made):
+        frames: Frames = renderer(first, last, times, progress, cancel)
+    with report.timed("anchoring"), guarded(made):
+        frames, found = anchor(frames, first, last, made.job.endpoints)
+    with report.timed("judging"):
+        return Take(frames, found, judge(frames, times))
+
+
+def _part(progress: Progress, begin: float, end: float, which: str) -> Progress:
+    """Progress of a part that takes the whole from share `begin` to `end`."""
+    return lambda share, phase: progress(begin + share * (end - begin), phase + which)

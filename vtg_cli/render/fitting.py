@@ -1,0 +1,103 @@
+"""What a model learns of two keyframes before it draws between them: pair LoRA for a job."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import cast
+
+from vtg_cli.backbones.base import Backbone, Reader
+from vtg_cli.conditioning.keyframes import Keyframes
+from vtg_cli.conditioning.lora import Pair
+from vtg_cli.errors import Interrupted, MediaError
+from vtg_cli.job.jobs import Interpolate
+from vtg_cli.methods.papers import Captions
+from vtg_cli.sampling.settings import ONE_WAY
+from vtg_cli.training import pair as pairs
+from vtg_cli.weights import store
+
+Progress = Callable[[float, str], None]
+Cancel = Callable[[], bool]
+
+STEP_COST = 3
+"""Evaluations of a frame that a training step takes as long as: there and, twice that, back."""
+
+
+def identity_of(folder: Path) -> str:
+    """A model folder in words: a hash over what its results depend on. It reads all of it."""
+    files = json.dumps(store.identity(folder), sort_keys=True)
+    return hashlib.sha256(files.encode()).hexdigest()
+
+
+def learned(
+    m: Backbone,
+    keys: Keyframes,
+    captions: Captions | None,
+    job: Interpolate,
+    *,
+    identity: str,
+    progress: Progress,
+    cancel: Cancel,
+) -> tuple[AbstractContextManager[None], Progress]:
+    """The network as it is while both keyframes' updates are applied, and the progress of what is
+    left to do: drawing. job: with its sampling resolved; identity: see identity_of.
+
+    Interrupted where `cancel` says so between two steps; what was learned until then is kept, but
+    for the last pairs.KEEP steps. WeightsError where job.lora is a folder that lacks a keyframe,
+    MediaError where a fit cannot be kept.
+    """
+    said = [captions.first, captions.last] if captions is not None else None
+    directions = 1 if job.sampling.method in ONE_WAY else 2
+    mixing = pairs.mixing(directions)
+    settings = pairs.DEFAULTS
+    if job.lora != "fit":
+        kept = pairs.kept_pair(
+            m, keys, settings, captions=said, identity=identity, cache=Path(job.lora)
+        )
+        return pairs.applied(m, kept, mixing), progress
+
+    share = _share(m, keys, job, settings.steps)
+    begun = False
+
+    def on_step(done: int, total: int, loss: float) -> None:
+        nonlocal begun
+        if cancel():
+            raise Interrupted("interrupted")
+        begun = True
+        progress(share * done / total, "fitting")
+
+    pair = _fitted(m, keys, said, identity, on_step)
+    left = (lambda done, phase: progress(share + (1 - share) * done, phase)) if begun else progress
+    return pairs.applied(m, pair, mixing), left
+
+
+def _fitted(
+    m: Backbone,
+    keys: Keyframes,
+    said: list[str] | None,
+    identity: str,
+    on_step: pairs.OnFit,
+) -> Pair:
+    text = cast(Reader, m).text_embedding(said) if said is not None else None
+    settings = pairs.DEFAULTS
+    conds = pairs.still_conds(m, keys, text, settings)
+    try:
+        return pairs.fit_pair(m, keys, conds, settings, on_step, captions=said, identity=identity)
+    except OSError as error:
+        place = pairs.cache_folder()
+        raise MediaError(
+            f"cannot keep what is fitted in {place}: {error.strerror or error}",
+            "make room there, or name another folder with XDG_CACHE_HOME",
+            subject=str(place),
+        ) from error
+
+
+def _share(m: Backbone, keys: Keyframes, job: Interpolate, steps: int) -> float:
+    """Of a segment's time that fitting both keyframes takes, counted in frames looked at."""
+    fitting = STEP_COST * steps * len(keys.pixels)
+    looked = m.spec.evaluations(job.sampling) * keys.length
+    looked += m.spec.inversions(job.sampling)
+    return fitting / (fitting + looked)

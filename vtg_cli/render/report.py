@@ -1,0 +1,328 @@
+"""The report beside a clip, from which `vtg run` makes the clip again.
+
+One JSON document: `schema` and `version` say how to read it, `job` is the whole job with nothing
+left open, its paths relative to the document's folder where that can be; `inputs` are the
+fingerprints of the keyframes; the rest is what was found on the way.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from vtg_cli import __version__
+from vtg_cli.errors import MediaError, UsageError, WeightsError
+from vtg_cli.ground import atomic, documents
+from vtg_cli.job.jobs import (
+    Bridge,
+    Interpolate,
+    J,
+    Job,
+    Retime,
+    Timeline,
+    absent,
+    from_json,
+    to_json,
+)
+from vtg_cli.job.times import exact
+from vtg_cli.media.beside import SCHEMA, foreign, sidecar_path
+from vtg_cli.plan.plan import Plan
+from vtg_cli.plan.segments import TimelinePlan
+from vtg_cli.render.retry import plain
+
+if TYPE_CHECKING:
+    from vtg_cli.render.draw import Report
+
+VERSION = 1
+PICTURES = ("numpy", "pillow", "opencv-python-headless", "opencv-python")
+NETWORKS = ("torch", "diffusers", "transformers")
+
+
+def place_of(plan: Plan | TimelinePlan) -> Path | None:
+    """Where the plan's report goes; None: nowhere."""
+    wanted = plan.job.encoding.sidecar and plan.job.encoding.metadata
+    return sidecar_path(plan.job.output) if wanted and plan.job.output else None
+
+
+def outline(plan: Plan | TimelinePlan, folder: Path | None = None) -> dict[str, Any]:
+    """What is known before drawing. folder: what the job's paths are made relative to, if any."""
+    height, width, channels = plan.shape
+    made = plan.schedule
+    return {
+        **heading(plan.job if folder is None else relative(plan.job, folder)),
+        "inputs": [
+            {"sha256": still.sha256, "height": still.size[0], "width": still.size[1]}
+            for still in plan.stills
+        ],
+        "clip": {
+            "frames": made.total,
+            "fps": str(made.fps),
+            "seconds": exact(made.duration),
+            "height": height,
+            "width": width,
+            "alpha": channels == 4,
+            "keyframes_at": list(made.positions),
+        },
+        **_models(plan),
+        "notes": list(plan.notes),
+    }
+
+
+def _models(plan: Plan | TimelinePlan) -> dict[str, Any]:
+    """What draws; of a timeline, in every segment."""
+    drawing = [
+        {
+            **model(part),
+            "evaluations": part.evaluations,
+            "whole": part.whole,
+            "inversions": part.inversions,
+            "fit_steps": part.fit_steps,
+        }
+        for part in plan.parts
+    ]
+    return {"model": drawing[0]} if isinstance(plan, Plan) else {"models": drawing}
+
+
+def heading(job: Job) -> dict[str, Any]:
+    """How every report begins."""
+    return {"schema": SCHEMA, "version": VERSION, "job": to_json(job)}
+
+
+def model(plan: Plan) -> dict[str, str]:
+    """What draws, why, and where."""
+    return {
+        "name": plan.model.name,
+        "reason": plan.model.reason or "asked for",
+        "device": plan.model.device,
+    }
+
+
+def document(
+    plan: Plan | TimelinePlan, report: Report, folder: Path | None = None
+) -> dict[str, Any]:
+    """The whole report of a finished run."""
+    found = zip(plan.schedule.segments, report.anchors, report.outcomes, strict=False)
+    return {
+        **outline(plan, folder),
+        "segments": [
+            {"frames": n, **_finite(asdict(anchor)), "quality": plain(outcome)}
+            for n, anchor, outcome in found
+        ],
+        "seconds": {phase: round(spent, 3) for phase, spent in report.seconds.items()},
+        **({"memory": [*report.rungs]} if report.rungs else {}),
+        "weights": weights_of(plan),
+        "versions": versions(plan),
+    }
+
+
+def versions(plan: Plan | TimelinePlan) -> dict[str, str]:
+    """Of vtg, Python, ffmpeg and the libraries that draw this plan's frames."""
+    networks = NETWORKS if any(model.spec for model in plan.models) else ()
+    return dict(_versions((*PICTURES, *networks)))
+
+
+@cache
+def _versions(names: tuple[str, ...]) -> dict[str, str]:
+    """ffmpeg has to be run to tell its own: once is enough for a batch."""
+    import imageio_ffmpeg
+
+    found = {"vtg": __version__, "python": platform.python_version()}
+    for name in names:
+        try:
+            found[name.removesuffix("-headless")] = metadata.version(name)
+        except metadata.PackageNotFoundError:  # another build of OpenCV
+            continue
+    return {**found, "ffmpeg": imageio_ffmpeg.get_ffmpeg_version()}
+
+
+def weights_of(plan: Plan | TimelinePlan) -> dict[str, dict[str, str]]:
+    """Role -> file -> sha256 of all weights the frames depend on; empty for flow."""
+    from vtg_cli.weights import store
+
+    single = isinstance(plan, Plan)
+    folders: dict[str, Path] = {}
+    for i, part in enumerate(plan.parts, start=1):
+        where = "" if single else f" of segment {i}"
+        if part.model.source:
+            folders[f"model{where}"] = part.model.source.folder
+        if part.reverse:
+            folders[f"reverse{where}"] = part.reverse.path
+            folders |= {f"reverse_base{where}": part.reverse.base} if part.reverse.base else {}
+    known = {folder: store.identity(folder) for folder in set(folders.values())}
+    return {role: known[folder] for role, folder in folders.items()}
+
+
+def write(path: Path, report: Mapping[str, Any], output: str) -> None:
+    """The report of `output` as a file, whole or not at all.
+
+    MediaError where it cannot be written, or another file came to lie there meanwhile.
+    """
+    if foreign(output) is not None:
+        raise MediaError(
+            f"cannot write {path}: it appeared meanwhile and is not a report of {output}",
+            f"{output} is there and whole; only its report is lacking",
+            subject=str(path),
+        )
+    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
+    atomic.write(path, f"{text}\n".encode())
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A report read again: its job, with paths that hold from here, and what it was made with.
+
+    absent: fields of a job that are younger than the report; the job has their defaults.
+    """
+
+    path: Path
+    job: Job
+    absent: tuple[str, ...]
+    inputs: tuple[str, ...]
+    weights: Mapping[str, Mapping[str, str]]
+    versions: Mapping[str, str]
+
+
+def read(path: Path) -> Recorded:
+    """The report in a file. MediaError where it cannot be read, UsageError where it is none."""
+    try:
+        found = documents.json_file(path)
+    except FileNotFoundError:
+        raise MediaError(f"there is no file {path}", subject=str(path)) from None
+    except OSError as error:
+        raise MediaError(f"cannot read {path}: {error.strerror}", subject=str(path)) from None
+    except ValueError:
+        raise _foreign(path) from None
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+        raise _foreign(path)
+    if found.get("version") != VERSION:
+        raise UsageError(
+            f"{path} is a report of version {found.get('version')}, this vtg reads {VERSION}",
+            "update vtg",
+            subject=str(path),
+        )
+    try:
+        job = _resolved(from_json(found["job"]), path.parent)
+        inputs = tuple(str(each["sha256"]) for each in found["inputs"])
+        made_with = dict(found["weights"]), dict(found["versions"])
+        return Recorded(path, job, tuple(absent(found["job"])), inputs, *made_with)
+    except (KeyError, TypeError, ValueError):
+        raise _foreign(path) from None
+    except UsageError as error:
+        error.message = f"{path}: {error.message}"
+        raise
+
+
+def compare(recorded: Recorded, plan: Plan | TimelinePlan) -> list[str]:
+    """Refuses a plan that cannot make the recorded clip again; notes what may make it differ.
+
+    MediaError where a keyframe has changed since, WeightsError where weights have.
+    """
+    for still, sha256 in zip(plan.stills, recorded.inputs, strict=True):
+        if still.sha256 != sha256:
+            raise _changed(recorded, still.name, "picture", "vtg interpolate")
+    here = weights_of(plan)
+    for role, files in recorded.weights.items():
+        if here.get(role) != files:
+            raise WeightsError(
+                f"the {role} weights are not those {recorded.path} was made with",
+                "bring the old ones back, or start anew with vtg interpolate",
+                subject=role,
+            )
+    current = versions(plan)
+    younger = [
+        f"{recorded.path} says nothing of {', '.join(recorded.absent)}, which came later: "
+        "done as before them"
+    ]
+    return (younger if recorded.absent else []) + [
+        f"made with {name} {old}, this is {current[name]}: frames may differ slightly"
+        for name, old in recorded.versions.items()
+        if name in current and current[name] != old and name != "python"
+    ]
+
+
+def unchanged(recorded: Recorded, clips: Sequence[str]) -> None:
+    """Refuses to make a clip again from others than those. MediaError."""
+    from vtg_cli.media.sequence import fingerprint
+
+    for name, sha256 in zip(clips, recorded.inputs, strict=True):
+        if fingerprint(name) != sha256:
+            raise _changed(recorded, name, "clip", "the command")
+
+
+def _changed(recorded: Recorded, name: str, what: str, command: str) -> MediaError:
+    return MediaError(
+        f"{name} has changed since {recorded.path} was written",
+        f"bring the old {what} back, or start anew with {command}",
+        subject=name,
+    )
+
+
+def relative(job: J, folder: Path) -> J:
+    """The job with its file names as seen from `folder`."""
+
+    def seen(name: str) -> str:
+        path = Path(name).absolute()
+        try:
+            shared = Path(os.path.commonpath([path, folder.absolute()]))
+        except ValueError:  # another drive
+            return str(path)
+        far = shared == Path(
+            shared.anchor
+        )  # nothing but the root in common: they will not move together
+        return str(path) if far else Path(os.path.relpath(path, folder)).as_posix()
+
+    return _renamed(job, seen)
+
+
+def _resolved(job: J, folder: Path) -> J:
+    """The job with file names relative to `folder` made to hold from the current one."""
+    return _renamed(job, lambda name: str(folder / name))
+
+
+def _renamed(job: J, rename: Callable[[str], str]) -> J:
+    """The job with other file names; what is not a file keeps its name."""
+
+    def other(name: str) -> str:
+        return name if name == "-" else rename(name)
+
+    made: Job
+    if isinstance(job, Timeline):
+        segments = tuple(_renamed_keys(each, other) for each in job.segments)
+        made = replace(job, segments=segments, output=job.output and other(job.output))
+    elif isinstance(job, Retime):
+        clip = replace(job.clip, path=other(job.clip.path))
+        made = replace(job, clip=clip, between=_renamed_keys(job.between, other))
+    elif isinstance(job, Bridge):
+        first, last = (replace(clip, path=other(clip.path)) for clip in (job.first, job.last))
+        between = _renamed_keys(job.between, other)
+        made = replace(job, first=first, last=last, between=between)
+    else:
+        made = _renamed_keys(job, other)
+    return cast("J", made)
+
+
+def _renamed_keys(job: Interpolate, other: Callable[[str], str]) -> Interpolate:
+    output = None if job.output is None else other(job.output)
+    return replace(job, keyframes=tuple(map(other, job.keyframes)), output=output)
+
+
+def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has no infinity: an exact match has no PSNR."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in values.items()
+    }
+
+
+def _foreign(path: Path) -> UsageError:
+    return UsageError(
+        f"{path} is not a report of vtg", "it is the .json beside a clip", subject=str(path)
+    )

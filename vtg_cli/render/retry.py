@@ -1,0 +1,169 @@
+"""What is done about a segment that is no in-between (quality/segment.py): --on-bad.
+
+    warn      it is kept, and said
+    retry     it is drawn again under the next seeds until a take is good; else the least bad stays
+    fallback  flow draws it too, and the less bad of both stays
+    fail      QualityError, before any of its frames is handed out
+
+Takes are compared by their verdict's badness; a good one beats all bad ones, the earlier of equals
+the later. A plan decides the variants beforehand, so the same job makes the same clip again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from vtg_cli.errors import QualityError
+from vtg_cli.job.checks import MAX_SEED
+from vtg_cli.job.jobs import Interpolate
+from vtg_cli.plan.model import FLOW
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vtg_cli.media.anchor import AnchorReport
+    from vtg_cli.quality.segment import Label, Verdict
+
+CANDIDATES = 4
+"""Takes of a segment under retry where nothing is said."""
+
+WORDS: dict[Label, str] = {
+    "slideshow": "is a slideshow of its keyframes",
+    "frozen": "stands still for part of the way",
+    "flicker": "flickers",
+    "hard-cut": "has a hard cut",
+    "cross-fade": "is a plain cross-fade",
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Who draws a take and from where chance starts; temperature as in Sampling, None for flow."""
+
+    by: str
+    seed: int
+    temperature: float | None
+
+
+@dataclass(frozen=True)
+class Take:
+    """One drawing of a segment: frames uint8 [F, H, W, C] that hold their keyframes."""
+
+    frames: NDArray[np.uint8] = field(repr=False)
+    anchors: AnchorReport
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a segment: every variant that was drawn, its verdict, and which was kept."""
+
+    variants: tuple[Variant, ...]
+    verdicts: tuple[Verdict, ...]
+    kept: int
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.verdicts[self.kept]
+
+
+def variants(job: Interpolate, by: str) -> list[Variant]:
+    """What may be drawn of each segment of a plan's job, in this order. by: its model's name.
+
+    flow leaves nothing to chance, so it has one variant. At temperature 0 a model leaves next to
+    nothing to it either: all but its first take are at 1.
+    """
+    seed, temperature = job.sampling.seed, job.sampling.temperature
+    first = Variant(by, seed, temperature)
+    if by == FLOW or job.on_bad in ("warn", "fail"):
+        return [first]
+    if job.on_bad == "fallback":
+        return [first, Variant(FLOW, seed, None)]
+    more = range(1, job.candidates or CANDIDATES)
+    return [first, *(Variant(by, (seed + k) % (MAX_SEED + 1), temperature or 1.0) for k in more)]
+
+
+def settled(
+    draw: Callable[[Variant], Take], possible: Sequence[Variant], job: Interpolate, where: str
+) -> tuple[Take, Outcome]:
+    """The take that is kept of a segment. where: its name in messages. QualityError under fail.
+
+    The frames of two takes are in memory at a time, the best so far and the one being drawn.
+    """
+    best, kept = draw(possible[0]), 0
+    verdicts = [best.verdict]
+    for number, variant in enumerate(possible[1:], start=1):
+        if not best.verdict.labels:
+            break
+        take = draw(variant)
+        verdicts.append(take.verdict)
+        if _rank(take.verdict) < _rank(best.verdict):
+            best, kept = take, number
+        del take
+    if best.verdict.labels and job.on_bad == "fail":
+        raise QualityError(
+            f"{where} {_words(best.verdict)}",
+            "vtg inspect tells what its keyframes have in common; --on-bad retry or fallback "
+            "draws it again",
+            subject=where,
+        )
+    return best, Outcome(tuple(possible[: len(verdicts)]), tuple(verdicts), kept)
+
+
+def _rank(verdict: Verdict) -> tuple[bool, float]:
+    return bool(verdict.labels), verdict.badness
+
+
+def _words(verdict: Verdict) -> str:
+    return " and ".join(WORDS[label] for label in verdict.labels)
+
+
+def place(number: int, segments: int) -> str:
+    """What a segment is called in messages."""
+    return f"segment {number} of {segments}" if segments > 1 else "the clip"
+
+
+def summary(outcomes: Sequence[Outcome], segments: int, on_bad: str) -> str:
+    """One line for people about what was found and done; empty where all was well at once."""
+    said = []
+    for number, outcome in enumerate(outcomes, start=1):
+        where, tried = place(number, segments), len(outcome.verdicts)
+        if outcome.verdict.labels:
+            best = f", the best of {tried} takes" if tried > 1 else ""
+            said.append(f"{where} {_words(outcome.verdict)}{best}")
+        elif outcome.kept:
+            kept = outcome.variants[outcome.kept]
+            other = f"by {kept.by}" if on_bad == "fallback" else f"with seed {kept.seed}"
+            said.append(f"{where} is drawn {other}: the first take {_words(outcome.verdicts[0])}")
+    bad = [outcome for outcome in outcomes if outcome.verdict.labels]
+    if not bad:
+        return "; ".join(said)
+    if on_bad == "warn":
+        return f"{'; '.join(said)} (--on-bad retry, fallback or fail acts on it)"
+    if all(len(outcome.verdicts) == 1 for outcome in bad):
+        return f"{'; '.join(said)} ({FLOW} drew it and leaves nothing to chance: no other take)"
+    return "; ".join(said)
+
+
+def plain(outcome: Outcome) -> dict[str, Any]:
+    """For the sidecar, as JSON values; the takes only where there was more than one."""
+    from dataclasses import asdict
+
+    found = asdict(outcome.verdict)
+    measures = found.pop("measures") or {}
+    rounded = {k: None if v is None else round(v, 3) for k, v in measures.items()}
+    takes = [
+        {**asdict(variant), "labels": list(verdict.labels), "badness": round(verdict.badness, 3)}
+        for variant, verdict in zip(outcome.variants, outcome.verdicts, strict=True)
+    ]
+    several = {"takes": takes, "kept": outcome.kept} if len(takes) > 1 else {}
+    return {
+        "labels": list(outcome.verdict.labels),
+        "notes": list(outcome.verdict.notes),
+        "badness": round(outcome.verdict.badness, 3),
+        "measures": rounded,
+        **several,
+    }

@@ -1,0 +1,226 @@
+"""What draws the segments of a plan: flow or a diffusion model, each as a Renderer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vtg_cli.errors import Interrupted, MemoryLadderError
+from vtg_cli.job import times as timing
+from vtg_cli.machine.rungs import RUNGS, OutOfRungsError, ran_out
+from vtg_cli.plan.pictures import Frame
+from vtg_cli.plan.plan import Plan
+from vtg_cli.sampling.settings import Sampling
+
+if TYPE_CHECKING:
+    from vtg_cli.backbones.base import Backbone
+    from vtg_cli.flow.splatting import Track
+    from vtg_cli.methods import papers
+
+Frames = NDArray[np.uint8]
+"""[N, H, W, C]"""
+
+Progress = Callable[[float, str], None]
+"""progress(share of the whole job done in [0, 1], what is being done)"""
+
+Cancel = Callable[[], bool]
+"""Asked between steps and frames; True stops the job with errors.Interrupted."""
+
+Renderer = Callable[[Frame, Frame, Sequence[float], Progress, Cancel], Frames]
+"""(first, last, times in [0, 1], progress of this segment, cancel) -> one frame for every time"""
+
+Seeded = Callable[[Sampling], Renderer]
+"""What draws a segment, under other choices of sampling than the plan's too"""
+
+Load = Callable[[Plan], "Backbone"]
+"""The plan's diffusion model, ready to draw"""
+
+OnRungs = Callable[[tuple[str, ...]], None]
+"""Told, after every segment, the rungs of the memory ladder a model has been at"""
+
+
+def renderers(made: Plan, load: Load, on_rungs: OnRungs | None = None) -> list[Seeded]:
+    """What draws each segment of a plan."""
+    with guarded(made):
+        if made.model.spec is None:
+            return [always(flow)] * len(made.segments)
+        return diffusion(made, load, on_rungs)
+
+
+def always(renderer: Renderer) -> Seeded:
+    """A renderer that leaves nothing to sampling."""
+    return lambda sampling: renderer
+
+
+def flow(
+    first: Frame,
+    last: Frame,
+    times: Sequence[float],
+    progress: Progress,
+    cancel: Cancel,
+    track: Callable[[], Track] | None = None,
+) -> Frames:
+    """The embedded engine as a Renderer. track: as of in_between, found when it is due."""
+    from vtg_cli.flow.engine import in_between
+
+    def on_frame(done: int, frames: int) -> None:
+        if cancel():
+            raise Interrupted("interrupted")
+        progress(done / frames, "drawing")
+
+    return in_between(first, last, times, track=track and track(), on_frame=on_frame)
+
+
+def loaded(made: Plan) -> Backbone:
+    """The plan's diffusion model, read from its files, on its memory ladder if it has one."""
+    from vtg_cli.backbones import base
+    from vtg_cli.plan import memory
+    from vtg_cli.weights import reverse
+
+    assert made.model.source is not None
+    folder = made.model.source.folder
+    return memory.loaded(
+        made,
+        lambda device: base.load(
+            folder,
+            device=device,
+            dtype=made.job.dtype,
+            reverse=reverse.load(made.reverse) if made.reverse else None,
+            decode_chunk=made.job.decode_chunk,
+        ),
+    )
+
+
+def once(load: Load) -> Load:
+    """Loads every model once and keeps it."""
+    kept: dict[Hashable, Backbone] = {}
+
+    def keeping(made: Plan) -> Backbone:
+        key = key_of(made)
+        if key not in kept:
+            kept[key] = load(made)
+        return kept[key]
+
+    return keeping
+
+
+def key_of(made: Plan) -> Hashable:
+    """Equal for plans that one loaded model serves."""
+    assert made.model.source is not None
+    job = made.job
+    return (
+        *(made.model.source.folder, made.model.device, job.dtype),
+        *(made.reverse, job.decode_chunk, job.memory, job.lora == "fit"),
+    )
+
+
+def diffusion(made: Plan, load: Load = loaded, on_rungs: OnRungs | None = None) -> list[Seeded]:
+    """The plan's diffusion model, loaded, for each segment: it draws clips of a length it can at
+    even times, which are retimed where others are asked for."""
+    from vtg_cli.conditioning.keyframes import Keyframes
+    from vtg_cli.flow.engine import retime
+    from vtg_cli.ground.tensor import to_pixels
+    from vtg_cli.lowmem.ladder import Ladder
+    from vtg_cli.media.image import fit
+    from vtg_cli.methods import papers
+
+    assert made.model.source is not None
+    job = made.job
+    identity = ""
+    if job.lora != "off":
+        from vtg_cli.render import fitting
+
+        identity = fitting.identity_of(made.model.source.folder)
+    backbone = load(made)
+
+    def draw(
+        captions: papers.Captions | None,
+        sampling: Sampling,
+        first: Frame,
+        last: Frame,
+        times: Sequence[float],
+        progress: Progress,
+        cancel: Cancel,
+    ) -> Frames:
+        length = backbone.spec.drawn(len(times))
+        even = timing.segment_times(length, timing.easing("linear"))
+        small = [fit(key, *made.drawn, "stretch") for key in (first, last)]
+        ends = Keyframes.ends(to_pixels(small[0]), to_pixels(small[1]), length)
+        adapted: AbstractContextManager[None] = nullcontext()
+        if job.lora != "off":
+            with guarded(made, " while it was fitted to the keyframes", "--lora off, --fast"):
+                adapted, progress = fitting.learned(
+                    *(backbone, ends, captions, job),
+                    identity=identity,
+                    progress=progress,
+                    cancel=cancel,
+                )
+        with adapted:
+            frames = papers.render(
+                *(backbone, ends, sampling),
+                captions=captions,
+                compiled=job.compile,
+                progress=progress,
+                cancel=cancel,
+            )
+        if isinstance(backbone, Ladder) and on_rungs is not None:
+            on_rungs(backbone.tried)
+        frames = frames if list(times) == even else retime(frames, times)
+        return frames if made.drawn == made.shape[:2] else _detailed(frames, first, last, cancel)
+
+    said = bool(job.prompts or job.negative_prompt)
+    curve, negative = job.text_curve, job.negative_prompt or ""
+    return [
+        partial(partial, draw, papers.Captions(*pair, negative, curve) if said else None)
+        for pair in made.captions
+    ]
+
+
+def _detailed(frames: Frames, first: Frame, last: Frame, cancel: Cancel) -> Frames:
+    from vtg_cli.flow.detail import detailed
+
+    def on_frame(done: int, frames: int) -> None:
+        if cancel():
+            raise Interrupted("interrupted")
+
+    return detailed(frames, first, last, on_frame=on_frame)
+
+
+@contextmanager
+def guarded(made: Plan, when: str = "", instead: str = "") -> Iterator[None]:
+    """Says out of memory in one way, whoever ran out of it. when: as the message ends; instead:
+    options that ask for less.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not ran_out(error):
+            raise
+        height, width, _ = made.shape
+        spec = made.model.spec
+        chunked = spec is not None and "--decode-chunk" not in spec.unused
+        less = "--decode-chunk 1, --dtype fp16" if chunked else "fewer --frames a segment"
+        if isinstance(error, OutOfRungsError):
+            when += f", at --memory {', '.join(error.tried)}"
+            lower = made.job.memory not in ("auto", RUNGS[-1].name)
+            fewer = spec is not None and spec.longest is not None
+            less = "--memory auto" if lower else "fewer --frames a segment" if fewer else ""
+        raise MemoryLadderError(
+            f"out of memory on {made.model.device}: {made.model.name} at {width}x{height}{when}",
+            ", ".join(filter(None, ("ask for less: --width and --height", instead or less))),
+            subject=made.model.name,
+        ) from error
+
+
+def silent(share: float, phase: str) -> None:
+    """A Progress nobody looks at."""
+
+
+def never() -> bool:
+    """A Cancel that lets everything run."""
+    return False
