@@ -19,7 +19,7 @@ from vtg_cli.machine import hardware
 from vtg_cli.machine.hardware import Memory
 from vtg_cli.weights import sizes
 
-SVD = Path(__file__).parent / "data" / "parity" / "tiny_svd"
+SVD = Path(__file__).parents[1] / "data" / "parity" / "tiny_svd"
 REINSTALL = "pip install --force-reinstall imageio-ffmpeg, or name one in IMAGEIO_FFMPEG_EXE"
 
 

@@ -37,7 +37,7 @@ from vtg_cli.sampling.settings import (
     Sampling,
 )
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 PLAIN = Interpolate(keyframes=("a.png", "b.png"))
 FULL = Interpolate(
     keyframes=("a.png", "ü b.png", "c.png"),

@@ -19,10 +19,10 @@ from vtg_cli.machine.hardware import lacks_compiler
 from vtg_cli.methods import papers
 from vtg_cli.sampling.settings import Sampling
 
-sys.path.insert(0, str(Path(__file__).parent / "backbones" / "dynamicrafter"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "backbones" / "dynamicrafter"))
 import tiny_models
 
-FOLDER = Path(__file__).parent / "data" / "parity" / "tiny_svd"
+FOLDER = Path(__file__).parents[1] / "data" / "parity" / "tiny_svd"
 GI = Sampling(method="gi", steps=2, renoise=0, guidance=(1.0, 3.0))
 
 

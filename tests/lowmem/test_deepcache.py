@@ -25,10 +25,10 @@ from vtg_cli.machine.rungs import RUNGS, Rung
 from vtg_cli.methods import papers
 from vtg_cli.sampling.settings import Sampling, Work, resolved, work
 
-sys.path.insert(0, str(Path(__file__).parent / "backbones" / "dynamicrafter"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "backbones" / "dynamicrafter"))
 import tiny_models
 
-FOLDER = Path(__file__).parent / "data" / "parity" / "tiny_svd"
+FOLDER = Path(__file__).parents[1] / "data" / "parity" / "tiny_svd"
 FRAMES = 4
 
 

@@ -31,7 +31,7 @@ from vtg_cli.machine.rungs import NAMED, RUNGS, OutOfRungsError, Rung
 from vtg_cli.methods import papers
 from vtg_cli.sampling.settings import Sampling, resolved
 
-sys.path.insert(0, str(Path(__file__).parent / "dynamicrafter"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "backbones" / "dynamicrafter"))
 from tiny_models import FRAMES, HEIGHT, WIDTH, tiny
 
 CPU = torch.device("cpu")

@@ -22,7 +22,7 @@ from vtg_cli.machine.rungs import Weights
 from vtg_cli.sampling.fusion import rotate_pairs
 from vtg_cli.sampling.level import Level
 
-sys.path.insert(0, str(Path(__file__).parent / "dynamicrafter"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "backbones" / "dynamicrafter"))
 from tiny_models import FRAMES, HEIGHT, WIDTH, tiny
 
 CPU = torch.device("cpu")

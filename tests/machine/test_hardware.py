@@ -14,7 +14,7 @@ from PIL import Image
 from vtg_cli.errors import UsageError
 from vtg_cli.machine import hardware
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(

@@ -35,11 +35,11 @@ from vtg_cli.sampling.settings import (
 from vtg_cli.sampling.solvers import ancestral
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER
 
-sys.path.insert(0, str(Path(__file__).parent / "backbones" / "dynamicrafter"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "backbones" / "dynamicrafter"))
 import tiny_models
 from tiny_models import FACTS, tiny
 
-FOLDER = Path(__file__).parent / "data" / "parity" / "tiny_svd"
+FOLDER = Path(__file__).parents[1] / "data" / "parity" / "tiny_svd"
 QUICK = Sampling(steps=2, renoise=1, renoise_until=0.5)
 
 

@@ -34,7 +34,7 @@ from vtg_cli.plan.plan import Plan, plan
 from vtg_cli.render import draw
 from vtg_cli.sampling.settings import Sampling
 
-SVD = Path(__file__).parent / "data" / "parity" / "tiny_svd"
+SVD = Path(__file__).parents[1] / "data" / "parity" / "tiny_svd"
 NAMES = [rung.name for rung in RUNGS]
 
 

@@ -22,7 +22,7 @@ from vtg_cli.plan.plan import Plan, plan
 from vtg_cli.weights import sizes
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER
 
-SVD = Path(__file__).parent / "data" / "parity" / "tiny_svd"
+SVD = Path(__file__).parents[1] / "data" / "parity" / "tiny_svd"
 PLENTY = Machine(memory=Memory(10**12, 10**12), gpu=None, disk=10**12, cores=1)
 
 

@@ -237,7 +237,7 @@ def test_other_failures_of_a_renderer_pass_through(keys: list[str]) -> None:
         list(draw.render(plan(job(keys[:2])), renderer=broken))
 
 
-DATA = Path(__file__).parent / "data" / "parity"
+DATA = Path(__file__).parents[1] / "data" / "parity"
 QUICK = Sampling(steps=2, renoise=1, renoise_until=0.5)
 
 

@@ -17,7 +17,7 @@ from vtg_cli.job.literals import Method
 from vtg_cli.job.timeline.schema import CLIP, SCHEMA, SEGMENT, Misfit, check
 from vtg_cli.sampling.settings import Sampling
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 KEYS: dict[str, Any] = {"keyframe": [{"picture": "a"}, {"picture": "b", "at": 1}]}
 
 VALID: list[dict[str, Any]] = [
