@@ -50,11 +50,11 @@ from torch import Tensor
 
 from vtg_cli.backbones.base import Backbone, load
 from vtg_cli.backbones.tiny import guide
-from vtg_cli.backbones.tiny.codec import enlarge
 from vtg_cli.backbones.tiny.guide import Carried
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.conditioning.text import keyframe_weights
 from vtg_cli.flow import correspondence
+from vtg_cli.flow.anchored import enlarge
 from vtg_cli.flow.correspondence import Correspondence
 from vtg_cli.ground.hooks import overriding
 from vtg_cli.ground.tensor import to_pixels

@@ -19,10 +19,16 @@ from vtg_cli.job.jobs import Interpolate
 from vtg_cli.media.anchor import AnchorReport
 from vtg_cli.media.sheet import save_png
 from vtg_cli.plan.plan import plan
+from vtg_cli.plan.takes import Variant, variants
 from vtg_cli.quality.segment import Label, Verdict
 from vtg_cli.render import draw as drawing
 from vtg_cli.render import segments
-from vtg_cli.render.retry import Outcome, Take, Variant, settled, summary, variants
+from vtg_cli.render.retry import (
+    Outcome,
+    Take,
+    settled,
+    summary,
+)
 from vtg_cli.render.segments import Cancel, Frames, Progress, Renderer
 from vtg_cli.sampling.settings import Sampling
 

@@ -29,7 +29,7 @@ GRACE = 10.0
 
 def devices(models: Sequence[str], device: str, workers: int | None) -> list[str]:
     """One for every worker: the GPUs in turn where there are any and something uses them."""
-    from vtg_cli.plan.model import FLOW
+    from vtg_cli.weights.catalog import FLOW
 
     if device != "auto" or all(model == FLOW for model in models):
         return [device] * (workers or 1)

@@ -31,10 +31,10 @@ from vtg_cli.machine.rungs import NAMED
 from vtg_cli.media import encoding
 from vtg_cli.media.image import sha256_of
 from vtg_cli.plan import needs
-from vtg_cli.plan.model import FLOW
 from vtg_cli.plan.plan import Plan, plan
 from vtg_cli.render import draw, segments
 from vtg_cli.render import report as reports
+from vtg_cli.weights.catalog import FLOW
 
 if TYPE_CHECKING:
     from vtg_cli.backbones.base import Backbone

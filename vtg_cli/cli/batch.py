@@ -167,7 +167,7 @@ def _crew(
     items: Sequence[Item], settings: Settings, own: dict[str, Any], device: str
 ) -> Iterator[tuple[Crew, int]]:
     """The engine's workers, and how many."""
-    from vtg_cli.plan.model import FLOW
+    from vtg_cli.weights.catalog import FLOW
 
     models = [item.job.model for item in items]
     if own["engine"] == "ray":

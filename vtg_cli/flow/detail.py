@@ -1,7 +1,7 @@
 """Keyframe detail for a clip drawn smaller than its keyframes.
 
 Every pixel of a frame is looked up in both keyframes (correspondence.py); these, carried into place
-at full size, give the detail wherever the frame supports it (tiny.codec.anchored), so the motion is
+at full size, give the detail wherever the frame supports it (anchored.py), so the motion is
 the model's and the texture the pictures' own.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vtg_cli.backbones.tiny.codec import anchored
+from vtg_cli.flow.anchored import anchored
 from vtg_cli.flow.correspondence import correspond
 from vtg_cli.flow.filters import Field, resize, warp
 from vtg_cli.ground.tensor import to_pixels, to_uint8

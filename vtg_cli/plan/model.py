@@ -15,10 +15,9 @@ from vtg_cli.machine.cost import Work, fits, on_device
 from vtg_cli.machine.hardware import device_name, gpu_memory
 from vtg_cli.machine.rungs import AWAY, RUNGS, Rung
 from vtg_cli.weights import sizes, store
-from vtg_cli.weights.catalog import EMBEDDED
+from vtg_cli.weights.catalog import EMBEDDED, FLOW
 from vtg_cli.weights.store import Source
 
-FLOW = "flow"
 FLOW_FRAMES, FLOW_FPS = 24, Fraction(24)
 
 

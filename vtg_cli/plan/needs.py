@@ -23,7 +23,7 @@ from vtg_cli.media import encoding
 from vtg_cli.plan import memory
 from vtg_cli.plan.plan import Plan
 from vtg_cli.plan.segments import TimelinePlan
-from vtg_cli.render.retry import variants
+from vtg_cli.plan.takes import variants
 from vtg_cli.weights import layout
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER, EMBEDDED_LICENCE
 

@@ -22,7 +22,7 @@ from vtg_cli.machine.rungs import allowed
 from vtg_cli.media import encoding, image
 from vtg_cli.media.formats import Format
 from vtg_cli.plan import pictures as stills
-from vtg_cli.plan.model import FLOW, Choice, choose
+from vtg_cli.plan.model import Choice, choose
 from vtg_cli.plan.pictures import Frame, Still
 from vtg_cli.plan.unused import (
     defaults_of,
@@ -32,7 +32,7 @@ from vtg_cli.plan.unused import (
     refuse_without_captions,
 )
 from vtg_cli.sampling.settings import LCM_LEVELS, LORA_STEPS, Sampling, resolved
-from vtg_cli.weights.catalog import CATALOG, EMBEDDED
+from vtg_cli.weights.catalog import CATALOG, EMBEDDED, FLOW
 from vtg_cli.weights.reverse import Reverse, known_reverse, resolve_reverse
 
 

@@ -21,13 +21,13 @@ from vtg_cli.job.jobs import Drawing
 from vtg_cli.machine.rungs import NAMED
 from vtg_cli.media.image import flattened
 from vtg_cli.plan import needs
-from vtg_cli.plan.model import FLOW
 from vtg_cli.plan.pictures import Frame
 from vtg_cli.plan.plan import Plan, claimed
 from vtg_cli.plan.segments import TimelinePlan, planned, written_to
+from vtg_cli.plan.takes import Variant, variants
 from vtg_cli.render import report as reports
 from vtg_cli.render.carrying import carried, easing_of
-from vtg_cli.render.retry import Take, Variant, place, settled, variants
+from vtg_cli.render.retry import Take, place, settled
 from vtg_cli.render.segments import (
     Cancel,
     Frames,
@@ -45,6 +45,7 @@ from vtg_cli.render.segments import (
     renderers,
     silent,
 )
+from vtg_cli.weights.catalog import FLOW
 
 if TYPE_CHECKING:
     from vtg_cli.media.anchor import AnchorReport

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vtg_cli.errors import QualityError
-from vtg_cli.job.checks import MAX_SEED
 from vtg_cli.job.jobs import Interpolate
-from vtg_cli.plan.model import FLOW
+from vtg_cli.plan.takes import Variant
+from vtg_cli.weights.catalog import FLOW
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from vtg_cli.media.anchor import AnchorReport
     from vtg_cli.quality.segment import Label, Verdict
 
-CANDIDATES = 4
-"""Takes of a segment under retry where nothing is said."""
-
 WORDS: dict[Label, str] = {
     "slideshow": "is a slideshow of its keyframes",
     "frozen": "stands still for part of the way",
@@ -37,15 +34,6 @@ WORDS: dict[Label, str] = {
     "hard-cut": "has a hard cut",
     "cross-fade": "is a plain cross-fade",
 }
-
-
-@dataclass(frozen=True)
-class Variant:
-    """Who draws a take and from where chance starts; temperature as in Sampling, None for flow."""
-
-    by: str
-    seed: int
-    temperature: float | None
 
 
 @dataclass(frozen=True)
@@ -68,22 +56,6 @@ class Outcome:
     @property
     def verdict(self) -> Verdict:
         return self.verdicts[self.kept]
-
-
-def variants(job: Interpolate, by: str) -> list[Variant]:
-    """What may be drawn of each segment of a plan's job, in this order. by: its model's name.
-
-    flow leaves nothing to chance, so it has one variant. At temperature 0 a model leaves next to
-    nothing to it either: all but its first take are at 1.
-    """
-    seed, temperature = job.sampling.seed, job.sampling.temperature
-    first = Variant(by, seed, temperature)
-    if by == FLOW or job.on_bad in ("warn", "fail"):
-        return [first]
-    if job.on_bad == "fallback":
-        return [first, Variant(FLOW, seed, None)]
-    more = range(1, job.candidates or CANDIDATES)
-    return [first, *(Variant(by, (seed + k) % (MAX_SEED + 1), temperature or 1.0) for k in more)]
 
 
 def settled(

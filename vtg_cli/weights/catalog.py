@@ -258,11 +258,11 @@ _ENTRIES = (
 
 CATALOG: Mapping[str, Entry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
 
-EMBEDDED = "tiny"
+EMBEDDED, FLOW = "tiny", "flow"
 """The model that comes with the package, and its folder."""
 EMBEDDED_FOLDER = Path(__file__).parents[1] / "backbones" / "tiny" / "embedded"
 EMBEDDED_LICENCE = "Apache-2.0"
-BUILT_IN = (EMBEDDED, "flow")
+BUILT_IN = (EMBEDDED, FLOW)
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,13 @@ from torch import Tensor, nn
 
 from vtg_cli.backbones.base import STANDARD_MOTION, Motion, OnFrames
 from vtg_cli.backbones.deltas import layer_deltas
-from vtg_cli.backbones.tiny.codec import anchored, shrink
 from vtg_cli.backbones.tiny.guide import Carried, carry, enlarged
 from vtg_cli.backbones.tiny.network import Block, Network
 from vtg_cli.backbones.tiny.prior import CONCAT, PARTS, STILL_TRUST, believed, guide, spread
 from vtg_cli.backbones.tiny.spec import SPEC
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
+from vtg_cli.flow.anchored import anchored, shrink
 from vtg_cli.flow.filters import Field
 from vtg_cli.ground.tensor import to_uint8
 from vtg_cli.sampling.level import Level

@@ -19,8 +19,8 @@ from vtg_cli.job.jobs import Timeline, validated
 from vtg_cli.job.timeline.lines import Path, lines_of
 from vtg_cli.job.timeline.schema import CLIP, FPS, SEGMENT, Misfit, check
 from vtg_cli.media.encoding import Encoding
-from vtg_cli.plan.model import FLOW
 from vtg_cli.plan.unused import DIFFUSION_ONLY, TEXT_ONLY
+from vtg_cli.weights.catalog import FLOW
 
 LONGEST = 4_000_000  # bytes of a file that is read
 _PLACE = re.compile(r" \(at line (\d+), column \d+\)$")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from rounding import rounding
 
-from vtg_cli.backbones.tiny.codec import anchored, enlarge, shrink
+from vtg_cli.flow.anchored import anchored, enlarge, shrink
 
 
 def pictures(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -1,0 +1,39 @@
+"""What may be drawn of a segment, and in which order: decided beforehand, so that the same job makes
+the same clip again (--on-bad; render/retry.py draws them).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vtg_cli.job.checks import MAX_SEED
+from vtg_cli.job.jobs import Interpolate
+from vtg_cli.weights.catalog import FLOW
+
+CANDIDATES = 4
+"""Takes of a segment under retry where nothing is said."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Who draws a take and from where chance starts; temperature as in Sampling, None for flow."""
+
+    by: str
+    seed: int
+    temperature: float | None
+
+
+def variants(job: Interpolate, by: str) -> list[Variant]:
+    """What may be drawn of each segment of a plan's job, in this order. by: its model's name.
+
+    flow leaves nothing to chance, so it has one variant. At temperature 0 a model leaves next to
+    nothing to it either: all but its first take are at 1.
+    """
+    seed, temperature = job.sampling.seed, job.sampling.temperature
+    first = Variant(by, seed, temperature)
+    if by == FLOW or job.on_bad in ("warn", "fail"):
+        return [first]
+    if job.on_bad == "fallback":
+        return [first, Variant(FLOW, seed, None)]
+    more = range(1, job.candidates or CANDIDATES)
+    return [first, *(Variant(by, (seed + k) % (MAX_SEED + 1), temperature or 1.0) for k in more)]
