@@ -58,9 +58,9 @@ from vtg_cli.flow.anchored import enlarge
 from vtg_cli.flow.correspondence import Correspondence
 from vtg_cli.ground.hooks import overriding
 from vtg_cli.ground.tensor import to_pixels
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.media.image import fit, read_image
 from vtg_cli.methods.papers import render
-from vtg_cli.sampling.settings import Sampling
 from vtg_cli.training.pair import DEFAULTS, PairSettings, applied, fit_pair, still_conds
 from vtg_cli.weights import delta
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER

@@ -30,9 +30,10 @@ from vtg_cli.backbones.base import Backbone
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.conditioning.lora import Pair
 from vtg_cli.conditioning.text import keyframe_weights, per_frame_text, text_curve
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.machine.device import seeded_noise
 from vtg_cli.methods import papers
-from vtg_cli.sampling.settings import Sampling, resolved
+from vtg_cli.sampling.settings import resolved
 from vtg_cli.training.pair import DEFAULTS, PairSettings, applied, fit_pair, still_conds
 from vtg_cli.weights import delta
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER

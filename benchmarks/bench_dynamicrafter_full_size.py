@@ -59,8 +59,8 @@ def build(folder: Path) -> dict[str, int]:
 def child(args: argparse.Namespace) -> None:
     from vtg_cli.backbones import base
     from vtg_cli.conditioning.keyframes import Keyframes
+    from vtg_cli.job.sampling import Sampling
     from vtg_cli.methods import papers
-    from vtg_cli.sampling.settings import Sampling
 
     if args.build:
         begin = time.perf_counter()

@@ -165,8 +165,8 @@ def tiny(folder: Path, method: str, with_delta: bool) -> Engine:
     from vtg_cli.backbones.base import load
     from vtg_cli.conditioning.keyframes import Keyframes
     from vtg_cli.ground.tensor import to_pixels
+    from vtg_cli.job.sampling import Sampling
     from vtg_cli.methods.papers import render
-    from vtg_cli.sampling.settings import Sampling
     from vtg_cli.weights import delta
 
     reverse = delta.load(folder / REVERSE) if with_delta else None

@@ -39,10 +39,10 @@ def child(args: argparse.Namespace) -> None:
     """One rung: its card as JSON on stdout, its frames in a file beside the model."""
     from vtg_cli.backbones import base
     from vtg_cli.conditioning.keyframes import Keyframes
+    from vtg_cli.job.sampling import Sampling
     from vtg_cli.lowmem.ladder import Ladder
     from vtg_cli.machine.rungs import NAMED, ran_out
     from vtg_cli.methods import papers
-    from vtg_cli.sampling.settings import Sampling
 
     rung = NAMED[args.rung]
     device = torch.device(args.device)

@@ -37,6 +37,7 @@ from torch import Tensor, nn
 from vtg_cli.backbones import base
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.ground.tensor import to_pixels
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.lowmem.compile import compiling
 from vtg_cli.machine.device import seeded_noise
 from vtg_cli.media.encoding import Encoding
@@ -45,7 +46,7 @@ from vtg_cli.methods import papers
 from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.loop import sample
 from vtg_cli.sampling.path import ays_sigmas, edm_path, karras_sigmas
-from vtg_cli.sampling.settings import Sampling, resolved
+from vtg_cli.sampling.settings import resolved
 from vtg_cli.sampling.solvers import SOLVERS
 from vtg_cli.training.scenes import HELD_OUT_SEEDS, render_clip
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER

@@ -62,8 +62,8 @@ def child(args: argparse.Namespace) -> None:
 
     from vtg_cli.backbones import base
     from vtg_cli.conditioning.keyframes import Keyframes
+    from vtg_cli.job.sampling import Sampling
     from vtg_cli.methods import papers
-    from vtg_cli.sampling.settings import Sampling
 
     height, width = map(int, args.size.split("x"))
     imports = peak_mebibytes()

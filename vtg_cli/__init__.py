@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from vtg_cli.conditioning.keyframes import Keyframes
     from vtg_cli.errors import VtgError
     from vtg_cli.job.jobs import Interpolate, Timeline
+    from vtg_cli.job.sampling import Sampling
     from vtg_cli.plan.needs import Preflight
     from vtg_cli.render.draw import Rendering
-    from vtg_cli.sampling.settings import Sampling
 
 __version__ = "0.1.0"
 

@@ -29,6 +29,7 @@ from vtg_cli.job.literals import (
     Solver,
     Stream,
 )
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.job.times import parse_duration, parse_fps, parse_frames
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.media.image import read_image
@@ -40,7 +41,6 @@ from vtg_cli.plan.segments import planned
 from vtg_cli.render import draw
 from vtg_cli.render.draw import Rendering
 from vtg_cli.render.segments import Cancel, Progress
-from vtg_cli.sampling.settings import Sampling
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -23,11 +23,12 @@ from vtg_cli.backbones import animatelcm, base
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.errors import UsageError, WeightsError
 from vtg_cli.ground.hooks import overriding
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.lowmem.ladder import Ladder
 from vtg_cli.machine.device import seeded_noise
 from vtg_cli.machine.rungs import RUNGS
 from vtg_cli.methods import papers
-from vtg_cli.sampling.settings import Sampling, resolved
+from vtg_cli.sampling.settings import resolved
 from vtg_cli.weights import keep, layout, store
 
 BASE = Path(__file__).parents[1] / "data" / "parity" / "tiny_svd"

@@ -7,7 +7,7 @@ import pytest
 from vtg_cli.batch.naming import check, filled
 from vtg_cli.errors import UsageError
 from vtg_cli.job.jobs import Interpolate
-from vtg_cli.sampling.settings import Sampling
+from vtg_cli.job.sampling import Sampling
 
 JOB = Interpolate(keyframes=("in/a 1.png", "in/b.png"), model="org/m", sampling=Sampling(seed=7))
 

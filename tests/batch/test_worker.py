@@ -18,9 +18,9 @@ from vtg_cli.batch.item import Item
 from vtg_cli.batch.store import Folder
 from vtg_cli.batch.worker import Settings, Worker, key_of, may_pass
 from vtg_cli.errors import MediaError, MemoryLadderError, UsageError
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.media.video import Sink, read_video
 from vtg_cli.render import segments
-from vtg_cli.sampling.settings import Sampling
 
 MakeItem = Callable[..., Item]
 

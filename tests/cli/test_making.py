@@ -26,8 +26,8 @@ from vtg_cli.backbones.base import Motion
 from vtg_cli.cli.models import app
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.errors import UsageError, VtgError, WeightsError
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.methods import papers
-from vtg_cli.sampling.settings import Sampling
 from vtg_cli.weights import delta, layout, store
 from vtg_cli.weights.catalog import CATALOG
 

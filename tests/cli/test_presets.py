@@ -17,9 +17,9 @@ from vtg_cli import interpolate
 from vtg_cli.cli import main
 from vtg_cli.job.jobs import NEGATIVE_PROMPT, Interpolate
 from vtg_cli.job.presets import PRESETS
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.media.image import read_image
 from vtg_cli.media.video import read_video
-from vtg_cli.sampling.settings import Sampling
 from vtg_cli.training import pair as pairs
 
 TESTS = Path(__file__).resolve().parents[1]

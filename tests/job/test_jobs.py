@@ -13,29 +13,26 @@ import pytest
 
 from vtg_cli.conditioning.text import text_curve
 from vtg_cli.errors import UsageError
+from vtg_cli.job.checks import validated
+from vtg_cli.job.document import absent, from_json, to_json
 from vtg_cli.job.jobs import (
     Bridge,
     Interpolate,
     Job,
     Retime,
     Timeline,
-    absent,
-    from_json,
-    to_json,
-    validated,
 )
 from vtg_cli.job.literals import Init, Method, Rotate, Solver, Stream
-from vtg_cli.job.times import CURVES
-from vtg_cli.media.encoding import Encoding, Input
-from vtg_cli.media.formats import STREAMS
-from vtg_cli.sampling.settings import (
-    DEFAULTS,
+from vtg_cli.job.sampling import (
     INITS,
     OWN_SOLVER,
     ROTATED,
-    SOLVER_CALLS,
     Sampling,
 )
+from vtg_cli.job.times import CURVES
+from vtg_cli.media.encoding import Encoding, Input
+from vtg_cli.media.formats import STREAMS
+from vtg_cli.sampling.settings import DEFAULTS, SOLVER_CALLS
 
 DATA = Path(__file__).parents[1] / "data"
 PLAIN = Interpolate(keyframes=("a.png", "b.png"))

@@ -14,10 +14,10 @@ import torch
 from vtg_cli.backbones import base
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.errors import VtgError
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.lowmem.compile import compiling
 from vtg_cli.machine.hardware import lacks_compiler
 from vtg_cli.methods import papers
-from vtg_cli.sampling.settings import Sampling
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "backbones" / "dynamicrafter"))
 import tiny_models

@@ -19,11 +19,12 @@ from vtg_cli.backbones import base
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.ground.hooks import overriding, recording
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.lowmem.deepcache import reusing
 from vtg_cli.lowmem.ladder import Ladder
 from vtg_cli.machine.rungs import RUNGS, Rung
 from vtg_cli.methods import papers
-from vtg_cli.sampling.settings import Sampling, Work, resolved, work
+from vtg_cli.sampling.settings import Work, resolved, work
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "backbones" / "dynamicrafter"))
 import tiny_models

@@ -25,11 +25,12 @@ from vtg_cli.backbones import base
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.errors import Interrupted
 from vtg_cli.ground.hooks import overriding
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.lowmem.ladder import Ladder
 from vtg_cli.machine.device import seeded_noise
 from vtg_cli.machine.rungs import NAMED, RUNGS, OutOfRungsError, Rung
 from vtg_cli.methods import papers
-from vtg_cli.sampling.settings import Sampling, resolved
+from vtg_cli.sampling.settings import resolved
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "backbones" / "dynamicrafter"))
 from tiny_models import FRAMES, HEIGHT, WIDTH, tiny

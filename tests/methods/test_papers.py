@@ -19,15 +19,14 @@ from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.errors import Interrupted
 from vtg_cli.ground.hooks import overriding
 from vtg_cli.ground.tensor import to_pixels, to_uint8
+from vtg_cli.job.sampling import OWN_SOLVER, Sampling
 from vtg_cli.machine.device import seeded_noise
 from vtg_cli.methods import papers
 from vtg_cli.sampling import attention
 from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.path import ascending
 from vtg_cli.sampling.settings import (
-    OWN_SOLVER,
     MethodDefaults,
-    Sampling,
     evaluations,
     inversions,
     resolved,

@@ -21,11 +21,11 @@ from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.ground.hooks import overriding
 from vtg_cli.ground.tensor import to_pixels
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.media.image import fit
 from vtg_cli.methods import papers
 from vtg_cli.sampling import solvers
 from vtg_cli.sampling.fusion import Delta, rotate_pairs
-from vtg_cli.sampling.settings import Sampling
 from vtg_cli.weights import delta as deltas
 
 pytestmark = pytest.mark.parity

@@ -24,6 +24,7 @@ from vtg_cli.cli import main
 from vtg_cli.clips import stream
 from vtg_cli.errors import MemoryLadderError, UsageError
 from vtg_cli.job.jobs import Interpolate
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.machine.cost import SPARE, on_device, predict
 from vtg_cli.machine.hardware import Memory
 from vtg_cli.machine.rungs import AWAY, NAMED, RUNGS, ran_out
@@ -32,7 +33,6 @@ from vtg_cli.media.encoding import Input
 from vtg_cli.plan import memory
 from vtg_cli.plan.plan import Plan, plan
 from vtg_cli.render import draw
-from vtg_cli.sampling.settings import Sampling
 
 SVD = Path(__file__).parents[1] / "data" / "parity" / "tiny_svd"
 NAMES = [rung.name for rung in RUNGS]

@@ -14,10 +14,10 @@ from PIL import Image
 from vtg_cli.backbones import base
 from vtg_cli.errors import UsageError, VtgError
 from vtg_cli.job.jobs import Interpolate, Timeline
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.plan.segments import TimelinePlan, planned
 from vtg_cli.render import draw
-from vtg_cli.sampling.settings import Sampling
 
 SVD = str(Path(__file__).parents[1] / "data" / "parity" / "tiny_svd")
 

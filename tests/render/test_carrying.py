@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from vtg_cli.job.jobs import Interpolate
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.plan.plan import plan
 from vtg_cli.render import draw as drawing
 from vtg_cli.render.carrying import carried, easing_of
 from vtg_cli.render.segments import always
-from vtg_cli.sampling.settings import Sampling
 
 
 def view(x: float) -> NDArray[np.uint8]:

@@ -29,6 +29,7 @@ from vtg_cli.flow.engine import in_between
 from vtg_cli.ground.tensor import to_pixels
 from vtg_cli.ground.units import size_text
 from vtg_cli.job.jobs import Interpolate
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.machine.cost import SPARE, Work, on_device
 from vtg_cli.machine.hardware import Memory
 from vtg_cli.machine.rungs import RUNGS, Rung
@@ -41,7 +42,6 @@ from vtg_cli.render import draw
 from vtg_cli.render import report as reports
 from vtg_cli.render.draw import Rendering
 from vtg_cli.render.segments import Cancel, Frames, Progress, Renderer
-from vtg_cli.sampling.settings import Sampling
 from vtg_cli.weights import sizes
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER
 

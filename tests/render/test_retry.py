@@ -16,6 +16,7 @@ from vtg_cli.errors import QualityError, UsageError
 from vtg_cli.flow.engine import in_between
 from vtg_cli.job.checks import MAX_SEED
 from vtg_cli.job.jobs import Interpolate
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.media.anchor import AnchorReport
 from vtg_cli.media.sheet import save_png
 from vtg_cli.plan.plan import plan
@@ -30,7 +31,6 @@ from vtg_cli.render.retry import (
     summary,
 )
 from vtg_cli.render.segments import Cancel, Frames, Progress, Renderer
-from vtg_cli.sampling.settings import Sampling
 
 Pixels = NDArray[np.uint8]
 KEYS = ("a.png", "b.png", "c.png")

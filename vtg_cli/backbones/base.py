@@ -19,7 +19,6 @@ from vtg_cli.ground import documents
 from vtg_cli.sampling.settings import (
     DEFAULTS,
     MethodDefaults,
-    Sampling,
     Work,
     inversions,
     work,

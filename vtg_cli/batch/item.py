@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from vtg_cli.errors import UsageError, VtgError
-from vtg_cli.job.jobs import Interpolate, Job, from_json, to_json
+from vtg_cli.job.document import from_json, to_json
+from vtg_cli.job.jobs import Interpolate, Job
 
 State = Literal["made", "skipped", "busy", "failed"]
 

@@ -24,12 +24,13 @@ from vtg_cli.batch.naming import check, filled
 from vtg_cli.batch.pairs import PICTURES, Found, pairs_below, pairs_in
 from vtg_cli.batch.rows import Row, rows
 from vtg_cli.errors import UsageError, naming
-from vtg_cli.job.jobs import Interpolate, from_json, to_json
+from vtg_cli.job.document import from_json, to_json
+from vtg_cli.job.jobs import Interpolate
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.media import encoding
 from vtg_cli.media.beside import older_path, sidecar_path
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.media.formats import FILES
-from vtg_cli.sampling.settings import Sampling
 from vtg_cli.spelling import on_disk
 
 if TYPE_CHECKING:

@@ -26,7 +26,8 @@ from vtg_cli import __version__
 from vtg_cli.batch.item import Item, Outcome, failed
 from vtg_cli.batch.store import Store, is_url
 from vtg_cli.errors import MemoryLadderError, UsageError, VtgError, explained
-from vtg_cli.job.jobs import Interpolate, to_json
+from vtg_cli.job.document import to_json
+from vtg_cli.job.jobs import Interpolate
 from vtg_cli.machine.rungs import NAMED
 from vtg_cli.media import encoding
 from vtg_cli.media.image import sha256_of

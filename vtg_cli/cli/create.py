@@ -210,11 +210,11 @@ def _captions(
 def _preset(
     job: Interpolate, preset: Preset, given: Collection[str]
 ) -> tuple[Interpolate, tuple[str, ...]]:
-    from vtg_cli.job.jobs import validated
+    from vtg_cli.job.checks import validated
+    from vtg_cli.job.sampling import Sampling
     from vtg_cli.machine.rungs import allowed
     from vtg_cli.plan.model import choose
     from vtg_cli.plan.unused import reads
-    from vtg_cli.sampling.settings import Sampling
 
     validated(replace(job, sampling=Sampling()))  # the rest when the preset's values are in
     model = choose(job.model, job.device, allowed(job.memory, job.lora))

@@ -34,7 +34,7 @@ def carry_out(
     from vtg_cli.cli.preflight import needs, warn
     from vtg_cli.cli.summary import tell_memory, where
     from vtg_cli.clips import stream
-    from vtg_cli.job.jobs import validated
+    from vtg_cli.job.checks import validated
     from vtg_cli.job.times import exact
     from vtg_cli.media.clip import open_clip
     from vtg_cli.plan import needs as preflight

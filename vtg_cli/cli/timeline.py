@@ -116,7 +116,7 @@ def validate(timeline: o.TimelineFile, as_json: o.Json = False, debug: o.Debug =
 
     vtg timeline validate timeline.toml
     """
-    from vtg_cli.job.jobs import to_json
+    from vtg_cli.job.document import to_json
     from vtg_cli.job.timeline.document import read
     from vtg_cli.job.times import exact
     from vtg_cli.plan.segments import schedule_of

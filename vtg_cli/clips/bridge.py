@@ -24,7 +24,8 @@ from vtg_cli.clips.ends import Side, arriving, leaving, nothing, opened
 from vtg_cli.clips.retime import comment
 from vtg_cli.errors import MediaError, UsageError
 from vtg_cli.ground.atomic import replacing, workspace
-from vtg_cli.job.jobs import Bridge, validated
+from vtg_cli.job.checks import validated
+from vtg_cli.job.jobs import Bridge
 from vtg_cli.job.times import exact
 from vtg_cli.media import encoding, sound, splice
 from vtg_cli.media.formats import Format

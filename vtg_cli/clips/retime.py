@@ -24,7 +24,8 @@ from vtg_cli.clips import notes as clip_notes
 from vtg_cli.clips import report as clip_report
 from vtg_cli.clips import tracks
 from vtg_cli.errors import Interrupted, MediaError, UsageError
-from vtg_cli.job.jobs import Interpolate, Retime, validated
+from vtg_cli.job.checks import validated
+from vtg_cli.job.jobs import Interpolate, Retime
 from vtg_cli.job.times import MAX_FPS, count, exact
 from vtg_cli.media import encoding, extras, scenes, sound
 from vtg_cli.media.clip import Clip, is_transparent, open_clip

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 from fractions import Fraction
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from vtg_cli.errors import UsageError, naming
 from vtg_cli.job import times
+from vtg_cli.job.jobs import Bridge, Interpolate, J, Retime, Timeline
 from vtg_cli.job.literals import (
     Audio,
     Copy,
@@ -30,17 +31,14 @@ from vtg_cli.job.literals import (
     Schedule,
     Solver,
 )
-from vtg_cli.machine.rungs import AWAY
-from vtg_cli.media.encoding import Encoding
-from vtg_cli.sampling.settings import (
+from vtg_cli.job.sampling import (
     BETWEEN_INVERTED,
     OWN_SOLVER,
     Sampling,
     fusion_weights,
 )
-
-if TYPE_CHECKING:
-    from vtg_cli.job.jobs import Bridge, Interpolate, Retime, Timeline
+from vtg_cli.machine.rungs import AWAY
+from vtg_cli.media.encoding import Encoding
 
 MAX_SIDE = 16384  # pixels
 MAX_FRAMES = 100_000  # of a segment
@@ -49,6 +47,19 @@ MAX_CANDIDATES = 100
 MAX_REUSE = 100
 MAX_FACTOR = 1000
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?|xpu(:\d+)?", re.ASCII)
+
+
+def validated(job: J) -> J:
+    """The job itself; UsageError naming the first option whose value cannot be."""
+    if isinstance(job, Timeline):
+        check_timeline(job)
+    elif isinstance(job, Retime):
+        check_retime(job)
+    elif isinstance(job, Bridge):
+        check_bridge(job)
+    else:
+        check_interpolate(job)
+    return job
 
 
 def check_interpolate(job: Interpolate) -> None:

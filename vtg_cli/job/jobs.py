@@ -10,18 +10,10 @@ done before the field came; where it cannot, sidecar.VERSION is raised. `absent`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from vtg_cli.errors import UsageError
-from vtg_cli.job.checks import (
-    check_bridge,
-    check_interpolate,
-    check_retime,
-    check_timeline,
-)
 from vtg_cli.job.literals import (
     Audio,
     Copy,
@@ -35,11 +27,8 @@ from vtg_cli.job.literals import (
     Memory,
     OnBad,
 )
-from vtg_cli.job.records import built, missing, plain
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.media.encoding import Encoding, Input
-from vtg_cli.sampling.settings import (
-    Sampling,
-)
 
 NEGATIVE_PROMPT = (
     "Distorted, discontinuous, Ugly, blurry, low resolution, motionless, static, disfigured, "
@@ -197,43 +186,3 @@ KINDS: dict[str, type[Job]] = {
 }
 
 J = TypeVar("J", bound=Interpolate | Timeline | Retime | Bridge)
-
-
-def validated(job: J) -> J:
-    """The job itself; UsageError naming the first option whose value cannot be."""
-    if isinstance(job, Timeline):
-        check_timeline(job)
-    elif isinstance(job, Retime):
-        check_retime(job)
-    elif isinstance(job, Bridge):
-        check_bridge(job)
-    else:
-        check_interpolate(job)
-    return job
-
-
-def to_json(job: Job) -> dict[str, Any]:
-    """The job as plain JSON values, its kind first."""
-    kind = next(name for name, made in KINDS.items() if isinstance(job, made))
-    return {"kind": kind, **plain(job)}
-
-
-def from_json(document: object) -> Job:
-    """The job a `to_json` document describes, validated; UsageError naming what is off.
-
-    Fields that the document lacks have their defaults; those without one are missing.
-    """
-    if not isinstance(document, Mapping):
-        raise UsageError("a job is a JSON object", subject="job")
-    kind = document.get("kind")
-    if kind not in KINDS:
-        raise UsageError(
-            f"job.kind {kind!r} is not known", f"known: {', '.join(KINDS)}", subject="job.kind"
-        )
-    rest = {name: value for name, value in document.items() if name != "kind"}
-    return validated(built(KINDS[kind], rest, "job"))
-
-
-def absent(document: Mapping[str, Any]) -> list[str]:
-    """Dotted names of the fields that a document `from_json` has read left to their defaults."""
-    return missing(KINDS[document["kind"]], document)

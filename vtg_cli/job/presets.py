@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from vtg_cli.job.jobs import Interpolate
-from vtg_cli.sampling.settings import Sampling
+from vtg_cli.job.sampling import Sampling
 
 
 @dataclass(frozen=True)

@@ -57,9 +57,7 @@ from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.loop import OnStep, sample
 from vtg_cli.sampling.path import Path, resample
 from vtg_cli.sampling.settings import (
-    Sampling,
     detoured,
-    fusion_weights,
     guided_steps,
     resolved,
     walked,

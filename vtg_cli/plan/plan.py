@@ -14,8 +14,10 @@ from pathlib import Path
 from vtg_cli.backbones.base import check_words
 from vtg_cli.errors import MediaError, UsageError, WeightsError
 from vtg_cli.job import times
-from vtg_cli.job.jobs import NEGATIVE_PROMPT, Interpolate, validated
+from vtg_cli.job.checks import validated
+from vtg_cli.job.jobs import NEGATIVE_PROMPT, Interpolate
 from vtg_cli.job.literals import Dtype
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.job.times import Schedule
 from vtg_cli.machine.hardware import lacks_compiler
 from vtg_cli.machine.rungs import allowed
@@ -31,7 +33,7 @@ from vtg_cli.plan.unused import (
     refuse_unused,
     refuse_without_captions,
 )
-from vtg_cli.sampling.settings import LCM_LEVELS, LORA_STEPS, Sampling, resolved
+from vtg_cli.sampling.settings import LCM_LEVELS, LORA_STEPS, resolved
 from vtg_cli.weights.catalog import CATALOG, EMBEDDED, FLOW
 from vtg_cli.weights.reverse import Reverse, known_reverse, resolve_reverse
 

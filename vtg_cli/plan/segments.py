@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from vtg_cli.errors import UsageError, naming
-from vtg_cli.job.jobs import Interpolate, Timeline, validated
+from vtg_cli.job.checks import validated
+from vtg_cli.job.jobs import Interpolate, Timeline
 from vtg_cli.job.times import Schedule
 from vtg_cli.media import encoding
 from vtg_cli.media.encoding import Encoding

@@ -8,12 +8,9 @@ from dataclasses import fields
 from vtg_cli.backbones.base import Spec
 from vtg_cli.errors import UsageError
 from vtg_cli.job.jobs import Interpolate
+from vtg_cli.job.sampling import BETWEEN_CAPTIONS, Sampling
 from vtg_cli.plan.model import Choice
-from vtg_cli.sampling.settings import (
-    BETWEEN_CAPTIONS,
-    MethodDefaults,
-    Sampling,
-)
+from vtg_cli.sampling.settings import MethodDefaults
 
 DIFFUSION_ONLY = {
     *("--method", "--reverse", "--reverse-base", "--steps", "--solver", "--guidance", "--fusion"),

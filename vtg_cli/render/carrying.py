@@ -10,10 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from vtg_cli.job import times as timing
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.plan.pictures import Frame
 from vtg_cli.plan.plan import Plan
 from vtg_cli.plan.segments import TimelinePlan
-from vtg_cli.sampling.settings import Sampling
 
 if TYPE_CHECKING:
     from vtg_cli.render.segments import Cancel, Frames, Progress, Renderer, Seeded

@@ -28,9 +28,6 @@ from vtg_cli.job.jobs import (
     Job,
     Retime,
     Timeline,
-    absent,
-    from_json,
-    to_json,
 )
 from vtg_cli.job.times import exact
 from vtg_cli.media.beside import SCHEMA, foreign, sidecar_path

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from vtg_cli.errors import Interrupted, MemoryLadderError
 from vtg_cli.job import times as timing
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.machine.rungs import RUNGS, OutOfRungsError, ran_out
 from vtg_cli.plan.pictures import Frame
 from vtg_cli.plan.plan import Plan
-from vtg_cli.sampling.settings import Sampling
 
 if TYPE_CHECKING:
     from vtg_cli.backbones.base import Backbone

@@ -19,10 +19,11 @@ from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.errors import WeightsError
 from vtg_cli.ground.hooks import overriding
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.methods import papers
 from vtg_cli.sampling.fusion import rotate_pairs
 from vtg_cli.sampling.level import Level
-from vtg_cli.sampling.settings import Sampling, evaluations, resolved
+from vtg_cli.sampling.settings import evaluations, resolved
 from vtg_cli.weights import delta
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -13,13 +13,13 @@ from vtg_cli.backbones.tiny.network import Network, Shape
 from vtg_cli.backbones.tiny.prior import STILL_TRUST, guide, spread
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.machine.device import seeded_noise
 from vtg_cli.methods import papers
 from vtg_cli.sampling.guidance import bind
 from vtg_cli.sampling.level import edm_level
 from vtg_cli.sampling.loop import sample
 from vtg_cli.sampling.path import edm_path, karras_sigmas
-from vtg_cli.sampling.settings import Sampling
 
 SMALL = Shape(width=32, depth=2, head=16, fine=8, middle=16)
 

@@ -9,9 +9,9 @@ import pytest
 
 from vtg_cli.errors import MediaError, UsageError
 from vtg_cli.job.jobs import Interpolate, Timeline
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.job.timeline.document import job_in, read
 from vtg_cli.media.encoding import Encoding
-from vtg_cli.sampling.settings import Sampling
 
 THREE = """\
 fps = "24000/1001"

@@ -14,8 +14,8 @@ import pytest
 from vtg_cli.api import Options
 from vtg_cli.job.jobs import Interpolate
 from vtg_cli.job.literals import Method
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.job.timeline.schema import CLIP, SCHEMA, SEGMENT, Misfit, check
-from vtg_cli.sampling.settings import Sampling
 
 ROOT = Path(__file__).resolve().parents[3]
 KEYS: dict[str, Any] = {"keyframe": [{"picture": "a"}, {"picture": "b", "at": 1}]}

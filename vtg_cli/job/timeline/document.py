@@ -15,7 +15,8 @@ from vtg_cli.api import Options, job_of
 from vtg_cli.errors import MediaError, UsageError, naming
 from vtg_cli.ground import documents
 from vtg_cli.job import shorthand, times
-from vtg_cli.job.jobs import Timeline, validated
+from vtg_cli.job.checks import validated
+from vtg_cli.job.jobs import Timeline
 from vtg_cli.job.timeline.lines import Path, lines_of
 from vtg_cli.job.timeline.schema import CLIP, FPS, SEGMENT, Misfit, check
 from vtg_cli.media.encoding import Encoding
