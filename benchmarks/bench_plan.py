@@ -54,7 +54,7 @@ def picture(height: int, width: int, shift: float) -> NDArray[np.uint8]:
 
 
 def child(kind: str, frames: int, height: int, width: int) -> dict[str, Any]:
-    from vtg_cli.api import Options, job_of
+    from vtg_cli.job.keywords import Options, job_of
     from vtg_cli.plan import needs
     from vtg_cli.plan.plan import plan
     from vtg_cli.render import draw

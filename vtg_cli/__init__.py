@@ -7,10 +7,11 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # as of typing, which would take longest of all that starting imports
 if TYPE_CHECKING:
-    from vtg_cli.api import Options, interpolate, predict
+    from vtg_cli.api import interpolate, predict
     from vtg_cli.conditioning.keyframes import Keyframes
     from vtg_cli.errors import VtgError
     from vtg_cli.job.jobs import Interpolate, Timeline
+    from vtg_cli.job.keywords import Options
     from vtg_cli.job.sampling import Sampling
     from vtg_cli.plan.needs import Preflight
     from vtg_cli.render.draw import Rendering

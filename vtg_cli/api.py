@@ -1,37 +1,16 @@
-"""The same in Python: `interpolate`, `predict`, and the flat options that they and the command line
-share.
-"""
+"""The same in Python: `interpolate` and `predict`."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import fields
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vtg_cli.errors import UsageError
 from vtg_cli.job.jobs import Interpolate
-from vtg_cli.job.literals import (
-    Detail,
-    Dtype,
-    Endpoints,
-    Fit,
-    Init,
-    Memory,
-    Method,
-    OnBad,
-    Rotate,
-    Schedule,
-    Solver,
-    Stream,
-)
-from vtg_cli.job.sampling import Sampling
-from vtg_cli.job.times import parse_duration, parse_fps, parse_frames
-from vtg_cli.media.encoding import Encoding
+from vtg_cli.job.keywords import Options, job_of
 from vtg_cli.media.image import read_image
 from vtg_cli.plan import needs
 from vtg_cli.plan.needs import Preflight
@@ -47,71 +26,6 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     Picture = str | os.PathLike[str] | Image | NDArray[np.uint8]
-
-
-class Options(TypedDict, total=False):
-    """Everything `interpolate` can be told; the names, values and defaults are the command line's.
-
-    Where a rate or a time is a float, the shortest decimal that denotes it is meant.
-    """
-
-    output: str | os.PathLike[str] | None
-    frames: int | Sequence[int] | str | None
-    duration: Fraction | float | str | None
-    at: Sequence[Fraction | float] | None
-    fps: Fraction | float | str | None
-    loop: bool
-    ease: str
-    carry: bool
-    model: str
-    reverse: str | None
-    reverse_base: str | None
-    prompts: str | Sequence[str]
-    negative_prompt: str | None
-    text_curve: str
-    lora: str | os.PathLike[str]
-    fast: bool
-    quality: bool
-    compile: bool
-    method: Method | None
-    steps: int | None
-    solver: Solver | None
-    schedule: Schedule | None
-    guidance: tuple[float, float] | str | None
-    guidance_span: tuple[float, float] | str
-    fusion: str
-    rotate: Rotate
-    init: Init | None
-    init_until: float | None
-    strength: float | None
-    temperature: float | None
-    renoise: int | None
-    renoise_until: float | None
-    image_curve: str
-    motion_fps: int | None
-    motion_bucket: int
-    noise_aug: float
-    reuse: int
-    seed: int
-    width: int | None
-    height: int | None
-    fit: Fit
-    background: str
-    endpoints: Endpoints
-    detail: Detail
-    decode_chunk: int | None
-    memory: Memory
-    on_bad: OnBad
-    candidates: int | None
-    device: str
-    dtype: Dtype
-    format: Stream | None
-    crf: int | None
-    alpha: bool | None
-    overwrite: bool
-    skip_existing: bool
-    sidecar: bool
-    metadata: bool
 
 
 def interpolate(
@@ -159,71 +73,6 @@ def _asked(
     files = all(isinstance(picture, str | os.PathLike) for picture in keyframes)
     pictures = None if files else [_pixels(picture) for picture in keyframes]
     return job_of(names, options), pictures
-
-
-def job_of(keyframes: Sequence[str], options: Options) -> Interpolate:
-    """The job of flat options. UsageError for a text that cannot be read, TypeError for a name."""
-    given = dict[str, Any](options)
-    for name in given:
-        if name not in Options.__annotations__:
-            raise TypeError(f"interpolate() has no option {name!r}")
-    if isinstance(frames := given.get("frames"), str):
-        given["frames"] = parse_frames(frames)
-    elif frames is not None:
-        given["frames"] = (frames,) if isinstance(frames, int) else tuple(frames)
-    for name, parse in (("duration", parse_duration), ("fps", parse_fps)):
-        if given.get(name) is not None:
-            given[name] = parse(str(given[name]))
-    if (at := given.get("at")) is not None:
-        given["at"] = tuple(Fraction(str(seconds)) for seconds in at)
-    if isinstance(guidance := given.get("guidance"), str):
-        given["guidance"] = parse_guidance(guidance)
-    if isinstance(span := given.get("guidance_span"), str):
-        given["guidance_span"] = parse_span(span)
-    if (prompts := given.get("prompts")) is not None:
-        given["prompts"] = (prompts,) if isinstance(prompts, str) else tuple(prompts)
-    for name in ("output", "lora"):
-        if given.get(name) is not None:
-            given[name] = os.fspath(given[name])
-    sampling = Sampling(**_taken(given, Sampling))
-    encoding = Encoding(**_taken(given, Encoding))
-    return Interpolate(
-        keyframes=tuple(keyframes),
-        sampling=sampling,
-        encoding=encoding,
-        **_taken(given, Interpolate),
-    )
-
-
-def parse_guidance(text: str) -> tuple[float, float]:
-    """Guidance at the near and the far end, from "1:3"; one number stands for both. UsageError."""
-    parts = text.split(":") if ":" in text else [text, text]
-    try:
-        low, high = map(float, parts)
-    except ValueError:
-        raise UsageError(
-            f"--guidance {text} is not a range",
-            "write two numbers such as 1:3, or one for all frames",
-            subject="--guidance",
-        ) from None
-    return low, high
-
-
-def parse_span(text: str) -> tuple[float, float]:
-    """Shares of the steps from "0.2:0.8". UsageError."""
-    try:
-        first, last = map(float, text.split(":"))
-    except ValueError:
-        raise UsageError(
-            f"--guidance-span {text} is not a range",
-            "write two numbers from 0 to 1 in rising order, such as 0:0.6",
-            subject="--guidance-span",
-        ) from None
-    return first, last
-
-
-def _taken(given: dict[str, Any], made: type[Any]) -> dict[str, Any]:
-    return {f.name: given[f.name] for f in fields(made) if f.name in given}
 
 
 def _name(picture: Picture, number: int) -> str:

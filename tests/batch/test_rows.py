@@ -12,7 +12,7 @@ import pytest
 from vtg_cli.batch.manifest import read
 from vtg_cli.batch.rows import rows
 from vtg_cli.errors import MediaError, UsageError, VtgError
-from vtg_cli.spelling import on_disk
+from vtg_cli.ground.spelling import on_disk
 
 PLAIN = "name,first,last,prompts\none,a.png,b.png,a lion\n"
 MEANT = [{"name": "one", "first": "a.png", "last": "b.png", "prompts": "a lion"}]

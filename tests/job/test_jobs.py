@@ -13,6 +13,7 @@ import pytest
 
 from vtg_cli.conditioning.text import text_curve
 from vtg_cli.errors import UsageError
+from vtg_cli.ground.literals import Init, Method, Rotate, Solver, Stream
 from vtg_cli.job.checks import validated
 from vtg_cli.job.document import absent, from_json, to_json
 from vtg_cli.job.jobs import (
@@ -22,7 +23,6 @@ from vtg_cli.job.jobs import (
     Retime,
     Timeline,
 )
-from vtg_cli.job.literals import Init, Method, Rotate, Solver, Stream
 from vtg_cli.job.sampling import (
     INITS,
     OWN_SOLVER,

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vtg_cli.api import job_of
 from vtg_cli.errors import MediaError, MemoryLadderError, WeightsError
+from vtg_cli.job.keywords import job_of
 from vtg_cli.machine.cost import on_device
 from vtg_cli.machine.hardware import Memory
 from vtg_cli.machine.rungs import RUNGS

@@ -14,9 +14,8 @@ from vtg_cli import interpolate
 from vtg_cli.cli import main
 from vtg_cli.errors import QualityError, UsageError
 from vtg_cli.flow.engine import in_between
-from vtg_cli.job.checks import MAX_SEED
 from vtg_cli.job.jobs import Interpolate
-from vtg_cli.job.sampling import Sampling
+from vtg_cli.job.sampling import MAX_SEED, Sampling
 from vtg_cli.media.anchor import AnchorReport
 from vtg_cli.media.sheet import save_png
 from vtg_cli.plan.plan import plan

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from vtg_cli.errors import WeightsError
 from vtg_cli.ground import documents
+from vtg_cli.ground.literals import Schedule as NoiseSchedule
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.sampling.settings import (
     DEFAULTS,
     MethodDefaults,
@@ -90,7 +92,7 @@ class Spec:
     both_ends: bool = False
     begins_empty: bool = False
     ends_clean: bool = True
-    schedules: tuple[str, ...] = ()
+    schedules: tuple[NoiseSchedule, ...] = ()
     longest: int | None = None
     motion_fps: int | None = None
     defaults: Mapping[str, MethodDefaults] = field(default_factory=lambda: DEFAULTS)

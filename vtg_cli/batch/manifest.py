@@ -17,29 +17,29 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 from vtg_cli.batch.item import Item, single
 from vtg_cli.batch.naming import check, filled
 from vtg_cli.batch.pairs import PICTURES, Found, pairs_below, pairs_in
 from vtg_cli.batch.rows import Row, rows
 from vtg_cli.errors import UsageError, naming
+from vtg_cli.ground.spelling import on_disk
 from vtg_cli.job.document import from_json, to_json
-from vtg_cli.job.jobs import Interpolate
-from vtg_cli.job.sampling import Sampling
+from vtg_cli.job.keywords import OPTIONS, job_of
 from vtg_cli.media import encoding
 from vtg_cli.media.beside import older_path, sidecar_path
-from vtg_cli.media.encoding import Encoding
 from vtg_cli.media.formats import FILES
-from vtg_cli.spelling import on_disk
 
 if TYPE_CHECKING:
-    from vtg_cli.api import Options
+    from vtg_cli.job.keywords import Options
 
 OWN = ("name", "keyframes", "first", "last", "prompt", "from", "to")
 """What an item can say beside the options of the command line."""
-NOT_HERE = ("output", "format", "overwrite", "skip_existing")
+NOT_HERE = ("keyframes", "output", "format", "overwrite", "skip_existing")
 """Options that are the batch's, not an item's."""
+
+TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 @dataclass(frozen=True)
@@ -131,10 +131,7 @@ def _paired(found: Found, options: Options, template: str) -> Iterator[tuple[str
 
 
 def _item(row: Row, folder: Path, options: Options, template: str, index: int) -> Item:
-    from vtg_cli.api import Options as Known
-    from vtg_cli.api import job_of
-
-    allowed = [name for name in Known.__annotations__ if name not in NOT_HERE]
+    allowed = [name for name in OPTIONS if name not in NOT_HERE]
     for name in row:
         if name not in (*allowed, *OWN):
             close = get_close_matches(name, [*allowed, *OWN], n=1)
@@ -256,25 +253,18 @@ def _cells(table: Path) -> Iterator[tuple[str, Row]]:
 
 
 def _cell(name: str, text: str) -> Any:
-    """A cell as the kind of value its column has; what is not one stays text, and is told later."""
-    made = (get_type_hints(each) for each in (Interpolate, Sampling, Encoding))
-    hint = next((hints[name] for hints in made if name in hints), None)
-    kinds = set(get_args(hint)) or {hint}
+    """Return a cell as the kind of value its column has; what is none stays text, told later."""
     if name == "prompts":
         return [caption.strip() for caption in text.split("|")]
-    if name in ("frames", "duration", "fps", "guidance"):
+    option = OPTIONS.get(name)
+    if option is None or option.opt.read is not None:
         return text
-    if bool in kinds:
-        return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(
-            text.lower(), text
-        )
-    for kind in (int, float):
-        if kind in kinds:
-            try:
-                return kind(text)
-            except ValueError:
-                return text
-    return text
+    if option.kind is bool:
+        return TRUTH.get(text.lower(), text)
+    try:
+        return option.kind(text) if option.kind in (int, float) else text
+    except ValueError:
+        return text
 
 
 def _has_pictures(folder: Path) -> bool:

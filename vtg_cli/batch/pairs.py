@@ -20,8 +20,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from vtg_cli.errors import MediaError, UsageError
+from vtg_cli.ground.spelling import spelled
 from vtg_cli.ground.units import counted
-from vtg_cli.spelling import spelled
 
 ENDINGS = {"a": "b", "0": "1", "first": "last"}
 PICTURES = {

@@ -21,11 +21,11 @@ from vtg_cli.cli.console import result, result_json, say
 from vtg_cli.errors import BatchError, UsageError, VtgError, WeightsError
 
 if TYPE_CHECKING:
-    from vtg_cli.api import Options
     from vtg_cli.batch.dispatch import Crew
     from vtg_cli.batch.item import Item, Outcome
     from vtg_cli.batch.store import Store
     from vtg_cli.batch.worker import Settings
+    from vtg_cli.job.keywords import Options
 
 NOT_OF_ITEMS = {
     *("keyframes", "output", "format", "overwrite", "skip_existing", "sheet"),

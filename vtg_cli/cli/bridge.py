@@ -23,7 +23,7 @@ from vtg_cli.cli.clips import (
 )
 from vtg_cli.cli.console import answer, say
 from vtg_cli.cli.create import interpolate
-from vtg_cli.job.literals import Copy, Fade
+from vtg_cli.ground.literals import Copy, Fade
 
 if TYPE_CHECKING:
     from vtg_cli.clips.bridge import Bridging
@@ -128,12 +128,13 @@ def command() -> Callable[..., None]:
 
 
 def _bridge(ctx: typer.Context) -> None:
-    from vtg_cli.api import job_of
     from vtg_cli.job.jobs import Bridge
     from vtg_cli.media.sequence import is_sequence
 
     def described(path: str) -> bool:
         return path == "-" or is_sequence(path)
+
+    from vtg_cli.job.keywords import job_of
 
     mine, shown, rest = options_of(ctx, "clip_a", "clip_b", *{*OWN, *DESCRIBED, *READ})
     paths = mine["clip_a"], mine["clip_b"]

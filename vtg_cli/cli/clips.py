@@ -15,12 +15,12 @@ from vtg_cli.cli import options as o
 from vtg_cli.cli.bar import progress
 from vtg_cli.cli.console import answer, check_stream, say
 from vtg_cli.errors import UsageError
-from vtg_cli.job.literals import Arriving, Audio, Cuts, Duplicates, Fields
+from vtg_cli.ground.literals import Arriving, Audio, Cuts, Duplicates, Fields
 
 if TYPE_CHECKING:
-    from vtg_cli.api import Options
     from vtg_cli.clips.retime import Retiming
     from vtg_cli.job.jobs import Bridge, Interpolate, Retime
+    from vtg_cli.job.keywords import Options
     from vtg_cli.media.encoding import Input
     from vtg_cli.render.report import Recorded
 
@@ -223,9 +223,9 @@ def given(ctx: typer.Context) -> list[str]:
 
 
 def _retime(ctx: typer.Context) -> None:
-    from vtg_cli.api import job_of
     from vtg_cli.clips.retime import named
     from vtg_cli.job.jobs import Retime
+    from vtg_cli.job.keywords import job_of
     from vtg_cli.job.times import parse_duration, parse_fps
 
     own = ("clip", "factor", "duration", "fps", "audio", "cuts", "duplicates")

@@ -18,8 +18,8 @@ from vtg_cli.cli.console import answer, check_stream, say
 from vtg_cli.errors import MediaError, UsageError
 
 if TYPE_CHECKING:
-    from vtg_cli.api import Options
     from vtg_cli.job.jobs import Drawing, Interpolate
+    from vtg_cli.job.keywords import Options
     from vtg_cli.job.presets import Preset
     from vtg_cli.plan.plan import Plan
     from vtg_cli.plan.segments import TimelinePlan
@@ -132,7 +132,7 @@ def preset_command(preset: Preset) -> Callable[..., None]:
 
 def _draw(ctx: typer.Context, preset: Preset | None = None) -> None:
     """What `interpolate` and the presets do with the options they were given."""
-    from vtg_cli.api import job_of
+    from vtg_cli.job.keywords import job_of
     from vtg_cli.plan.plan import plan
     from vtg_cli.plan.unused import refuse_unused
 

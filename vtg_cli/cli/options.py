@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from vtg_cli.job import literals
-from vtg_cli.job.literals import (
+from vtg_cli.ground import literals
+from vtg_cli.ground.literals import (
     Arriving,
     Detail,
     Dtype,

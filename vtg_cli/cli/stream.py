@@ -9,7 +9,7 @@ from vtg_cli.cli.bar import progress
 from vtg_cli.cli.clips import input_of, ready
 from vtg_cli.cli.console import answer, result, say
 from vtg_cli.errors import UsageError
-from vtg_cli.job.literals import Arriving
+from vtg_cli.ground.literals import Arriving
 
 if TYPE_CHECKING:
     from vtg_cli.job.jobs import Interpolate

@@ -11,26 +11,17 @@ from fractions import Fraction
 from typing import get_args
 
 from vtg_cli.errors import UsageError, naming
-from vtg_cli.job import times
-from vtg_cli.job.jobs import Bridge, Interpolate, J, Retime, Timeline
-from vtg_cli.job.literals import (
+from vtg_cli.ground.literals import (
     Audio,
     Copy,
     Cuts,
-    Detail,
-    Dtype,
     Duplicates,
-    Endpoints,
     Fade,
-    Fit,
-    Init,
-    Memory,
-    Method,
-    OnBad,
-    Rotate,
-    Schedule,
-    Solver,
 )
+from vtg_cli.ground.option import options_of
+from vtg_cli.job import times
+from vtg_cli.job.jobs import Bridge, Interpolate, J, Retime, Timeline
+from vtg_cli.job.options import MAX_FRAMES
 from vtg_cli.job.sampling import (
     BETWEEN_INVERTED,
     OWN_SOLVER,
@@ -40,11 +31,6 @@ from vtg_cli.job.sampling import (
 from vtg_cli.machine.rungs import AWAY
 from vtg_cli.media.encoding import Encoding
 
-MAX_SIDE = 16384  # pixels
-MAX_FRAMES = 100_000  # of a segment
-MAX_SEED = 2**63 - 1
-MAX_CANDIDATES = 100
-MAX_REUSE = 100
 MAX_FACTOR = 1000
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?|xpu(:\d+)?", re.ASCII)
 
@@ -70,21 +56,10 @@ def check_interpolate(job: Interpolate) -> None:
             "vtg interpolate first.png last.png -o clip.mp4",
             subject="keyframes",
         )
+    check_values(job)
     times.easing(job.ease)
     _check_text(job)
-    _one_of("--fit", job.fit, get_args(Fit))
-    _one_of("--endpoints", job.endpoints, get_args(Endpoints))
-    _one_of("--detail", job.detail, get_args(Detail))
-    _one_of("--dtype", job.dtype, get_args(Dtype))
-    _one_of("--memory", job.memory, get_args(Memory))
     _check_retakes(job)
-    _within("--width", job.width, 1, MAX_SIDE)
-    _within("--height", job.height, 1, MAX_SIDE)
-    _within("--decode-chunk", job.decode_chunk, 1, 10_000)
-    for count in job.frames or ():
-        _within("--frames", count, 2, MAX_FRAMES)
-    _within("--fps", job.fps, Fraction(1, 1000), times.MAX_FPS)
-    _within("--duration", job.duration, Fraction(1, 1000), 24 * 3600)
     if not _DEVICE.fullmatch(job.device):
         raise UsageError(
             f"--device {job.device} is no device",
@@ -119,6 +94,19 @@ def check_interpolate(job: Interpolate) -> None:
     _check_colour(job.background)
     _check_sampling(job.sampling)
     _check_overwriting(job.encoding)
+
+
+def check_values(job: Interpolate) -> None:
+    """Check each option by itself, against its own words and range."""
+    for option in options_of(Interpolate).values():
+        value = option.of(job)
+        if value is None:
+            continue
+        if option.choices:
+            _one_of(option.flag, value, option.choices)
+        if option.opt.low is not None and option.opt.high is not None:
+            for number in value if isinstance(value, tuple) else (value,):
+                _within(option.flag, number, option.opt.low, option.opt.high)
 
 
 def check_timeline(job: Timeline) -> None:
@@ -190,8 +178,6 @@ def _check_overwriting(encoding: Encoding) -> None:
 
 
 def _check_retakes(job: Interpolate) -> None:
-    _one_of("--on-bad", job.on_bad, get_args(OnBad))
-    _within("--candidates", job.candidates, 2, MAX_CANDIDATES)
     if job.candidates is not None and job.on_bad != "retry":
         raise UsageError(
             f"--candidates means nothing to --on-bad {job.on_bad}",
@@ -225,10 +211,6 @@ def _check_curve(option: str, name: str, others: tuple[str, ...]) -> None:
 
 
 def _check_sampling(s: Sampling) -> None:
-    if s.method is not None:
-        _one_of("--method", s.method, get_args(Method))
-    if s.solver is not None:
-        _one_of("--solver", s.solver, get_args(Solver))
     if s.method in OWN_SOLVER and s.solver not in (None, "euler"):
         raise UsageError(
             f"--solver means nothing to --method {s.method}",
@@ -242,9 +224,6 @@ def _check_sampling(s: Sampling) -> None:
             "leave one of them out; lcm draws fresh noise at every step, which undoes inverted one",
             subject="--solver",
         )
-    if s.schedule is not None:
-        _one_of("--schedule", s.schedule, get_args(Schedule))
-    _within("--reuse", s.reuse, 1, MAX_REUSE)
     if s.reuse > 1 and s.solver == "heun":
         raise UsageError(
             "--reuse and --solver heun exclude each other",
@@ -261,10 +240,7 @@ def _check_sampling(s: Sampling) -> None:
             "use mean, linear, a number from 0 to 1 or several such as 1,0.8,0",
             subject="--fusion",
         ) from None
-    _one_of("--rotate", s.rotate, get_args(Rotate))
     _check_curve("--image-curve", s.image_curve, ("off", "hold"))
-    if s.init is not None:
-        _one_of("--init", s.init, get_args(Init))
     if s.init in ("random", "slerp") and s.strength is not None and s.strength < 1:
         raise UsageError(
             f"--strength {s.strength} and --init {s.init} exclude each other",
@@ -277,18 +253,6 @@ def _check_sampling(s: Sampling) -> None:
             "leave it out",
             subject="--init-until",
         )
-    _within("--init-until", s.init_until, 0, 1)
-    _within("--steps", s.steps, 1, 1000)
-    _within("--strength", s.strength, 0.01, 1)
-    _within("--temperature", s.temperature, 0, 1)
-    _within("--renoise", s.renoise, 0, 100)
-    _within("--renoise-until", s.renoise_until, 0, 1)
-    _within("--motion-fps", s.motion_fps, 1, 60)
-    _within("--motion-bucket", s.motion_bucket, 0, 255)
-    _within("--noise-aug", s.noise_aug, 0, 1)
-    _within("--seed", s.seed, 0, MAX_SEED)
-    for scale in s.guidance or ():
-        _within("--guidance", scale, 0, 100)
     first, last = s.guidance_span
     if not 0 <= first < last <= 1:
         raise UsageError(

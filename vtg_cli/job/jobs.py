@@ -1,32 +1,19 @@
-"""What a person asked for: one frozen dataclass per command, the same in Python, JSON and argv.
+"""What a person asked for: one frozen dataclass per kind of job, the same in Python, JSON and argv.
 
-`validated` checks everything that can be known without looking at files; below it code trusts the
-values. `to_json` and `from_json` are inverse: fractions travel as "24000/1001", tuples as lists,
-and a document with an unknown field or one of another type is refused by the field's name.
-
-A document may be older than a field. So a new field has a default, and that default does what was
-done before the field came; where it cannot, sidecar.VERSION is raised. `absent` names such fields.
+Their options stand in options.py, once each; checks.py holds the rules between them.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from vtg_cli.job.literals import (
-    Audio,
-    Copy,
-    Cuts,
-    Detail,
-    Dtype,
-    Duplicates,
-    Endpoints,
-    Fade,
-    Fit,
-    Memory,
-    OnBad,
-)
+from vtg_cli.ground.literals import Audio, Copy, Cuts, Duplicates, Fade
+from vtg_cli.ground.option import OUTPUT, Opt
+from vtg_cli.job.engine import Engine, Judging, Machine
+from vtg_cli.job.options import Captions, Picture, Timing
 from vtg_cli.job.sampling import Sampling
 from vtg_cli.media.encoding import Encoding, Input
 
@@ -38,72 +25,35 @@ NEGATIVE_PROMPT = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Interpolate:
-    """Keyframes in, the frames between them out.
+class Interpolate(Machine, Judging, Picture, Engine, Captions, Timing):
+    """Keyframes in, the frames between them out."""
 
-    keyframes: files, 2 or more
-    output:    a file, a "%04d.png" pattern, "-" for stdout; None: nothing is written
-    frames:    of each segment, both its keyframes included; one number or one per segment
-    duration:  seconds of the whole clip; fps: frames a second; see timing.schedule
-    at:        seconds at which each keyframe stands, the first at 0, in place of these two
-    ease:      a CSS easing curve within every segment
-    carry:     motion goes on through the keyframes within the clip: no pause, no corner
-    model:     "auto", "tiny", "flow", a catalogue name, a folder or a hub id
-    reverse:   reverse-motion weights: a delta file, a tuned U-Net folder, a name or hub id
-    reverse_base: what the tuned U-Net was made from, a folder or a name; None: the catalogue's
-    prompts:   captions: none, one for all keyframes or one for each; for models that read
-    negative_prompt: what to keep away from; None: NEGATIVE_PROMPT where there are captions
-    text_curve: how one caption turns into the next: "linear", "hold" or an easing curve
-    lora:      "off"; "fit": the network learns each keyframe before it draws; or a folder that
-               holds what an earlier fit kept
-    fast:      fewer steps, on a schedule for few, where these are left open, and no fit
-    compile:   the model's transformer blocks are compiled, which takes a while and changes nothing
-    quality:   more steps where their number is left open, and nothing left out
-    width, height: of the clip in pixels; None: follows from the keyframes and the model
-    fit:       what happens to keyframes of another shape; background: colour of padding and of
-               what lies under transparent pixels
-    endpoints: "exact" pins the keyframes, "blend" fades into them, "model" leaves its frames be
-    detail:    "keyframes" brings a clip a model drew smaller to the keyframes' own size, with their
-               texture; "model" leaves it at the model's
-    decode_chunk: frames the model decodes at once; None: its own choice
-    memory:    a rung of the memory ladder (machine/rungs.py); "auto" goes down it as far as it must
-    on_bad:    what happens to a segment that is no in-between (quality/segment.py): "warn" says so,
-               "retry" draws it again under other seeds, "fallback" with flow, "fail" ends the job
-    candidates: how often a segment is drawn under "retry", the first time included; None: 4 times
-    """
-
-    keyframes: tuple[str, ...]
-    output: str | None = None
-    frames: tuple[int, ...] | None = None
-    duration: Fraction | None = None
-    at: tuple[Fraction, ...] | None = None
-    fps: Fraction | None = None
-    loop: bool = False
-    ease: str = "linear"
-    carry: bool = False
-    model: str = "auto"
-    reverse: str | None = None
-    reverse_base: str | None = None
-    prompts: tuple[str, ...] = ()
-    negative_prompt: str | None = None
-    text_curve: str = "linear"
-    lora: str = "off"
-    fast: bool = False
-    quality: bool = False
-    compile: bool = False
+    keyframes: Annotated[
+        tuple[str, ...],
+        Opt(
+            "The keyframes in order, two or more: png, jpg, webp, tiff, bmp, gif, avif. "
+            "Each may say when it is shown, in place of --frames and --duration: a.png@0 "
+            "b.png@1.5s c.png@3s, or on which frame: a.png@0f b.png@36f.",
+            "",
+            "PICTURE...",
+            scope="run",
+        ),
+    ]
+    output: Annotated[
+        str | None,
+        Opt(
+            "Where the clip goes; the suffix decides the format: .mp4 .mov (ProRes) .mkv "
+            "(lossless) .webm .gif .webp, or numbered pictures as in out/%04d.png. - is "
+            "stdout.",
+            OUTPUT,
+            metavar="FILE",
+            scope="clip",
+            flags=("--output", "-o"),
+            example="clip.mp4",
+            read=os.fspath,
+        ),
+    ] = None
     sampling: Sampling = field(default_factory=Sampling)
-    width: int | None = None
-    height: int | None = None
-    fit: Fit = "crop"
-    background: str = "white"
-    endpoints: Endpoints = "exact"
-    detail: Detail = "model"
-    decode_chunk: int | None = None
-    memory: Memory = "auto"
-    device: str = "auto"
-    dtype: Dtype = "auto"
-    on_bad: OnBad = "warn"
-    candidates: int | None = None
     encoding: Encoding = field(default_factory=Encoding)
 
 

@@ -1,73 +1,289 @@
 """What a person may choose about sampling: plain numbers, no torch, so that jobs and `--help` stay
-cheap.
+cheap. Where a value is None, the method's own default is meant (sampling/settings.py).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from vtg_cli.ground.literals import Init, Method, Rotate, Schedule, Solver
+from vtg_cli.ground.option import MODEL, SAMPLING, Opt
+from vtg_cli.job import reading
+
+MAX_SEED = 2**63 - 1
+MAX_REUSE = 100
+_SCALE = {"type": "number", "minimum": 0, "maximum": 100}
+GUIDANCE = {"anyOf": [_SCALE, {"type": "array", "items": _SCALE, "minItems": 2, "maxItems": 2}]}
+SPAN = {
+    "type": "array",
+    "items": {"type": "number", "minimum": 0, "maximum": 1},
+    "minItems": 2,
+    "maxItems": 2,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """Choices of a sampling run; everything a sidecar needs to repeat it beside the model.
+    """Choices of a sampling run; everything a sidecar needs to repeat it beside the model."""
 
-    `None` means "the method's own default", which `resolved` fills in.
-
-    method:         a name in DEFAULTS; None: gi where a reverse-motion delta is at hand, else trf
-    steps:          moves down the noise path, 1 or more
-    solver:         "euler", "heun", "dpmpp_2m" or "lcm", which draws fresh noise at every step;
-                    None: the model's own; methods in OWN_SOLVER have theirs
-    schedule:       how noise levels are spread over the steps, of those the model has a choice of
-                    (base.Spec): "karras", "ays" or "lcm"; None: the model's own
-    guidance:       classifier-free guidance scale at the first and the last frame of each
-                    direction's own time
-    guidance_span:  shares of the walked steps, 0 to 1, between which there is guidance; outside of
-                    it the condition alone is asked (Kynkaanniemi et al. 2024, guidance interval)
-    fusion:         "mean": both directions weigh 1/2, guidance constant at the ramp's mean;
-                    "linear": the nearer keyframe's direction weighs more, guidance ramps over the
-                    frames; or the forward direction's weight in numbers, see fusion_weights
-    rotate:         which temporal self-attentions gi turns in blocks that have two: "all" or the
-                    "first"
-    init:           where the walk starts. "random": pure noise; "flow": the keyframes'
-                    motion-compensated in-betweens, noised; "slerp": noise on the great circle
-                    between both inverted keyframes; None: flow where the strength is below 1
-    init_until:     the share of the steps, 0 to 1, that put the noise of slerp back
-    strength:       share of the path that is walked, above 0 to 1, under flow; else 1
-    temperature:    share of the noise it starts with, 0 to 1: below 1 the clip is nearer to what is
-                    likely on average and less to one draw of it
-    renoise:        detours back up the path after each early step (Generative Inbetweening, section
-                    4.3)
-    renoise_until:  the share of the steps that take detours, 0 to 1
-    image_curve:    how the picture a model is shown turns from the first keyframe to the last:
-                    "off", each direction sees its own throughout, or a curve of text_curve
-    motion_fps:     frames a second the model is told, 1 to 60 (DynamiCrafter's fs); None: its own
-    motion_bucket:  SVD's motion amount, 0 to 255
-    noise_aug:      standard deviation of the noise on the conditioning picture, 0 to 1
-    reuse:          the deep part of the network is computed at every so many steps, 1 or more, and
-                    its last answer taken in between (DeepCache, Ma et al. 2023)
-    seed:           of every random number drawn, 0 to 2**63 - 1
-    """
-
-    method: str | None = None
-    steps: int | None = None
-    solver: str | None = None
-    schedule: str | None = None
-    guidance: tuple[float, float] | None = None
-    guidance_span: tuple[float, float] = (0.0, 1.0)
-    fusion: str = "mean"
-    rotate: str = "all"
-    init: str | None = None
-    init_until: float | None = None
-    strength: float | None = None
-    temperature: float | None = None
-    renoise: int | None = None
-    renoise_until: float | None = None
-    image_curve: str = "off"
-    motion_fps: int | None = None
-    motion_bucket: int = 127
-    noise_aug: float = 0.02
-    reuse: int = 1
-    seed: int = 0
+    method: Annotated[
+        Method | None,
+        Opt(
+            "How a diffusion model is led to both keyframes. gi: generative inbetweening, "
+            "the best, needs reverse-motion weights. trf: time-reversal fusion, needs "
+            "none. i2v: plain image to video from the first keyframe. dynamicrafter: that "
+            "model's own sampling, in one direction. To compare with: tei, captions on "
+            "the straight line; attention, every frame looks at both ends; di, stills "
+            "between the inverted keyframes; tvg, both directions side by side. Default: "
+            "gi if it can be, else trf.",
+            MODEL,
+            needs="diffusion",
+            example="trf",
+        ),
+    ] = None
+    steps: Annotated[
+        int | None,
+        Opt(
+            "Denoising steps; more take longer and get finer. Default: 25.",
+            SAMPLING,
+            metavar="N",
+            needs="diffusion",
+            low=1,
+            high=1000,
+            example=25,
+        ),
+    ] = None
+    solver: Annotated[
+        Solver | None,
+        Opt(
+            "How a denoising step is taken; lcm draws fresh noise at each, for models "
+            "distilled to few steps. Default: euler, or the model's own.",
+            SAMPLING,
+            needs="diffusion",
+            example="euler",
+            idle=("euler",),
+        ),
+    ] = None
+    schedule: Annotated[
+        Schedule | None,
+        Opt(
+            "How Stable Video Diffusion spreads noise over the steps: karras, its own; "
+            "ays (Align Your Steps), made for 10; lcm, every so many of 40 levels, "
+            "animatelcm-svd-xt's own. Default: karras; with --fast ays.",
+            SAMPLING,
+            needs="diffusion",
+            example="karras",
+        ),
+    ] = None
+    guidance: Annotated[
+        tuple[float, float] | None,
+        Opt(
+            "How closely frames follow the keyframe, at the near and the far end. Default: 1:3.",
+            SAMPLING,
+            metavar="MIN:MAX",
+            needs="diffusion",
+            example=[1, 3],
+            low=0,
+            high=100,
+            read=reading.read_guidance,
+            schema=GUIDANCE,
+        ),
+    ] = None
+    # outside of it the condition alone is asked (Kynkaanniemi et al. 2024, guidance interval)
+    guidance_span: Annotated[
+        tuple[float, float],
+        Opt(
+            "The share of the steps that have guidance, such as 0:0.6; the others take "
+            "half the time. It changes the frames.",
+            SAMPLING,
+            metavar="FROM:TO",
+            needs="diffusion",
+            example=[0, 1],
+            read=reading.read_span,
+            shown="0:1",
+            schema=SPAN,
+        ),
+    ] = (0.0, 1.0)
+    # of "linear" guidance ramps over the frames, of the others it is constant at the mean
+    fusion: Annotated[
+        str,
+        Opt(
+            "How the motions from both keyframes are mixed: mean, evenly; linear, by "
+            "nearness; or how much the first keyframe's counts, 0 to 1: one number, or "
+            "several spread evenly over the frames, such as 1,0.8,0.",
+            SAMPLING,
+            metavar="WEIGHT",
+            needs="diffusion",
+            example="mean",
+            complete="fusion_names",
+        ),
+    ] = "mean"
+    rotate: Annotated[
+        Rotate,
+        Opt(
+            "What method gi turns where a model has two attentions along time in a block: "
+            "all of them, or the first of each block.",
+            SAMPLING,
+            needs="diffusion",
+            example="all",
+        ),
+    ] = "all"
+    init: Annotated[
+        Init | None,
+        Opt(
+            "What the clip starts from. random: noise. flow: the keyframes carried along "
+            "their motion, with noise on it. slerp: noise that turns from the first "
+            "keyframe's own into the last one's. Default: flow where --strength is below "
+            "1, else random.",
+            SAMPLING,
+            needs="diffusion",
+            example="flow",
+        ),
+    ] = None
+    init_until: Annotated[
+        float | None,
+        Opt(
+            "The share of the steps, 0 to 1, that keep the noise of --init slerp; the "
+            "rest may change it. Default: 0.2.",
+            SAMPLING,
+            metavar="SHARE",
+            needs="diffusion",
+            low=0,
+            high=1,
+            example=0.2,
+        ),
+    ] = None
+    strength: Annotated[
+        float | None,
+        Opt(
+            "Share of the steps that --init flow makes, above 0 to 1: the less, the "
+            "closer to the keyframes carried along their motion. Below 1 it asks for "
+            "--init flow. Default: 1; with --init flow 0.6.",
+            SAMPLING,
+            metavar="SHARE",
+            needs="diffusion",
+            low=0.01,
+            high=1,
+            example=0.6,
+        ),
+    ] = None
+    temperature: Annotated[
+        float | None,
+        Opt(
+            "How much of the noise the clip starts with, 0 to 1: less of it, fewer "
+            "surprises. Default: 1; for tiny 0, whose clips then do not depend on --seed.",
+            SAMPLING,
+            metavar="SHARE",
+            needs="diffusion",
+            low=0,
+            high=1,
+            example=1.0,
+        ),
+    ] = None
+    # detours back up the path (Generative Inbetweening, section 4.3)
+    renoise: Annotated[
+        int | None,
+        Opt(
+            "Go back and redo each early step K times, which joins both motions better. "
+            "Default: 5 for gi, 1 for trf.",
+            SAMPLING,
+            metavar="K",
+            needs="diffusion",
+            low=0,
+            high=100,
+            example=1,
+        ),
+    ] = None
+    renoise_until: Annotated[
+        float | None,
+        Opt(
+            "The share of the steps that count as early. Default: 0.5 for gi, 0.6 for trf.",
+            SAMPLING,
+            metavar="SHARE",
+            needs="diffusion",
+            low=0,
+            high=1,
+            example=0.6,
+        ),
+    ] = None
+    image_curve: Annotated[
+        str,
+        Opt(
+            "For models that look at a picture and read no text: how what they see turns "
+            "from the first keyframe into the last one over the frames: linear, hold (a "
+            "tenth of the other always shows) or a curve as of --ease. off: each "
+            "direction sees its own keyframe.",
+            SAMPLING,
+            metavar="CURVE",
+            needs="diffusion",
+            example="off",
+        ),
+    ] = "off"
+    motion_fps: Annotated[
+        int | None,
+        Opt(
+            "Frames a second the model believes it draws, 1 to 60: the fewer, the more "
+            "moves from one frame to the next. For DynamiCrafter its fs. It does not "
+            "change how fast the clip plays. Default: the model's own.",
+            SAMPLING,
+            metavar="N",
+            needs="diffusion",
+            low=1,
+            high=60,
+            example=7,
+        ),
+    ] = None
+    motion_bucket: Annotated[
+        int,
+        Opt(
+            "Amount of motion, 0 to 255.",
+            SAMPLING,
+            metavar="N",
+            needs="diffusion",
+            low=0,
+            high=255,
+            example=127,
+        ),
+    ] = 127
+    noise_aug: Annotated[
+        float,
+        Opt(
+            "Noise on the keyframe the model looks at, 0 to 1: more of it, more freedom.",
+            SAMPLING,
+            metavar="SIGMA",
+            needs="diffusion",
+            low=0,
+            high=1,
+            example=0.02,
+        ),
+    ] = 0.02
+    # DeepCache (Ma et al. 2023)
+    reuse: Annotated[
+        int,
+        Opt(
+            "Compute the deep part of the network at every N-th step only and use its "
+            "last answer in between: quicker, rougher. 1: at every step.",
+            SAMPLING,
+            metavar="N",
+            needs="diffusion",
+            low=1,
+            high=MAX_REUSE,
+            example=1,
+        ),
+    ] = 1
+    seed: Annotated[
+        int,
+        Opt(
+            "Where chance starts: the same seed gives the same clip, another one another "
+            "clip. flow leaves nothing to chance.",
+            SAMPLING,
+            metavar="N",
+            low=0,
+            high=MAX_SEED,
+            example=0,
+        ),
+    ] = 0
 
 
 OWN_SOLVER = ("dynamicrafter", "tei", "attention", "tvg")

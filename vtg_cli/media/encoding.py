@@ -12,34 +12,68 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Annotated
 
 from vtg_cli.errors import MediaError, UsageError
 from vtg_cli.ground import temporary
 from vtg_cli.ground.atomic import NUMBER, numbered
+from vtg_cli.ground.literals import Stream
 from vtg_cli.media.beside import foreign, ours, sidecar_path
 from vtg_cli.media.formats import FILES, FORMATS, STREAMS, Format
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encoding:
-    """What a person may choose about the output.
+    """What a person may choose about the output."""
 
-    format:         of a stream (`-o -`): "y4m", "rawvideo" or "nut"; None: the suffix decides
-    crf:            constant rate factor, lower is better: mp4 0 to 51, webm 0 to 63; None: default
-    alpha:          keep transparency; None: where all keyframes have it and the format can hold it
-    overwrite:      replace an output that exists
-    skip_existing:  leave an output that exists and count the job as done
-    sidecar:        write the job and its figures to a .json beside the output
-    metadata:       say what made it: the sidecar and a comment in the container; False removes both
-    """
-
-    format: str | None = None
-    crf: int | None = None
-    alpha: bool | None = None
-    overwrite: bool = False
-    skip_existing: bool = False
-    sidecar: bool = True
-    metadata: bool = True
+    format: Annotated[
+        Stream | None, Opt("What is written to stdout with -o -.", OUTPUT, scope="run")
+    ] = None
+    crf: Annotated[
+        int | None,
+        Opt(
+            "Quality of .mp4 and .webm: lower is better and larger. Default: 16 and 20.",
+            OUTPUT,
+            metavar="N",
+            scope="clip",
+            schema={"type": "integer", "minimum": 0, "maximum": 63},
+            example=16,
+        ),
+    ] = None
+    alpha: Annotated[
+        bool | None,
+        Opt(
+            "Keep transparency, or lay it on the background. Default: keep it where the "
+            "output can (.mov, .mkv, .webm, .png, rawvideo, nut) and all keyframes have "
+            "it.",
+            PICTURE,
+            scope="clip",
+            example=True,
+            flags=("--alpha/--no-alpha",),
+        ),
+    ] = None
+    overwrite: Annotated[bool, Opt("Replace the output if it exists.", OUTPUT, scope="run")] = False
+    skip_existing: Annotated[
+        bool, Opt("Do nothing, successfully, if the output exists.", OUTPUT, scope="run")
+    ] = False
+    sidecar: Annotated[
+        bool,
+        Opt(
+            "Do not write the .json beside the clip, which 'vtg run' can make it again from.",
+            OUTPUT,
+            scope="run",
+            flags=(" /--no-sidecar",),
+        ),
+    ] = True
+    metadata: Annotated[
+        bool,
+        Opt(
+            "Leave no trace of how the clip was made: neither the sidecar nor the tag in it.",
+            OUTPUT,
+            scope="run",
+            flags=(" /--no-metadata",),
+        ),
+    ] = True
 
 
 @dataclass(frozen=True, kw_only=True)

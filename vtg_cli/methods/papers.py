@@ -42,6 +42,7 @@ from vtg_cli.conditioning.text import held_text, per_frame_text, straight_text
 from vtg_cli.errors import Interrupted
 from vtg_cli.ground.hooks import overriding
 from vtg_cli.ground.tensor import FRAMES, check_finite, framewise, to_uint8
+from vtg_cli.job.sampling import Sampling, fusion_weights
 from vtg_cli.lowmem.compile import compiling
 from vtg_cli.lowmem.deepcache import reusing
 from vtg_cli.machine.device import Noise, seeded_noise

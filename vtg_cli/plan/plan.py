@@ -13,10 +13,10 @@ from pathlib import Path
 
 from vtg_cli.backbones.base import check_words
 from vtg_cli.errors import MediaError, UsageError, WeightsError
+from vtg_cli.ground.literals import Dtype
 from vtg_cli.job import times
 from vtg_cli.job.checks import validated
 from vtg_cli.job.jobs import NEGATIVE_PROMPT, Interpolate
-from vtg_cli.job.literals import Dtype
 from vtg_cli.job.sampling import Sampling
 from vtg_cli.job.times import Schedule
 from vtg_cli.machine.hardware import lacks_compiler

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vtg_cli.job.checks import MAX_SEED
 from vtg_cli.job.jobs import Interpolate
+from vtg_cli.job.sampling import MAX_SEED
 from vtg_cli.weights.catalog import FLOW
 
 CANDIDATES = 4

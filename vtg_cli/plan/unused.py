@@ -3,59 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import fields
 
 from vtg_cli.backbones.base import Spec
 from vtg_cli.errors import UsageError
 from vtg_cli.job.jobs import Interpolate
+from vtg_cli.job.keywords import OPTIONS
 from vtg_cli.job.sampling import BETWEEN_CAPTIONS, Sampling
 from vtg_cli.plan.model import Choice
 from vtg_cli.sampling.settings import MethodDefaults
 
-DIFFUSION_ONLY = {
-    *("--method", "--reverse", "--reverse-base", "--steps", "--solver", "--guidance", "--fusion"),
-    *(
-        "--init",
-        "--init-until",
-        "--strength",
-        "--temperature",
-        "--renoise",
-        "--renoise-until",
-        "--motion-bucket",
-        "--noise-aug",
-    ),
-    *("--image-curve", "--motion-fps", "--rotate", "--lora", "--fast", "--quality"),
-    *("--schedule", "--guidance-span", "--reuse", "--compile"),
-    *("--decode-chunk", "--memory", "--dtype", "--device", "--detail"),
-}
-"""Options flow has no use for; --seed is harmless and --device cpu is what it does anyway."""
 
-
-TEXT_ONLY = {"--prompt", "--negative-prompt", "--text-curve"}
-"""Options only models that read captions have a use for."""
-
-
-def refuse_unused(model: Choice, options: Collection[str]) -> None:
-    """UsageError for the first option the model has no use for; options: flags or field names."""
-    for option in options:
-        flag = "--" + option.removeprefix("--").replace("_", "-")
-        if flag in TEXT_ONLY and not reads(model):
-            chosen = f"; {model.name} was chosen: {model.reason}" if model.reason else ""
+def refuse_unused(model: Choice, names: Collection[str]) -> None:
+    """Raise UsageError for the first option, by name, that the model has no use for."""
+    chosen = f"; {model.name} was chosen: {model.reason}" if model.reason else ""
+    for option in (OPTIONS[name] for name in names if name in OPTIONS):
+        flag = option.flag
+        if option.opt.needs == "text" and not reads(model):
             raise UsageError(
                 f"{flag} is for models that take text, and {model.name} takes none",
                 f"leave it out, or name such a model with --model{chosen}",
                 subject=flag,
             )
         if model.spec is not None and flag in model.spec.unused:
-            chosen = f"; {model.name} was chosen: {model.reason}" if model.reason else ""
             raise UsageError(
                 f"{flag} means nothing to {model.name}", f"leave it out{chosen}", subject=flag
             )
-        if model.spec is None and flag in DIFFUSION_ONLY:
+        if model.spec is None and option.opt.needs == "diffusion":
             raise UsageError(
                 f"{flag} is for diffusion models, and the model is {model.name}",
-                "leave it out, or name a diffusion model with --model"
-                + (f"; flow was chosen: {model.reason}" if model.reason else ""),
+                f"leave it out, or name a diffusion model with --model{chosen}",
                 subject=flag,
             )
 
@@ -81,22 +57,8 @@ def reads(model: Choice) -> bool:
 
 
 def given(job: Interpolate) -> list[str]:
-    """Names of the options that were given and that not every model looks at."""
-    default = Sampling()
-    chosen = [f.name for f in fields(default)]
-    given = [name for name in chosen if getattr(job.sampling, name) != getattr(default, name)]
-    if job.sampling.solver == "euler":  # what every model takes that has no solver of its own
-        given.remove("solver")
-    given += ["detail"] if job.detail != "model" else []
-    given += [name for name in ("reverse", "decode_chunk") if getattr(job, name) is not None]
-    given += ["memory"] if job.memory not in ("auto", "full") else []
-    given += ["dtype"] if job.dtype != "auto" else []
-    given += ["prompt"] if job.prompts else []
-    given += ["negative_prompt"] if job.negative_prompt is not None else []
-    given += ["text_curve"] if job.text_curve != "linear" else []
-    given += ["lora"] if job.lora != "off" else []
-    given += [name for name in ("fast", "quality", "compile") if getattr(job, name)]
-    return given + (["device"] if job.device not in ("auto", "cpu") else [])
+    """Return the names of the options that are set and that not every model looks at."""
+    return [o.name for o in OPTIONS.values() if o.opt.needs and o.is_set(job)]
 
 
 def doubts(job: Interpolate, model: Choice, sampling: Sampling) -> list[str]:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 from vtg_cli import __version__
 from vtg_cli.errors import MediaError, UsageError, WeightsError
 from vtg_cli.ground import atomic, documents
+from vtg_cli.job.document import absent, from_json, to_json
 from vtg_cli.job.jobs import (
     Bridge,
     Interpolate,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 from types import MappingProxyType
 
+from vtg_cli.ground.literals import Solver
 from vtg_cli.job.sampling import BETWEEN_INVERTED, Sampling
 
 FAST_STEPS = 10
@@ -26,7 +27,7 @@ class MethodDefaults:
     steps: int = 25
     quality_steps: int = 50
     fast_steps: int = FAST_STEPS
-    solver: str = "euler"
+    solver: Solver = "euler"
     strength: float = 1.0
     temperature: float = 1.0
 

@@ -11,21 +11,20 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any, cast
 
-from vtg_cli.api import Options, job_of
 from vtg_cli.errors import MediaError, UsageError, naming
 from vtg_cli.ground import documents
+from vtg_cli.ground.option import Option
 from vtg_cli.job import shorthand, times
 from vtg_cli.job.checks import validated
 from vtg_cli.job.jobs import Timeline
+from vtg_cli.job.keywords import Options, job_of
 from vtg_cli.job.timeline.lines import Path, lines_of
-from vtg_cli.job.timeline.schema import CLIP, FPS, SEGMENT, Misfit, check
+from vtg_cli.job.timeline.schema import CLIP, FPS, KEYS, Misfit, check
 from vtg_cli.media.encoding import Encoding
-from vtg_cli.plan.unused import DIFFUSION_ONLY, TEXT_ONLY
 from vtg_cli.weights.catalog import FLOW
 
 LONGEST = 4_000_000  # bytes of a file that is read
 _PLACE = re.compile(r" \(at line (\d+), column \d+\)$")
-KEYS = {**CLIP, **SEGMENT}
 
 
 def read(path: str, model: str = "auto") -> Timeline:
@@ -80,6 +79,11 @@ def _locating(path: str, text: str) -> Iterator[None]:
         raise
 
 
+def _number(option: Option, value: Any) -> Any:
+    """Return the value with TOML's decimals as the option's kind of number."""
+    return option.kind(value) if option.kind in (int, float) else value
+
+
 def _line(lines: Mapping[Path, int], path: Path) -> int:
     """Of a path, or of what it stands in."""
     while path and path not in lines:
@@ -126,27 +130,14 @@ class _Reading:
         )
 
     def _options(self, i: int, shared: Mapping[str, Any]) -> dict[str, Any]:
-        """Of segment i, as `api.job_of` takes them. What flow has no use for is not passed on to it
-        from what is said for all.
+        """Return what is said of segment i, as `job_of` takes it. What flow has no use for is not
+        passed on to it from what is said for all.
         """
         own = {name: value for name, value in self.segments[i].items() if name != "duration"}
         general = {**shared, **self.defaults}
         if own.get("model", general["model"]) == FLOW:
-            idle = {flag[2:].replace("-", "_") for flag in DIFFUSION_ONLY | TEXT_ONLY}
-            general = {name: value for name, value in general.items() if name not in idle}
-        options = {**general, **own}
-        for name in options:
-            kind = {"integer": int, "number": float}.get(KEYS[name].get("type", ""))
-            options[name] = kind(options[name]) if kind else options[name]
-        if isinstance(guidance := options.get("guidance"), list):
-            options["guidance"] = tuple(map(float, guidance))
-        elif guidance is not None:
-            options["guidance"] = (float(guidance),) * 2
-        if "guidance_span" in options:
-            options["guidance_span"] = tuple(map(float, options["guidance_span"]))
-        if "prompt" in options:
-            options["prompts"] = options.pop("prompt")
-        return options
+            general = {n: value for n, value in general.items() if not KEYS[n].opt.needs}
+        return {KEYS[n].name: _number(KEYS[n], v) for n, v in {**general, **own}.items()}
 
     def _frames(self, fps: Fraction) -> tuple[int, ...]:
         """Of each segment, from the keyframes' times and the segments' durations."""

@@ -10,47 +10,19 @@ import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any
 
 from vtg_cli.errors import UsageError
-from vtg_cli.job.checks import MAX_CANDIDATES, MAX_REUSE, MAX_SEED, MAX_SIDE
-from vtg_cli.job.literals import (
-    Detail,
-    Dtype,
-    Endpoints,
-    Fit,
-    Init,
-    Memory,
-    Method,
-    OnBad,
-    Rotate,
-    Schedule,
-    Solver,
-)
+from vtg_cli.ground.option import Option
+from vtg_cli.job.keywords import OPTIONS
+from vtg_cli.job.options import RATE
 from vtg_cli.job.timeline.lines import Path
-from vtg_cli.job.times import MAX_FPS
 
 Schema = Mapping[str, Any]
 
 
 def _text(help: str) -> Schema:
     return {"type": "string", "description": help}
-
-
-def _flag(help: str) -> Schema:
-    return {"type": "boolean", "description": help}
-
-
-def _choice(literal: Any, help: str) -> Schema:
-    return {"enum": list(get_args(literal)), "description": help}
-
-
-def _whole(low: int, high: int, help: str) -> Schema:
-    return {"type": "integer", "minimum": low, "maximum": high, "description": help}
-
-
-def _number(low: float, high: float, help: str) -> Schema:
-    return {"type": "number", "minimum": low, "maximum": high, "description": help}
 
 
 def _either(low: float, high: float, text: Schema, help: str) -> Schema:
@@ -68,79 +40,31 @@ def _table(keys: Mapping[str, Schema], *required: str) -> Schema:
     return {"type": "object", "properties": keys, "additionalProperties": False, **needed}
 
 
-SEGMENT: Mapping[str, Schema] = {
-    "prompt": {
-        "anyOf": [{"type": "string"}, _list({"type": "string"}, 2, 2)],
-        "description": "What it shows, for models that take text; or two, for either keyframe.",
-    },
-    "negative_prompt": _text("What it should not be."),
-    "text_curve": _text("How one caption turns into the other: linear, hold or an easing curve."),
-    "ease": _text("Pace: linear, ease, ease-in, ease-out, ease-in-out or cubic-bezier(...)."),
-    "carry": _flag("Motion goes on through a keyframe that both its segments carry."),
-    "model": _text("What draws: auto, tiny, flow, a name of the catalogue, a folder or a hub id."),
-    "reverse": _text("Reverse-motion weights for method gi."),
-    "reverse_base": _text("What the tuned U-Net of reverse was tuned from."),
-    "method": _choice(Method, "How a diffusion model is led to both keyframes."),
-    "steps": _whole(1, 1000, "Denoising steps."),
-    "solver": _choice(Solver, "How a denoising step is taken."),
-    "guidance": {
-        "anyOf": [
-            {"type": "number", "minimum": 0, "maximum": 100},
-            _list({"type": "number", "minimum": 0, "maximum": 100}, 2, 2),
-        ],
-        "description": "How closely frames follow the keyframe; or two, for near and far.",
-    },
-    "schedule": _choice(Schedule, "How noise is spread over the steps."),
-    "guidance_span": {
-        **_list({"type": "number", "minimum": 0, "maximum": 1}, 2, 2),
-        "description": "The share of the steps that have guidance.",
-    },
-    "fusion": _text("How both directions are mixed: mean, linear, 0.4 or 1,0.8,0."),
-    "rotate": _choice(Rotate, "Which temporal attentions method gi turns."),
-    "image_curve": _text("How one picture turns into the other in what SVD looks at, or off."),
-    "lora": _text("off, fit (learn both keyframes first) or a folder of fits."),
-    "fast": _flag("Ten steps at most, fewer where the model has been distilled, and no fit."),
-    "quality": _flag("More steps than usual."),
-    "init": _choice(Init, "What the segment starts from."),
-    "init_until": _number(0, 1, "Share of the steps that keep the noise of init slerp."),
-    "strength": _number(0.01, 1, "Share of the steps that init flow makes."),
-    "temperature": _number(0, 1, "How much of the noise it starts with."),
-    "renoise": _whole(0, 100, "Detours after each early step."),
-    "renoise_until": _number(0, 1, "Share of the steps that count as early."),
-    "motion_fps": _whole(1, 1000, "What a model is told of its rate."),
-    "motion_bucket": _whole(0, 255, "Amount of motion."),
-    "noise_aug": _number(0, 1, "Noise on the keyframe the model looks at."),
-    "reuse": _whole(1, MAX_REUSE, "The deep part of the network at every so many steps."),
-    "seed": _whole(0, MAX_SEED, "Where chance starts."),
-    "endpoints": _choice(Endpoints, "How the keyframes stand in the clip."),
-    "detail": _choice(Detail, "Where fine detail comes from."),
-    "on_bad": _choice(OnBad, "What is done about a segment that is no in-between."),
-    "candidates": _whole(2, MAX_CANDIDATES, "Takes of a segment under on_bad retry."),
-    "compile": _flag("Compile the model's transformer blocks first."),
-    "decode_chunk": _whole(1, 10_000, "Frames a diffusion model decodes at once."),
-}
-"""Keys of a segment; [defaults] gives them for all."""
+KEYS = {option.key: option for option in OPTIONS.values() if option.opt.scope != "run"}
+"""Key -> option, of all that a timeline may set."""
 
+
+def _of(option: Option) -> Schema:
+    """Return what a key may hold, from the option's declaration."""
+    opt, help = option.opt, {"description": option.opt.help}
+    if opt.schema is not None:
+        return {**opt.schema, **help}
+    if option.choices:
+        return {"enum": list(option.choices), **help}
+    if option.kind in (int, float):
+        kind = "integer" if option.kind is int else "number"
+        return {"type": kind, "minimum": opt.low, "maximum": opt.high, **help}
+    return {"type": "boolean" if option.kind is bool else "string", **help}
+
+
+SEGMENT = {key: _of(option) for key, option in KEYS.items() if option.opt.scope == "segment"}
+"""Keys of a segment; [defaults] gives them for all."""
+CLIP = {key: _of(option) for key, option in KEYS.items() if option.opt.scope == "clip"}
+"""Keys of the whole clip, at the top of the file."""
 TIME: Schema = {"type": "string", "pattern": "^[0-9][0-9.:]*(ms|s|f)?$", "maxLength": 20}
-RATE: Schema = {"type": "string", "pattern": "^[0-9.]+(/[0-9]+)?$", "maxLength": 20}
 DAY = 24 * 3600
 FPS = 24
 """Frames a second where a file gives none."""
-
-CLIP: Mapping[str, Schema] = {
-    "output": _text("Where the clip goes, from this file's folder; -o counts more."),
-    "fps": _either(0.001, MAX_FPS, RATE, f'Frames a second: 24 or "24000/1001". Default: {FPS}.'),
-    "width": _whole(1, MAX_SIDE, "Width of the clip in pixels."),
-    "height": _whole(1, MAX_SIDE, "Height of the clip in pixels."),
-    "fit": _choice(Fit, "Keyframes of another shape: crop, pad or stretch them."),
-    "background": _text("Colour behind transparent keyframes and of fit pad."),
-    "alpha": _flag("Keep transparency."),
-    "crf": _whole(0, 63, "Quality of .mp4 and .webm: lower is better and larger."),
-    "device": _text("Where diffusion models compute: auto, cpu, cuda, cuda:1 or mps."),
-    "dtype": _choice(Dtype, "Number format of diffusion models."),
-    "memory": _choice(Memory, "What diffusion models do to need less memory."),
-}
-"""Keys of the whole clip, at the top of the file."""
 
 KEYFRAME: Mapping[str, Schema] = {
     "picture": _text("The file, from this file's folder."),

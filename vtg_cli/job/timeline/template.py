@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,60 +12,7 @@ from vtg_cli.errors import UsageError
 from vtg_cli.ground.printable import obeyed
 from vtg_cli.job import times
 from vtg_cli.job.shorthand import Keyframes
-from vtg_cli.job.timeline.schema import CLIP, FPS, SEGMENT, Schema
-
-CLIP_STARTS: Mapping[str, object] = {
-    "output": "clip.mp4",
-    "width": 1280,
-    "height": 720,
-    "fit": "crop",
-    "background": "white",
-    "alpha": True,
-    "crf": 16,
-    "device": "auto",
-    "dtype": "auto",
-    "memory": "auto",
-}
-SEGMENT_STARTS: Mapping[str, object] = {
-    "prompt": "a lion",
-    "negative_prompt": "blurry",
-    "text_curve": "linear",
-    "ease": "ease-in-out",
-    "carry": True,
-    "model": "tiny",
-    "reverse": "delta.safetensors",
-    "reverse_base": "svd-xt",
-    "method": "trf",
-    "steps": 25,
-    "solver": "euler",
-    "guidance": [1, 3],
-    "schedule": "karras",
-    "guidance_span": [0, 1],
-    "fusion": "mean",
-    "rotate": "all",
-    "image_curve": "off",
-    "lora": "off",
-    "fast": True,
-    "quality": True,
-    "init": "flow",
-    "init_until": 0.2,
-    "strength": 0.6,
-    "temperature": 1.0,
-    "renoise": 1,
-    "renoise_until": 0.6,
-    "motion_fps": 7,
-    "motion_bucket": 127,
-    "noise_aug": 0.02,
-    "reuse": 1,
-    "seed": 0,
-    "endpoints": "exact",
-    "detail": "model",
-    "on_bad": "warn",
-    "candidates": 4,
-    "compile": True,
-    "decode_chunk": 8,
-}
-"""A value for each key, to be seen behind its #."""
+from vtg_cli.job.timeline.schema import FPS, KEYS
 
 
 def text(keyframes: Keyframes, folder: str) -> str:
@@ -83,10 +30,10 @@ def _lines(keyframes: Keyframes, folder: str) -> Iterator[str]:
     yield "# A timeline: vtg render FILE -o clip.mp4. Paths begin at this file's folder."
     yield ""
     yield f"fps = {FPS}"
-    yield from _comments(CLIP, CLIP_STARTS)
+    yield from _comments("clip")
     yield ""
     yield "[defaults]  # of all segments"
-    yield from _comments(SEGMENT, SEGMENT_STARTS)
+    yield from _comments("segment")
     at = list(_times(keyframes))
     for k, (name, time) in enumerate(zip(keyframes.names, at, strict=True), start=1):
         if k > 1:
@@ -109,9 +56,11 @@ def _times(keyframes: Keyframes) -> Iterator[str]:
         yield from map(str, range(len(keyframes.names)))
 
 
-def _comments(keys: Mapping[str, Schema], values: Mapping[str, object]) -> Iterator[str]:
-    for name, value in values.items():
-        yield f"# {name + ' = ' + _toml(value):34}  # {keys[name]['description']}"
+def _comments(scope: str) -> Iterator[str]:
+    for key, option in KEYS.items():
+        if option.opt.scope == scope and option.opt.example is not None:
+            first, _, _ = option.opt.help.partition(". ")
+            yield f"# {key + ' = ' + _toml(option.opt.example):34}  # {first.rstrip('.')}."
 
 
 def _toml(value: object) -> str:
