@@ -18,6 +18,7 @@ from vtg_cli.errors import MediaError, UsageError
 from vtg_cli.ground import temporary
 from vtg_cli.ground.atomic import NUMBER, numbered
 from vtg_cli.ground.literals import Stream
+from vtg_cli.ground.option import OUTPUT, PICTURE, Opt
 from vtg_cli.media.beside import foreign, ours, sidecar_path
 from vtg_cli.media.formats import FILES, FORMATS, STREAMS, Format
 
