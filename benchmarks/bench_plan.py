@@ -5,7 +5,8 @@
 Each row is a process of its own that plans, predicts, draws and writes an mp4. Memory is its peak
 resident size; time its CPU seconds, which other work on the machine disturbs less than a clock
 (one thread is used). Sizes and numbers of frames are others than those the constants in
-vtg_cli/machine/cost.py were fitted on. Last two lines: medians and worst, and all of it as one JSON object.
+vtg_cli/machine/cost.py were fitted on. Last two lines: medians and worst, and all of it as one JSON
+object.
 """
 
 from __future__ import annotations

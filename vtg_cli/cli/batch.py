@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any, cast
 import typer
 
 from vtg_cli.cli import batch_options as b
-from vtg_cli.cli import create
 from vtg_cli.cli import options as o
 from vtg_cli.cli.bar import progress
 from vtg_cli.cli.batch_table import tell_plan
@@ -27,57 +25,38 @@ if TYPE_CHECKING:
     from vtg_cli.batch.worker import Settings
     from vtg_cli.job.keywords import Options
 
-NOT_OF_ITEMS = {
-    *("keyframes", "output", "format", "overwrite", "skip_existing", "sheet"),
-    *("input_format", "input_size", "input_fps", "allow_damaged"),
-}
+NOT_OF_ITEMS = ("keyframes", "output", "format", "overwrite", "skip_existing")
 
 
-def batch(
-    ctx: typer.Context,
-    sources: b.Sources,
-    place: b.Place,
-    template: b.Template = None,
-    chain: b.Chain = False,
-    recursive: b.Recursive = False,
-    shard: b.Shard = None,
-    resume: b.Resume = False,
-    fail_fast: b.FailFast = False,
-    retries: b.Retries = 2,
-    retry_wait: b.RetryWait = 1.0,
-    overwrite: b.Overwrite = False,
-    engine: b.EngineName = "local",
-    workers: b.Workers = None,
-    ray_address: b.RayAddress = None,
-    as_json: o.Json = False,
-    dry_run: o.DryRun = False,
-    quiet: o.Quiet = False,
-    debug: o.Debug = False,
-) -> None:
+OWN = (
+    o.own("sources", b.Sources),
+    o.own("place", b.Place),
+    o.own("template", b.Template, None),
+    o.own("chain", b.Chain, False),
+    o.own("recursive", b.Recursive, False),
+    o.own("shard", b.Shard, None),
+    o.own("resume", b.Resume, False),
+    o.own("fail_fast", b.FailFast, False),
+    o.own("retries", b.Retries, 2),
+    o.own("retry_wait", b.RetryWait, 1.0),
+    o.own("overwrite", b.Overwrite, False),
+    o.own("engine", b.EngineName, "local"),
+    o.own("workers", b.Workers, None),
+    o.own("ray_address", b.RayAddress, None),
+    *o.SHOWN,
+)
+
+
+@o.taking(*OWN, *o.declared(without=NOT_OF_ITEMS))
+def batch(ctx: typer.Context, **values: Any) -> None:
     """Make many clips: pairs of pictures from a folder, or what a manifest lists.
 
     vtg batch pictures/ -o clips/ --frames 16
 
     The other options hold for every clip, unless the manifest says something else.
     """
-
-
-def command() -> Callable[..., None]:
-    """`batch` with the options of `interpolate` that say how a clip is made."""
-    own = inspect.signature(batch, eval_str=True).parameters
-    shared = inspect.signature(create.interpolate, eval_str=True).parameters
-    taken = {*own, *NOT_OF_ITEMS}
-    parameters = [*own.values(), *(p for name, p in shared.items() if name not in taken)]
-    # options without a default may not follow those with one
-    parameters.sort(key=lambda p: p.default is not inspect.Parameter.empty)
-
-    def made(ctx: typer.Context, **values: Any) -> None:
-        _batch(ctx, {name: value for name, value in values.items() if name in own}, dict(values))
-
-    made.__name__, made.__doc__ = "batch", batch.__doc__
-    made.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    made.__annotations__ = {each.name: each.annotation for each in parameters}
-    return made
+    mine = {each.name for each in OWN}
+    _batch(ctx, {name: value for name, value in values.items() if name in mine}, values)
 
 
 def _batch(ctx: typer.Context, own: dict[str, Any], values: dict[str, Any]) -> None:
@@ -88,7 +67,8 @@ def _batch(ctx: typer.Context, own: dict[str, Any], values: dict[str, Any]) -> N
 
     if own["ray_address"] is not None and own["engine"] != "ray":
         raise UsageError("--ray-address is for --engine ray", subject="--ray-address")
-    options = _item_options({n: v for n, v in values.items() if n not in own})
+    options = {n: v for n, v in values.items() if n not in own}
+    options["prompts"] = tuple(options["prompts"] or ())
     sources, place = own["sources"], own["place"]
     found = manifest.read(
         sources,
@@ -99,9 +79,9 @@ def _batch(ctx: typer.Context, own: dict[str, Any], values: dict[str, Any]) -> N
         place=place,
     )
     items = found.items
-    given = [n for n in values if n not in own and create._is_given(ctx, n)]
+    given = [n for n in o.given(ctx) if n not in own]
     if given and items[0].sidecar is not None:
-        flag = "--" + given[0].replace("_", "-")
+        flag = o.flag_of(given[0])
         raise UsageError(f"{flag} is not for reports, which say everything", subject=flag)
     if not own["quiet"]:
         for rule in found.rules:
@@ -135,15 +115,6 @@ def _batch(ctx: typer.Context, own: dict[str, Any], values: dict[str, Any]) -> N
                 say(f"{outcome.name}: {told}")
     store.tidy()
     tally.tell(as_json=own["as_json"], quiet=own["quiet"])
-
-
-def _item_options(values: dict[str, Any]) -> dict[str, Any]:
-    """The command line's values by the names of api.Options."""
-    options = dict(values)
-    options["sidecar"] = not options.pop("no_sidecar")
-    options["metadata"] = not options.pop("no_metadata")
-    options["prompts"] = tuple(options.pop("prompt") or ())
-    return options
 
 
 def _check_models(items: Sequence[Item]) -> None:

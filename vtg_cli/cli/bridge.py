@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,13 +14,11 @@ from vtg_cli.cli.clips import (
     DESCRIBED,
     READ,
     clip_option,
-    given,
     input_of,
     options_of,
     ready,
 )
 from vtg_cli.cli.console import answer, say
-from vtg_cli.cli.create import interpolate
 from vtg_cli.ground.literals import Copy, Fade
 
 if TYPE_CHECKING:
@@ -82,49 +78,37 @@ AudioHow = Annotated[
     ),
 ]
 
-OWN = {
-    "from_": From,
-    "to": To,
-    "trim": Trim,
-    "copy": CopyHow,
-    "audio": AudioHow,
-    "fields": o.Fields,
-}
-DEFAULTS = {"trim": 0, "copy": "auto", "audio": "fade", "fields": "merge"}
-ABSENT = {"loop", "alpha", "sheet"}
+OWN = (
+    o.own("from_", From, None),
+    o.own("to", To, None),
+    o.own("trim", Trim, 0),
+    o.own("copy", CopyHow, "auto"),
+    o.own("audio", AudioHow, "fade"),
+    o.own("fields", o.Fields, "merge"),
+)
+ABSENT = ("loop", "alpha")
 """Options of `interpolate` that mean nothing here."""
 
 
-def command() -> Callable[..., None]:
-    """The command, with the options of `interpolate` and its own."""
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    parameters = []
-    for each in inspect.signature(interpolate, eval_str=True).parameters.values():
-        if each.name == "keyframes":
-            for name, kind in (("clip_a", FirstClip), ("clip_b", LastClip)):
-                parameters.append(each.replace(name=name, annotation=kind, kind=keyword))
-        elif each.name not in ABSENT:
-            parameters.append(each.replace(kind=keyword))
-        if each.name == "output":
-            parameters += [
-                inspect.Parameter(name, keyword, default=DEFAULTS.get(name), annotation=kind)
-                for name, kind in OWN.items()
-            ]
+@o.taking(
+    o.own("clip_a", FirstClip),
+    o.own("clip_b", LastClip),
+    *OWN,
+    *o.declared(without=ABSENT, output=...),
+    *o.ARRIVES,
+    o.own("allow_damaged", o.AllowDamaged, False),
+    *o.SHOWN,
+)
+def bridge(ctx: typer.Context, **_: object) -> None:
+    """Lead from one clip to another: draw the frames between them, and splice.
 
-    def bridge(ctx: typer.Context, **_: object) -> None:
-        """Lead from one clip to another: draw the frames between them, and splice.
+    vtg bridge a.mp4 b.mp4 -o both.mp4
 
-        vtg bridge a.mp4 b.mp4 -o both.mp4
-
-        The new clip has the first one's size, rate and colours. What can stay as it was encoded is
-        copied, packet by packet. --frames, --duration and --fps are those of the bridge, the frames
-        that it leaves and reaches included.
-        """
-        _bridge(ctx)
-
-    bridge.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    bridge.__annotations__ = {each.name: each.annotation for each in parameters}
-    return bridge
+    The new clip has the first one's size, rate and colours. What can stay as it was encoded is
+    copied, packet by packet. --frames, --duration and --fps are those of the bridge, the frames
+    that it leaves and reaches included.
+    """
+    _bridge(ctx)
 
 
 def _bridge(ctx: typer.Context) -> None:
@@ -136,10 +120,12 @@ def _bridge(ctx: typer.Context) -> None:
 
     from vtg_cli.job.keywords import job_of
 
-    mine, shown, rest = options_of(ctx, "clip_a", "clip_b", *{*OWN, *DESCRIBED, *READ})
+    mine, shown, rest = options_of(
+        ctx, "clip_a", "clip_b", *{*(each.name for each in OWN), *DESCRIBED, *READ}
+    )
     paths = mine["clip_a"], mine["clip_b"]
-    rest["prompts"] = tuple(rest.pop("prompt") or ())  # type: ignore[typeddict-item]
-    said = given(ctx)
+    rest["prompts"] = tuple(rest["prompts"] or ())
+    said = o.given(ctx)
     arriving, read = [mine[name] for name in DESCRIBED], [mine[name] for name in READ]
     first, last = (
         input_of(path, None, None, None, *read)

@@ -16,6 +16,7 @@ from vtg_cli.cli.bar import progress
 from vtg_cli.cli.console import answer, check_stream, say
 from vtg_cli.errors import UsageError
 from vtg_cli.ground.literals import Arriving, Audio, Cuts, Duplicates, Fields
+from vtg_cli.ground.option import TIMING
 
 if TYPE_CHECKING:
     from vtg_cli.clips.retime import Retiming
@@ -44,7 +45,7 @@ ClipFile = Annotated[
 Factor = Annotated[
     str | None,
     clip_option(
-        o.TIMING,
+        TIMING,
         "--factor",
         metavar="N",
         help="How many times as long the clip lasts, exact: 4, 2.5 or 5/2; below 1 it gets faster.",
@@ -53,7 +54,7 @@ Factor = Annotated[
 ClipDuration = Annotated[
     str | None,
     clip_option(
-        o.TIMING,
+        TIMING,
         "--duration",
         metavar="TIME",
         help="How long the new clip lasts: 1.5, 800ms or 00:01:30. In place of --factor.",
@@ -62,7 +63,7 @@ ClipDuration = Annotated[
 ClipFps = Annotated[
     str | None,
     clip_option(
-        o.TIMING,
+        TIMING,
         "--fps",
         metavar="RATE",
         help="Frames a second of the new clip, exact: 60, 29.97 or 24000/1001. Default: the "
@@ -96,52 +97,33 @@ DuplicatesHow = Annotated[
         "of a second or less. keep: they are shown as they come.",
     ),
 ]
-ClipModel = Annotated[
-    str,
-    clip_option(
-        o.MODEL,
-        "--model",
-        metavar="NAME",
-        autocompletion=o.model_names,
-        help="What draws between two frames: flow (embedded, made for it), or any model of "
-        "'vtg interpolate'.",
+
+
+CHANGES = (
+    o.own("audio", AudioHow, "stretch"),
+    o.own("cuts", CutsHow, "hold"),
+    o.own("duplicates", DuplicatesHow, "smooth"),
+    *o.ARRIVES,
+    o.own("fields", o.Fields, "merge"),
+    o.own("allow_damaged", o.AllowDamaged, False),
+    *o.declared(
+        *("output", "model", "method", "steps", "seed", "background", "format", "crf"),
+        *("overwrite", "skip_existing", "sidecar", "metadata", "device", "dtype", "memory"),
+        output=...,
+        model=DEFAULT_MODEL,
     ),
-]
+    *o.SHOWN,
+)
+"""What slow and retime share."""
 
 
-def slow(
-    ctx: typer.Context,
-    clip: ClipFile,
-    output: o.Output,
-    factor: Factor = "4",
-    fps: ClipFps = None,
-    audio: AudioHow = "stretch",
-    cuts: CutsHow = "hold",
-    duplicates: DuplicatesHow = "smooth",
-    input_format: o.InputFormat = None,
-    input_size: o.InputSize = None,
-    input_fps: o.InputFps = None,
-    fields: o.Fields = "merge",
-    allow_damaged: o.AllowDamaged = False,
-    background: o.Background = "white",
-    model: ClipModel = DEFAULT_MODEL,
-    method: o.MethodName = None,
-    steps: o.Steps = None,
-    seed: o.Seed = 0,
-    format: o.StreamFormat = None,
-    crf: o.Crf = None,
-    overwrite: o.Overwrite = False,
-    skip_existing: o.SkipExisting = False,
-    no_sidecar: o.NoSidecar = False,
-    no_metadata: o.NoMetadata = False,
-    as_json: o.Json = False,
-    dry_run: o.DryRun = False,
-    quiet: o.Quiet = False,
-    device: o.Device = "auto",
-    dtype: o.DtypeName = "auto",
-    memory: o.MemoryRung = "auto",
-    debug: o.Debug = False,
-) -> None:
+@o.taking(
+    o.own("clip", ClipFile),
+    o.own("factor", Factor, "4"),
+    o.own("fps", ClipFps, None),
+    *CHANGES,
+)
+def slow(ctx: typer.Context, **_: object) -> None:
     """Slow a clip down: draw the frames that its motion passes through.
 
     vtg slow clip.mp4 --factor 4 -o slow.mp4
@@ -152,40 +134,14 @@ def slow(
     _retime(ctx)
 
 
-def retime(
-    ctx: typer.Context,
-    clip: ClipFile,
-    output: o.Output,
-    factor: Factor = None,
-    duration: ClipDuration = None,
-    fps: ClipFps = None,
-    audio: AudioHow = "stretch",
-    cuts: CutsHow = "hold",
-    duplicates: DuplicatesHow = "smooth",
-    input_format: o.InputFormat = None,
-    input_size: o.InputSize = None,
-    input_fps: o.InputFps = None,
-    fields: o.Fields = "merge",
-    allow_damaged: o.AllowDamaged = False,
-    background: o.Background = "white",
-    model: ClipModel = DEFAULT_MODEL,
-    method: o.MethodName = None,
-    steps: o.Steps = None,
-    seed: o.Seed = 0,
-    format: o.StreamFormat = None,
-    crf: o.Crf = None,
-    overwrite: o.Overwrite = False,
-    skip_existing: o.SkipExisting = False,
-    no_sidecar: o.NoSidecar = False,
-    no_metadata: o.NoMetadata = False,
-    as_json: o.Json = False,
-    dry_run: o.DryRun = False,
-    quiet: o.Quiet = False,
-    device: o.Device = "auto",
-    dtype: o.DtypeName = "auto",
-    memory: o.MemoryRung = "auto",
-    debug: o.Debug = False,
-) -> None:
+@o.taking(
+    o.own("clip", ClipFile),
+    o.own("factor", Factor, None),
+    o.own("duration", ClipDuration, None),
+    o.own("fps", ClipFps, None),
+    *CHANGES,
+)
+def retime(ctx: typer.Context, **_: object) -> None:
     """Give a clip another frame rate or another length, with in-betweens where frames are lacking.
 
     vtg retime clip.mp4 --fps 60 -o smooth.mp4
@@ -211,15 +167,7 @@ def options_of(ctx: typer.Context, *own: str) -> tuple[dict[str, Any], dict[str,
     mine = {name: rest.pop(name, None) for name in own}
     shown = {name: rest.pop(name) for name in SHOWN}
     del rest["debug"]
-    rest["sidecar"] = not rest.pop("no_sidecar")
-    rest["metadata"] = not rest.pop("no_metadata")
     return mine, shown, cast("Options", rest)
-
-
-def given(ctx: typer.Context) -> list[str]:
-    """Names of the options that were given on the command line."""
-    sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
-    return [name for name, where in sources.items() if where and where.name == "COMMANDLINE"]
 
 
 def _retime(ctx: typer.Context) -> None:
@@ -230,7 +178,7 @@ def _retime(ctx: typer.Context) -> None:
 
     own = ("clip", "factor", "duration", "fps", "audio", "cuts", "duplicates")
     mine, shown, rest = options_of(ctx, *own, *DESCRIBED, *READ)
-    clip = input_of(mine["clip"], *(mine[name] for name in (*DESCRIBED, *READ)), said=given(ctx))
+    clip = input_of(mine["clip"], *(mine[name] for name in (*DESCRIBED, *READ)), said=o.given(ctx))
     between = named(clip.path, job_of([clip.path] * 2, rest))
     job = Retime(
         clip=clip,

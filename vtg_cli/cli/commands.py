@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 
 class Place(NamedTuple):
-    """Where under vtg_cli.cli a command lies, with () where a call makes it; what it does: the
+    """Where under vtg_cli.cli a command lies; what it does: the
     first paragraph of its help, which would have to be imported.
     """
 
@@ -27,7 +27,7 @@ COMMANDS = {
     "blend": Place("presets.blend", "Blend two ideas: halfway there is something of both."),
     "transition": Place("presets.transition", "Lead from one scene to another."),
     "bridge": Place(
-        "bridge.command()",
+        "bridge.bridge",
         "Lead from one clip to another: draw the frames between them, and splice.",
     ),
     "slow": Place(
@@ -54,7 +54,7 @@ COMMANDS = {
         "Draw a timeline: keyframes with their times, and settings of its own for each segment.",
     ),
     "batch": Place(
-        "batch.command()",
+        "batch.batch",
         "Make many clips: pairs of pictures from a folder, or what a manifest lists.",
     ),
     "timeline": Place("timeline.app", "Write and check timeline files."),
@@ -100,10 +100,8 @@ class _Imported(Mapping[str, Any]):
 
 
 def _made(name: str, home: str) -> Any:
-    module, _, attribute = home.removesuffix("()").rpartition(".")
+    module, _, attribute = home.rpartition(".")
     command = getattr(import_module(f"vtg_cli.cli.{module}"), attribute)
-    if home.endswith("()"):
-        command = command()
     group = typer.Typer(add_completion=False)
     group.callback()(lambda: None)  # without one, a single command would not be a group's
     if isinstance(command, typer.Typer):

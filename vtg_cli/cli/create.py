@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from vtg_cli.cli.bar import progress
 from vtg_cli.cli.clips import DESCRIBED
 from vtg_cli.cli.console import answer, check_stream, say
 from vtg_cli.errors import MediaError, UsageError
+from vtg_cli.ground.literals import Stream
 
 if TYPE_CHECKING:
     from vtg_cli.job.jobs import Drawing, Interpolate
@@ -25,75 +25,18 @@ if TYPE_CHECKING:
     from vtg_cli.plan.segments import TimelinePlan
 
 
-def interpolate(
-    ctx: typer.Context,
-    keyframes: o.KeyframeFiles,
-    output: o.Output,
-    frames: o.Frames = None,
-    duration: o.Duration = None,
-    fps: o.Fps = None,
-    loop: o.Loop = False,
-    ease: o.Ease = "linear",
-    carry: o.Carry = False,
-    prompt: o.Prompt = None,
-    negative_prompt: o.NegativePrompt = None,
-    text_curve: o.TextCurve = "linear",
-    model: o.Model = "auto",
-    lora: o.Lora = "off",
-    fast: o.Fast = False,
-    quality: o.HighQuality = False,
-    method: o.MethodName = None,
-    reverse: o.Reverse = None,
-    reverse_base: o.ReverseBase = None,
-    steps: o.Steps = None,
-    solver: o.SolverName = None,
-    schedule: o.ScheduleName = None,
-    guidance: o.Guidance = None,
-    guidance_span: o.GuidanceSpan = "0:1",
-    fusion: o.FusionName = "mean",
-    rotate: o.RotateWhich = "all",
-    init: o.InitFrom = None,
-    init_until: o.InitUntil = None,
-    strength: o.Strength = None,
-    temperature: o.Temperature = None,
-    renoise: o.Renoise = None,
-    renoise_until: o.RenoiseUntil = None,
-    image_curve: o.ImageCurve = "off",
-    motion_fps: o.MotionFps = None,
-    motion_bucket: o.MotionBucket = 127,
-    noise_aug: o.NoiseAug = 0.02,
-    reuse: o.Reuse = 1,
-    seed: o.Seed = 0,
-    width: o.Width = None,
-    height: o.Height = None,
-    fit: o.FitHow = "crop",
-    background: o.Background = "white",
-    alpha: o.Alpha = None,
-    endpoints: o.EndpointsHow = "exact",
-    detail: o.DetailFrom = "model",
-    on_bad: o.OnBadResult = "warn",
-    candidates: o.Candidates = None,
-    format: o.StreamFormat = None,
-    crf: o.Crf = None,
-    overwrite: o.Overwrite = False,
-    skip_existing: o.SkipExisting = False,
-    no_sidecar: o.NoSidecar = False,
-    no_metadata: o.NoMetadata = False,
-    sheet: o.Sheet = None,
-    as_json: o.Json = False,
-    dry_run: o.DryRun = False,
-    quiet: o.Quiet = False,
-    decode_chunk: o.DecodeChunk = None,
-    memory: o.MemoryRung = "auto",
-    compile: o.Compile = False,
-    device: o.Device = "auto",
-    dtype: o.DtypeName = "auto",
-    input_format: o.InputFormat = None,
-    input_size: o.InputSize = None,
-    input_fps: o.InputFps = None,
-    allow_damaged: o.AllowDamaged = False,
-    debug: o.Debug = False,
-) -> None:
+OWN = (
+    o.own("keyframes", o.KeyframeFiles),
+    *o.declared(output=...),
+    o.own("sheet", o.Sheet, None),
+    *o.SHOWN,
+    *o.ARRIVES,
+    o.own("allow_damaged", o.AllowDamaged, False),
+)
+
+
+@o.taking(*OWN)
+def interpolate(ctx: typer.Context, **_: object) -> None:
     """Draw the frames between pictures and write them as a video.
 
     vtg interpolate first.png last.png -o clip.mp4
@@ -108,25 +51,22 @@ def interpolate(
 
 
 def preset_command(preset: Preset) -> Callable[..., None]:
-    """A command with the options of `interpolate`, told by --from and --to in place of --prompt."""
-    declared = inspect.signature(interpolate, eval_str=True).parameters.values()
+    """Make a command with the options of `interpolate`, told by --from and --to in place of
+    --prompt.
+    """
+    spoken = {"from_": o.FirstCaption, "to": o.LastCaption, "caption": o.Caption}
     parameters: list[inspect.Parameter] = []
-    for each in declared:
-        if each.name == "prompt":
-            spoken = {"from_": o.FirstCaption, "to": o.LastCaption, "caption": o.Caption}
-            parameters += [
-                each.replace(name=name, annotation=kind) for name, kind in spoken.items()
-            ]
+    for each in OWN:
+        if each.name == "prompts":
+            parameters += [o.own(name, kind, None) for name, kind in spoken.items()]
         else:
-            default = preset.always.get(each.name, each.default)
-            parameters.append(each.replace(default=default))
+            parameters.append(each.replace(default=preset.always.get(each.name, each.default)))
 
+    @o.taking(*parameters)
     def command(ctx: typer.Context, **_: object) -> None:
         _draw(ctx, preset)
 
     command.__name__, command.__doc__ = preset.name, preset.help
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {each.name: each.annotation for each in parameters}
     return command
 
 
@@ -142,11 +82,9 @@ def _draw(ctx: typer.Context, preset: Preset | None = None) -> None:
     sheet = options.pop("sheet")
     shown = {name: options.pop(name) for name in ("as_json", "dry_run", "quiet")}
     del options["debug"]
-    options["sidecar"] = not options.pop("no_sidecar")
-    options["metadata"] = not options.pop("no_metadata")
-    given = [name for name in ctx.params if _is_given(ctx, name)]
+    given = o.given(ctx)
     if preset is None:
-        options["prompts"] = tuple(options.pop("prompt") or ())
+        options["prompts"] = tuple(options["prompts"] or ())
     else:
         said = options.pop("from_"), options.pop("to"), options.pop("caption")
         options["prompts"] = _captions(*said, keyframes=len(keyframes))
@@ -221,17 +159,24 @@ def _preset(
     return preset.applied(job, given, model=model.name, reads=reads(model))
 
 
+@o.taking(
+    o.own("sidecar", o.SidecarFile),
+    o.own("output", o.OtherOutput, None),
+    *o.declared("format", "overwrite", "skip_existing"),
+    o.own("sheet", o.Sheet, None),
+    *o.SHOWN,
+)
 def run(
-    sidecar: o.SidecarFile,
-    output: o.OtherOutput = None,
-    format: o.StreamFormat = None,
-    overwrite: o.Overwrite = False,
-    skip_existing: o.SkipExisting = False,
-    sheet: o.Sheet = None,
-    as_json: o.Json = False,
-    dry_run: o.DryRun = False,
-    quiet: o.Quiet = False,
-    debug: o.Debug = False,
+    sidecar: str,
+    output: str | None,
+    format: Stream | None,
+    overwrite: bool,
+    skip_existing: bool,
+    sheet: str | None,
+    as_json: bool,
+    dry_run: bool,
+    quiet: bool,
+    **_: object,
 ) -> None:
     """Make a clip again from the .json beside it: the same frames, from the same pictures.
 
@@ -281,11 +226,6 @@ def run(
     differences = sidecars.compare(recorded, made)
     made = replace(made, notes=(*made.notes, *differences))
     carry_out(made, sheet, as_json=as_json, dry_run=dry_run, quiet=quiet)
-
-
-def _is_given(ctx: typer.Context, name: str) -> bool:
-    source = ctx.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
 
 
 def goes_ahead(

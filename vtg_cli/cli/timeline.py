@@ -15,6 +15,7 @@ from vtg_cli.cli import options as o
 from vtg_cli.cli.console import result, result_json
 from vtg_cli.cli.create import carry_out, goes_ahead
 from vtg_cli.errors import MediaError, UsageError
+from vtg_cli.ground.literals import Stream
 
 app = typer.Typer(help="Write and check timeline files.")
 
@@ -25,20 +26,29 @@ def _options(ctx: typer.Context) -> None:
         result(*ctx.get_help().splitlines())
 
 
+@o.taking(
+    o.own("timeline", o.TimelineFile),
+    o.own("output", o.RenderOutput, None),
+    *o.declared(
+        *("model", "format", "overwrite", "skip_existing", "sidecar", "metadata"),
+    ),
+    o.own("sheet", o.Sheet, None),
+    *o.SHOWN,
+)
 def render(
-    timeline: o.TimelineFile,
-    output: o.RenderOutput = None,
-    model: o.Model = "auto",
-    format: o.StreamFormat = None,
-    overwrite: o.Overwrite = False,
-    skip_existing: o.SkipExisting = False,
-    no_sidecar: o.NoSidecar = False,
-    no_metadata: o.NoMetadata = False,
-    sheet: o.Sheet = None,
-    as_json: o.Json = False,
-    dry_run: o.DryRun = False,
-    quiet: o.Quiet = False,
-    debug: o.Debug = False,
+    timeline: str,
+    output: str | None,
+    model: str,
+    format: Stream | None,
+    overwrite: bool,
+    skip_existing: bool,
+    sidecar: bool,
+    metadata: bool,
+    sheet: str | None,
+    as_json: bool,
+    dry_run: bool,
+    quiet: bool,
+    **_: object,
 ) -> None:
     """Draw a timeline: keyframes with their times, and settings of its own for each segment.
 
@@ -58,8 +68,8 @@ def render(
         format=format,
         overwrite=overwrite,
         skip_existing=skip_existing,
-        sidecar=not no_sidecar,
-        metadata=not no_metadata,
+        sidecar=sidecar,
+        metadata=metadata,
     )
     job = replace(job, output=target, encoding=choices)
     if goes_ahead(job, sheet, [str(timeline)], as_json=as_json, dry_run=dry_run, quiet=quiet):

@@ -1,7 +1,7 @@
 """Files that appear whole or not at all.
 
-Work goes to a temporary name in the same folder (ground/temporary.py), so that the last step is one that
-the file system does in one piece, and takes the final name only when everything succeeded. Any
+Work goes to a temporary name in the same folder (ground/temporary.py), so that the last step is one
+that the file system does in one piece, and takes the final name only when everything succeeded. Any
 exception, KeyboardInterrupt included, removes the temporary name and the folders made for it; what
 a killed process left goes at the next run in that folder.
 """

@@ -43,8 +43,8 @@ class Interpolate(Machine, Judging, Picture, Engine, Captions, Timing):
         str | None,
         Opt(
             "Where the clip goes; the suffix decides the format: .mp4 .mov (ProRes) .mkv "
-            "(lossless) .webm .gif .webp, or numbered pictures as in out/%04d.png. - is "
-            "stdout.",
+            "(lossless) .webm .gif .webp .apng, or numbered pictures as in out/%04d.png. - "
+            "is stdout.",
             OUTPUT,
             metavar="FILE",
             scope="clip",

@@ -4,8 +4,8 @@
                 (setting out + evaluations * network + frames * pixels * drawing)
     bytes   = start + weights + what the largest segment works with
 
-and of a GPU, the weights on it and what works there, at a rung of the memory ladder (machine/rungs.py):
-what `--dry-run` tells, `--memory auto` begins by and `--model auto` chooses by.
+and of a GPU, the weights on it and what works there, at a rung of the memory ladder
+(machine/rungs.py): what `--dry-run` tells, `--memory auto` begins by and `--model auto` chooses by.
 
 Linear in the counts but for attention, which grows with the square of a frame's latents. What one
 count costs stands in RATES, one row for each kind of model, fitted on a CPU; how far off they are,

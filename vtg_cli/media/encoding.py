@@ -45,8 +45,7 @@ class Encoding:
         bool | None,
         Opt(
             "Keep transparency, or lay it on the background. Default: keep it where the "
-            "output can (.mov, .mkv, .webm, .png, rawvideo, nut) and all keyframes have "
-            "it.",
+            "output can (all but .mp4 and y4m) and all keyframes have it.",
             PICTURE,
             scope="clip",
             example=True,

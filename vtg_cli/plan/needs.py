@@ -1,8 +1,8 @@
 """The plan before the work: what drawing it needs, held against what this machine has.
 
 Nothing heavy is loaded: weights are counted from their headers, memory and time predicted from
-counts (machine/cost.py). What cannot end well is refused here, with exit code 4 for memory and 7 for the
-disk; what may not is said.
+counts (machine/cost.py). What cannot end well is refused here, with exit code 4 for memory and 7
+for the disk; what may not is said.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What is done with a plan: draw each segment, anchor it to its keyframes, hand out the frames.
 
-Every model is one function, a Renderer (render/segments.py); all else is shared. One segment is in memory
-at a time.
+Every model is one function, a Renderer (render/segments.py); all else is shared. One segment is in
+memory at a time.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class Report:
     """What a run found out; complete when the last frame has been taken.
 
     anchors, outcomes: of each segment; seconds: spent in each phase; rungs: of the memory ladder
-    (machine/rungs.py) that a model was at, in order, the last one that it ended at; of several models, of
-    the one that went down furthest.
+    (machine/rungs.py) that a model was at, in order, the last one that it ended at; of several
+    models, of the one that went down furthest.
     """
 
     anchors: list[AnchorReport] = field(default_factory=list)
