@@ -55,7 +55,7 @@ def preset_command(preset: Preset) -> Callable[..., None]:
     --prompt.
     """
     spoken = {"from_": o.FirstCaption, "to": o.LastCaption, "caption": o.Caption}
-    parameters: list[inspect.Parameter] = []
+    parameters: list[o.Parameter] = []
     for each in OWN:
         if each.name == "prompts":
             parameters += [o.own(name, kind, None) for name, kind in spoken.items()]
