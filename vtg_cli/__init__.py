@@ -35,10 +35,10 @@ __all__ = [
 _HOMES = {
     "Interpolate": "vtg_cli.job.jobs",
     "Keyframes": "vtg_cli.conditioning.keyframes",
-    "Options": "vtg_cli.api",
+    "Options": "vtg_cli.job.keywords",
     "Preflight": "vtg_cli.plan.needs",
     "Rendering": "vtg_cli.render.draw",
-    "Sampling": "vtg_cli.sampling.settings",
+    "Sampling": "vtg_cli.job.sampling",
     "Timeline": "vtg_cli.job.jobs",
     "VtgError": "vtg_cli.errors",
     "interpolate": "vtg_cli.api",
