@@ -23,12 +23,13 @@ NOTICE = "<!-- Written by scripts/gen_cli_docs.py (make docs); edit the help tex
 def page() -> str:
     """The whole page, ending in one newline."""
     root = typer.main.get_command(app)
+    TOLD.clear()
     body = "\n".join(_command("vtg", root, 2))
     return f"# The command line\n\n{NOTICE}\n\n{body}".rstrip() + "\n"
 
 
 def _command(name: str, command: Any, depth: int) -> Iterator[str]:
-    params = [p for p in command.params if not getattr(p, "hidden", False) and p.name != "help"]
+    params = [p for p in command.params if p.name not in ("help", "help_all")]
     arguments = [p for p in params if p.param_type_name == "argument"]
     options = [p for p in params if p.param_type_name == "option"]
     children = {k: c for k, c in getattr(command, "commands", {}).items() if not c.hidden}
@@ -41,15 +42,29 @@ def _command(name: str, command: Any, depth: int) -> Iterator[str]:
         yield "| argument | |\n|---|---|"
         yield from (f"| `{_cell(_placeholder(p))}` | {_cell(p.help)} |" for p in arguments)
         yield ""
+    shared = [p for p in options if TOLD.get(_line(p), name) != name]
+    options = [p for p in options if p not in shared]
     panels = dict.fromkeys(p.rich_help_panel or "Options" for p in options)
     for panel in panels:
         yield f"{panel}:\n\n| option | default | |\n|---|---|---|"
         for p in options:
             if (p.rich_help_panel or "Options") == panel:
-                yield f"| {_spelling(p)} | {_default(p)} | {_cell(p.help)} |"
+                yield _line(p)
+                TOLD.setdefault(_line(p), name)
         yield ""
+    for home in dict.fromkeys(TOLD[_line(p)] for p in shared):
+        names = (f"`{p.opts[0]}`" for p in shared if TOLD[_line(p)] == home)
+        yield f"As of `{home}`: {', '.join(names)}.\n"
     for child, subcommand in children.items():
         yield from _command(f"{name} {child}", subcommand, min(depth + 1, 4))
+
+
+TOLD: dict[str, str] = {}
+"""An option's line -> the command that has it first: the others name it only."""
+
+
+def _line(param: Any) -> str:
+    return f"| {_spelling(param)} | {_default(param)} | {_cell(param.help)} |"
 
 
 def _placeholder(param: Any) -> str:

@@ -39,8 +39,6 @@ OWN = ("name", "keyframes", "first", "last", "prompt", "from", "to")
 NOT_HERE = ("keyframes", "output", "format", "overwrite", "skip_existing")
 """Options that are the batch's, not an item's."""
 
-TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-
 
 @dataclass(frozen=True)
 class Source:
@@ -256,15 +254,7 @@ def _cell(name: str, text: str) -> Any:
     """Return a cell as the kind of value its column has; what is none stays text, told later."""
     if name == "prompts":
         return [caption.strip() for caption in text.split("|")]
-    option = OPTIONS.get(name)
-    if option is None or option.opt.read is not None:
-        return text
-    if option.kind is bool:
-        return TRUTH.get(text.lower(), text)
-    try:
-        return option.kind(text) if option.kind in (int, float) else text
-    except ValueError:
-        return text
+    return OPTIONS[name].parse(text) if name in OPTIONS else text
 
 
 def _has_pictures(folder: Path) -> bool:

@@ -14,7 +14,8 @@ from typer.core import TyperGroup
 
 from vtg_cli import __version__
 from vtg_cli.cli.commands import Commands
-from vtg_cli.cli.console import fail, inform, result, say
+from vtg_cli.cli.console import fail, inform, nothing_more, result, say
+from vtg_cli.cli.settings import expanded
 from vtg_cli.errors import Interrupted, UsageError, VtgError, explained
 
 # click's ClickException, which typer carries at a place that depends on its version
@@ -85,12 +86,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     came: list[int] = []
     try:
         with _ending_cleanly() as came:
-            code = command.main(arguments, prog_name="vtg", standalone_mode=False)
+            code = command.main(expanded(arguments), prog_name="vtg", standalone_mode=False)
     except BaseException as error:
         if came:
             return _ended(came[0])
         if isinstance(error, SystemExit | typer.Abort):  # what typer makes of EPIPE and EOFError
             error = error.__context__ or error
+        if isinstance(error, BrokenPipeError):  # who reads the help has seen enough
+            nothing_more(sys.stdout)
+            return 0
         if not isinstance(error, Exception):
             raise
         if "--debug" in arguments:

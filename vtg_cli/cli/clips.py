@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from vtg_cli.cli import complete
 from vtg_cli.cli import options as o
 from vtg_cli.cli.bar import progress
 from vtg_cli.cli.console import answer, check_stream, say
 from vtg_cli.errors import UsageError
 from vtg_cli.ground.literals import Arriving, Audio, Cuts, Duplicates, Fields
-from vtg_cli.ground.option import TIMING
+from vtg_cli.ground.option import MODEL, TIMING
 
 if TYPE_CHECKING:
     from vtg_cli.clips.retime import Retiming
@@ -99,6 +100,18 @@ DuplicatesHow = Annotated[
 ]
 
 
+ClipModel = Annotated[
+    str,
+    clip_option(
+        MODEL,
+        "--model",
+        metavar="NAME",
+        autocompletion=complete.model_names,
+        help="What draws between two frames: flow (embedded, made for it), or any model of "
+        "'vtg interpolate'.",
+    ),
+]
+
 CHANGES = (
     o.own("audio", AudioHow, "stretch"),
     o.own("cuts", CutsHow, "hold"),
@@ -107,11 +120,11 @@ CHANGES = (
     o.own("fields", o.Fields, "merge"),
     o.own("allow_damaged", o.AllowDamaged, False),
     *o.declared(
-        *("output", "model", "method", "steps", "seed", "background", "format", "crf"),
+        *("output", "method", "steps", "seed", "background", "format", "crf"),
         *("overwrite", "skip_existing", "sidecar", "metadata", "device", "dtype", "memory"),
         output=...,
-        model=DEFAULT_MODEL,
     ),
+    o.own("model", ClipModel, DEFAULT_MODEL),
     *o.SHOWN,
 )
 """What slow and retime share."""

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any, NamedTuple, cast
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 
 class Place(NamedTuple):
@@ -66,6 +66,16 @@ COMMANDS = {
 }
 
 
+GROUPS = {
+    "Make": ("interpolate", "morph", "blend", "transition", "run"),
+    "Clips": ("slow", "retime", "bridge"),
+    "Many": ("batch", "render", "timeline"),
+    "Models": ("models",),
+    "Check": ("inspect", "doctor"),
+}
+"""How the list of commands is told apart."""
+
+
 class Commands(TyperGroup):
     """The group of them all, which lists them without importing any."""
 
@@ -74,11 +84,27 @@ class Commands(TyperGroup):
         self.commands = cast("Any", _Imported())
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*COMMANDS]
+        return [name for names in GROUPS.values() for name in names]
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, place.summary) for name, place in COMMANDS.items()])
+        for title, names in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{name:<11}", COMMANDS[name].summary) for name in names])
+
+
+class Command(TyperCommand):
+    """A command whose help is plain text, by the groups of its options."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                panel = getattr(parameter, "rich_help_panel", None) or "Options"
+                panels.setdefault(panel, []).append(record)
+        for panel, records in panels.items():
+            with formatter.section(panel):
+                formatter.write_dl(records, col_max=26)
 
 
 class _Imported(Mapping[str, Any]):
@@ -102,11 +128,11 @@ class _Imported(Mapping[str, Any]):
 def _made(name: str, home: str) -> Any:
     module, _, attribute = home.rpartition(".")
     command = getattr(import_module(f"vtg_cli.cli.{module}"), attribute)
-    group = typer.Typer(add_completion=False)
+    group = typer.Typer(add_completion=False, rich_markup_mode=None)
     group.callback()(lambda: None)  # without one, a single command would not be a group's
     if isinstance(command, typer.Typer):
         group.add_typer(command, name=name, no_args_is_help=False)
     else:
-        group.command(name)(command)
+        group.command(name, cls=Command)(command)
     made = cast("TyperGroup", typer.main.get_command(group))
     return made.commands[name]

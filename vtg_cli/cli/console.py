@@ -88,10 +88,14 @@ def _result(text: str, stdout: TextIO) -> None:
     try:
         _print(text, stdout)
     except OSError as error:
-        # Python flushes stdout once more when it ends: give it a place that takes everything.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+        nothing_more(stdout)
         if not isinstance(error, BrokenPipeError):
             raise MediaError(f"cannot write to standard output: {error.strerror}") from error
+
+
+def nothing_more(stdout: TextIO) -> None:
+    """Lead what Python still flushes when it ends to a place that takes everything."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
 
 
 def _print(text: str, stream: TextIO, end: str = "\n") -> None:

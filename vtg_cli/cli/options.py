@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from vtg_cli.cli import complete
+from vtg_cli.cli.console import result
 from vtg_cli.ground import literals
 from vtg_cli.ground.literals import Arriving
 from vtg_cli.ground.option import MACHINE, OUTPUT, PANELS, TEXT, Option
@@ -37,6 +38,26 @@ def declared(*names: str, without: Sequence[str] = (), **defaults: Any) -> list[
 _NOTHING = object()
 
 
+def _show_all(ctx: typer.Context, wanted: bool) -> None:
+    if wanted:
+        for parameter in ctx.command.params:
+            parameter.hidden = False  # type: ignore[attr-defined]
+        result(*ctx.get_help().splitlines())
+        raise typer.Exit
+
+
+HelpAll = Annotated[
+    bool,
+    typer.Option(
+        "--help-all",
+        callback=_show_all,
+        is_eager=True,
+        expose_value=False,
+        help="Show all options. Any of them can be given as --set NAME=VALUE too.",
+    ),
+]
+
+
 def _parameter(option: Option, default: Any) -> Parameter:
     opt = option.opt
     kind: Any = option.kind
@@ -53,6 +74,7 @@ def _parameter(option: Option, default: Any) -> Parameter:
         envvar=opt.variable,
         autocompletion=getattr(complete, opt.complete) if opt.complete else None,
         show_default=not any("/" in flag for flag in opt.flags),
+        hidden=not opt.common,
     )
     optional = default is None
     return own(option.name, Annotated[kind | None if optional else kind, how], default)
@@ -192,7 +214,7 @@ Quiet = Annotated[
 
 Debug = Annotated[
     bool,
-    _option(MACHINE, "--debug", help="Show the whole traceback of an error."),
+    _option(MACHINE, "--debug", hidden=True, help="Show the whole traceback of an error."),
 ]
 
 InputFormat = Annotated[
@@ -200,6 +222,7 @@ InputFormat = Annotated[
     _option(
         ARRIVING,
         "--input-format",
+        hidden=True,
         help="What comes through standard input: y4m, png or jpeg pictures end to end, rawvideo "
         "(RGB, 8 bits), nut. Default: y4m.",
     ),
@@ -211,6 +234,7 @@ InputSize = Annotated[
         ARRIVING,
         "--input-size",
         metavar="WxH",
+        hidden=True,
         help="Width and height of rawvideo that comes through standard input.",
     ),
 ]
@@ -221,6 +245,7 @@ InputFps = Annotated[
         ARRIVING,
         "--input-fps",
         metavar="RATE",
+        hidden=True,
         help="Frames a second of numbered pictures, and of pictures or rawvideo that come through "
         "standard input. Default: 25.",
     ),
@@ -231,6 +256,7 @@ Fields = Annotated[
     _option(
         READING,
         "--fields",
+        hidden=True,
         help="Interlaced clips. merge: one whole frame of every two fields, at the clip's own "
         "rate. keep: frames as they are stored.",
     ),
@@ -241,11 +267,13 @@ AllowDamaged = Annotated[
     _option(
         READING,
         "--allow-damaged",
+        hidden=True,
         help="Take what is there of a clip or stream that is cut short or damaged.",
     ),
 ]
 
 SHOWN = (
+    own("help_all", HelpAll, False),
     own("as_json", Json, False),
     own("dry_run", DryRun, False),
     own("quiet", Quiet, False),

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 OUTPUT, TIMING, TEXT, MODEL = "Output", "Timing", "Text (models that take it)", "Model"
 SAMPLING = "Sampling (diffusion models only)"
 PICTURE, QUALITY, MACHINE = "Picture", "Quality", "Machine"
+TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 PANELS = (OUTPUT, TIMING, TEXT, MODEL, SAMPLING, PICTURE, QUALITY, MACHINE)
 """The groups of `--help`, in order."""
 
@@ -39,6 +40,7 @@ class Opt:
     shown:    the default as the terminal shows it, where `read` is needed to read it
     schema:   what a timeline file may hold, as JSON Schema; None: follows from the type
     example:  a value in the timeline file that `vtg timeline init` writes
+    common:   `--help` shows it; the others are shown by `--help-all`
     complete: name of the function in cli/complete.py that completes it
     variable: of the environment, which sets another default on the terminal
     """
@@ -56,6 +58,7 @@ class Opt:
     shown: str | None = None
     schema: Mapping[str, Any] | None = None
     example: object = None
+    common: bool = False
     complete: str | None = None
     variable: str | None = None
 
@@ -89,6 +92,17 @@ class Option:
     def choices(self) -> tuple[str, ...]:
         """The words it may be; (): any."""
         return get_args(self.kind) if get_origin(self.kind) is Literal else ()
+
+    def parse(self, text: str) -> Any:
+        """Read its value from text, of a table's cell or `--set`; what is none stays text."""
+        if self.opt.read is not None:
+            return text
+        if self.kind is bool:
+            return TRUTH.get(text.lower(), text)
+        try:
+            return self.kind(text) if self.kind in (int, float) else text
+        except ValueError:
+            return text
 
     def of(self, job: Any) -> Any:
         """Its value in a job."""

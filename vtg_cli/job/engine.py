@@ -30,6 +30,7 @@ class Engine:
             example="tiny",
             complete="model_names",
             variable="VTG_MODEL",
+            common=True,
         ),
     ] = "auto"
     reverse: Annotated[
@@ -80,6 +81,7 @@ class Engine:
             MODEL,
             needs="diffusion",
             example=True,
+            common=True,
         ),
     ] = False
     quality: Annotated[
@@ -91,6 +93,7 @@ class Engine:
             MODEL,
             needs="diffusion",
             example=True,
+            common=True,
         ),
     ] = False
     compile: Annotated[
@@ -120,6 +123,7 @@ class Judging:
             "nothing, exit code 6.",
             QUALITY,
             example="warn",
+            common=True,
         ),
     ] = "warn"
     candidates: Annotated[
@@ -162,6 +166,7 @@ class Machine:
             scope="clip",
             example="auto",
             idle=("full",),
+            common=True,
         ),
     ] = "auto"
     device: Annotated[
@@ -174,6 +179,7 @@ class Machine:
             scope="clip",
             example="auto",
             idle=("cpu",),
+            common=True,
         ),
     ] = "auto"
     dtype: Annotated[

@@ -51,6 +51,7 @@ class Interpolate(Machine, Judging, Picture, Engine, Captions, Timing):
             flags=("--output", "-o"),
             example="clip.mp4",
             read=os.fspath,
+            common=True,
         ),
     ] = None
     sampling: Sampling = field(default_factory=Sampling)

@@ -44,6 +44,7 @@ class Timing:
             low=2,
             high=MAX_FRAMES,
             read=reading.read_frames,
+            common=True,
         ),
     ] = None
     duration: Annotated[
@@ -57,6 +58,7 @@ class Timing:
             low=Fraction(1, 1000),
             high=MAX_SECONDS,
             read=reading.read_duration,
+            common=True,
         ),
     ] = None
     at: Annotated[
@@ -81,6 +83,7 @@ class Timing:
             high=MAX_FPS,
             read=reading.read_fps,
             schema=FPS_SCHEMA,
+            common=True,
         ),
     ] = None
     loop: Annotated[
@@ -90,6 +93,7 @@ class Timing:
             "first frame is not repeated at the end.",
             TIMING,
             scope="run",
+            common=True,
         ),
     ] = False
     ease: Annotated[
@@ -101,6 +105,7 @@ class Timing:
             metavar="CURVE",
             example="ease-in-out",
             complete="curve_names",
+            common=True,
         ),
     ] = "linear"
     carry: Annotated[
@@ -131,6 +136,7 @@ class Captions:
             flags=("--prompt",),
             read=reading.read_prompts,
             schema=PROMPT_SCHEMA,
+            common=True,
         ),
     ] = ()
     negative_prompt: Annotated[
@@ -172,6 +178,7 @@ class Picture:
             low=1,
             high=MAX_SIDE,
             example=1280,
+            common=True,
         ),
     ] = None
     height: Annotated[
@@ -184,6 +191,7 @@ class Picture:
             low=1,
             high=MAX_SIDE,
             example=720,
+            common=True,
         ),
     ] = None
     fit: Annotated[
@@ -194,6 +202,7 @@ class Picture:
             PICTURE,
             scope="clip",
             example="crop",
+            common=True,
         ),
     ] = "crop"
     background: Annotated[

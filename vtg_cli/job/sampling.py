@@ -282,6 +282,7 @@ class Sampling:
             low=0,
             high=MAX_SEED,
             example=0,
+            common=True,
         ),
     ] = 0
 

@@ -52,7 +52,9 @@ class Encoding:
             flags=("--alpha/--no-alpha",),
         ),
     ] = None
-    overwrite: Annotated[bool, Opt("Replace the output if it exists.", OUTPUT, scope="run")] = False
+    overwrite: Annotated[
+        bool, Opt("Replace the output if it exists.", OUTPUT, scope="run", common=True)
+    ] = False
     skip_existing: Annotated[
         bool, Opt("Do nothing, successfully, if the output exists.", OUTPUT, scope="run")
     ] = False
