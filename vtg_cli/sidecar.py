@@ -163,7 +163,9 @@ def weights_of(plan: Plan | TimelinePlan) -> dict[str, dict[str, str]]:
 def write(path: Path, report: Mapping[str, Any], output: str) -> None:
     """The report of `output` as a file, whole or not at all.
 
-    MediaError where it cannot be written, or another file came to lie there meanwhile.
+    A byte of a file name that is not UTF-8 stands in it as an escape, \\udc80 to \\udcff, and
+    reading restores it. MediaError where it cannot be written, or another file came to lie there
+    meanwhile.
     """
     if foreign(output) is not None:
         raise MediaError(
@@ -172,7 +174,7 @@ def write(path: Path, report: Mapping[str, Any], output: str) -> None:
             subject=str(path),
         )
     text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
-    atomic.write(path, f"{text}\n".encode())
+    atomic.write(path, f"{text}\n".encode("utf-8", "backslashreplace"))
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,8 @@ class Journal:
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         who = {"host": socket.gethostname(), "pid": os.getpid()}
         record = {"at": now, "event": event, "output": output, **facts, **who}
-        line = json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+        line = f"{text}\n".encode("utf-8", "backslashreplace")  # as in reports, see sidecar.write
         with self._claims.held(self.path.name, wait=True):
             try:
                 self._write(line)
