@@ -41,7 +41,7 @@ def json_value(content: bytes | str, *, unique: bool = False) -> Any:
         )
     except RecursionError:
         raise ValueError(f"nested deeper than {DEEPEST} levels") from None
-    _check_depth(value)
+    _check(value)
     return value
 
 
@@ -77,11 +77,13 @@ def toml_tables(text: str, parse_float: Callable[[str], Any] = float) -> dict[st
         import tomli as tomllib
     try:
         tables: dict[str, Any] = tomllib.loads(text.removeprefix("\ufeff"), parse_float=parse_float)
-        _check_depth(tables)
+        _check(tables)
     except tomllib.TOMLDecodeError:
         raise
     except RecursionError:
         raise ValueError(f"nested deeper than {DEEPEST} levels") from None
+    except ArithmeticError:  # of Decimal, for an exponent of twenty digits
+        raise ValueError("a number is too long") from None
     except ValueError as error:  # of int, for thousands of digits
         raise ValueError("a number is too long" if "digit" in str(error) else str(error)) from None
     return tables
@@ -135,7 +137,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def _check_depth(value: Any) -> None:
+def _check(value: Any) -> None:
+    """Raise ValueError for what is nested too deep or has a too long number, as TOML can have in
+    hexadecimal digits.
+    """
     level = [value]
     for _ in range(DEEPEST + 1):
         level = [
@@ -144,6 +149,8 @@ def _check_depth(value: Any) -> None:
             if isinstance(each, dict | list)
             for child in (each.values() if isinstance(each, dict) else each)
         ]
+        if any(isinstance(each, int) and abs(each) >= 10**DIGITS for each in level):
+            raise ValueError("a number is too long")
         if not level:
             return
     raise ValueError(f"nested deeper than {DEEPEST} levels")

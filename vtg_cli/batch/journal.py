@@ -103,12 +103,14 @@ class Journal:
                     record = documents.json_value(line)
                 except ValueError:
                     continue
-                if isinstance(record, dict) and _is_event(record):
+                if is_event(record):
                     yield record
 
 
-def _is_event(record: Record) -> bool:
-    """Whether a line is ours: what a batch reads of it are texts."""
+def is_event(record: object) -> bool:
+    """Say whether a line is ours: an object, and what a batch reads of it are texts."""
+    if not isinstance(record, dict):
+        return False
     texts = all(isinstance(record.get(name), str) for name in ("event", "output"))
     done = ("sha256", "key") if record.get("event") == "done" else ()
     return texts and all(isinstance(record.get(name, ""), str) for name in done)

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args
 
 from vtg_cli.batch.item import Item, single
 from vtg_cli.batch.naming import check, filled
@@ -29,6 +29,7 @@ from vtg_cli.media import encoding
 from vtg_cli.media.beside import older_path, sidecar_path
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.media.formats import FILES
+from vtg_cli.records import hints_of
 from vtg_cli.sampling.settings import Sampling
 from vtg_cli.spelling import on_disk
 
@@ -256,7 +257,7 @@ def _cells(table: Path) -> Iterator[tuple[str, Row]]:
 
 def _cell(name: str, text: str) -> Any:
     """A cell as the kind of value its column has; what is not one stays text, and is told later."""
-    made = (get_type_hints(each) for each in (Interpolate, Sampling, Encoding))
+    made = (hints_of(each) for each in (Interpolate, Sampling, Encoding))
     hint = next((hints[name] for hints in made if name in hints), None)
     kinds = set(get_args(hint)) or {hint}
     if name == "prompts":

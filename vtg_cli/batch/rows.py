@@ -9,11 +9,11 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vtg_cli import documents
 from vtg_cli.errors import MediaError, UsageError
 
 Row = Mapping[str, Any]
@@ -25,6 +25,8 @@ MARKED = {
 DELIMITERS = ",;\t"
 ONCE = ("name", "keyframes", "first", "last")
 """Columns that are an item's own and cannot stand for all."""
+LONGEST = 64_000_000
+"""Bytes of a manifest that is read: some hundred thousand clips."""
 
 
 def rows(path: Path) -> Iterator[tuple[str, Row]]:
@@ -43,11 +45,12 @@ def rows(path: Path) -> Iterator[tuple[str, Row]]:
 
 def _text(path: Path) -> str:
     try:
-        content = path.read_bytes()
+        content = documents.content_of(path, LONGEST)
     except FileNotFoundError:
         raise MediaError(f"there is no file {path}", subject=str(path)) from None
-    except OSError as error:
-        raise MediaError(f"cannot read {path}: {error.strerror}", subject=str(path)) from None
+    except (OSError, ValueError) as error:
+        why = documents.reason(error)
+        raise MediaError(f"cannot read {path}: {why}", subject=str(path)) from None
     try:
         return content.decode(_encoding(content))
     except UnicodeDecodeError:
@@ -117,8 +120,8 @@ def _jsonl(path: Path, text: str) -> Iterator[tuple[str, Row]]:
             continue
         where = f"{path} line {number}"
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            row = documents.json_value(line)
+        except ValueError as error:
             raise UsageError(f"{where} is not JSON: {error}", subject=str(path)) from None
         if not isinstance(row, dict):
             raise UsageError(f"{where} is not a JSON object", subject=str(path))
@@ -126,12 +129,9 @@ def _jsonl(path: Path, text: str) -> Iterator[tuple[str, Row]]:
 
 
 def _toml(path: Path, text: str) -> Iterator[tuple[str, Row]]:
-    import tomlkit
-    from tomlkit.exceptions import ParseError
-
     try:
-        document = tomlkit.parse(text).unwrap()
-    except ParseError as error:
+        document = documents.toml_tables(text)
+    except ValueError as error:
         raise UsageError(f"{path}: {error}", subject=str(path)) from None
     items = document.pop("item", [])
     if not isinstance(items, list) or not all(isinstance(row, dict) for row in items):
