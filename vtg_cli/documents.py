@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vtg_cli.errors import VtgError
+from vtg_cli.errors import MediaError, UsageError, VtgError, missing
 
 LONGEST = 16_000_000
 """Bytes of a file that is read."""
@@ -22,6 +23,7 @@ DEEPEST = 64
 """Lists and objects inside each other."""
 DIGITS = 40
 """Of an integer."""
+_PLACE = re.compile(r" \(at line (\d+), column \d+\)$")
 
 
 def json_value(content: bytes | str, *, unique: bool = False) -> Any:
@@ -87,6 +89,34 @@ def toml_tables(text: str, parse_float: Callable[[str], Any] = float) -> dict[st
     except ValueError as error:  # of int, for thousands of digits
         raise ValueError("a number is too long" if "digit" in str(error) else str(error)) from None
     return tables
+
+
+def toml_document(
+    text: str, path: object, parse_float: Callable[[str], Any] = float
+) -> dict[str, Any]:
+    """Parse the TOML of a file. UsageError with file and line for what `toml_tables` refuses."""
+    try:
+        return toml_tables(text, parse_float)
+    except ValueError as error:
+        said = str(error)
+        place = _PLACE.search(said)
+        line = int(place[1]) if place else text.count("\n") + 1
+        raise UsageError(
+            f"{path}:{line}: {_PLACE.sub('', said)}",
+            "the file is TOML, see toml.io",
+            subject=str(path),
+        ) from None
+
+
+def unreadable(path: str | Path, error: OSError, what: str) -> MediaError:
+    """Return why a file, which should be `what`, cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        message = missing(path)
+    elif isinstance(error, IsADirectoryError):
+        message = f"{path} is a folder, not a {what}"
+    else:
+        message = f"cannot read {path}: {error.strerror}"
+    return MediaError(message, subject=str(path))
 
 
 @contextmanager

@@ -196,10 +196,8 @@ def read(path: Path) -> Recorded:
     """The report in a file. MediaError where it cannot be read, UsageError where it is none."""
     try:
         found = documents.json_file(path)
-    except FileNotFoundError:
-        raise MediaError(f"there is no file {path}", subject=str(path)) from None
     except OSError as error:
-        raise MediaError(f"cannot read {path}: {error.strerror}", subject=str(path)) from None
+        raise documents.unreadable(path, error, "report") from None
     except ValueError:
         raise _foreign(path) from None
     if not isinstance(found, dict) or found.get("schema") != SCHEMA:

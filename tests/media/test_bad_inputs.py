@@ -213,7 +213,7 @@ PLACES: dict[str, tuple[Callable[[Path], str], str]] = {
     "folder": (lambda at: str(at), "{path} is a folder, not a picture"),
     "link to nothing": (
         lambda at: link(at / "a.png", "gone.png"),
-        "no link to a missing file: {path}",
+        "{path} is a link to a missing file",
     ),
     "link to itself": (lambda at: link(at / "a.png", "a.png"), "cannot read {path}: "),
     "file as a folder": (lambda at: touched(at / "f") + "/a.png", "cannot read {path}: "),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vtg_cli import documents
-from vtg_cli.errors import MediaError, UsageError
+from vtg_cli.errors import MediaError, UsageError, missing
 
 Row = Mapping[str, Any]
 MARKED = {
@@ -34,6 +34,12 @@ def rows(path: Path) -> Iterator[tuple[str, Row]]:
     over. UsageError, MediaError.
     """
     reader = READERS.get(path.suffix.lower())
+    if reader is None and not path.exists():
+        raise UsageError(
+            missing(path, "there is no file or folder"),
+            "name a folder or a manifest",
+            subject=str(path),
+        )
     if reader is None:
         raise UsageError(
             f"{path} is no folder and no manifest",
@@ -46,11 +52,10 @@ def rows(path: Path) -> Iterator[tuple[str, Row]]:
 def _text(path: Path) -> str:
     try:
         content = documents.content_of(path, LONGEST)
-    except FileNotFoundError:
-        raise MediaError(f"there is no file {path}", subject=str(path)) from None
-    except (OSError, ValueError) as error:
-        why = documents.reason(error)
-        raise MediaError(f"cannot read {path}: {why}", subject=str(path)) from None
+    except OSError as error:
+        raise documents.unreadable(path, error, "manifest") from None
+    except ValueError as error:
+        raise MediaError(f"cannot read {path}: {error}", subject=str(path)) from None
     try:
         return content.decode(_encoding(content))
     except UnicodeDecodeError:
@@ -120,7 +125,7 @@ def _jsonl(path: Path, text: str) -> Iterator[tuple[str, Row]]:
             continue
         where = f"{path} line {number}"
         try:
-            row = documents.json_value(line)
+            row = documents.json_value(line, unique=True)
         except ValueError as error:
             raise UsageError(f"{where} is not JSON: {error}", subject=str(path)) from None
         if not isinstance(row, dict):
@@ -129,10 +134,7 @@ def _jsonl(path: Path, text: str) -> Iterator[tuple[str, Row]]:
 
 
 def _toml(path: Path, text: str) -> Iterator[tuple[str, Row]]:
-    try:
-        document = documents.toml_tables(text)
-    except ValueError as error:
-        raise UsageError(f"{path}: {error}", subject=str(path)) from None
+    document = documents.toml_document(text, path)
     items = document.pop("item", [])
     if not isinstance(items, list) or not all(isinstance(row, dict) for row in items):
         raise UsageError(f"{path}: item is not a list of tables", "write [[item]] for each clip")

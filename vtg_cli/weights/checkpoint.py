@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vtg_cli.errors import WeightsError
+from vtg_cli.errors import WeightsError, missing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +38,8 @@ def open_checkpoint(path: Path, *, bare: bool = False) -> Checkpoint:
     WeightsError if it is missing, damaged or wants to be more than tensors.
     """
     if not path.is_file():
-        raise WeightsError(f"there is no file {path}", subject=str(path))
+        what = f"{path} is a folder, not a checkpoint" if path.is_dir() else missing(path)
+        raise WeightsError(what, subject=str(path))
     return _safetensors(path) if path.suffix == ".safetensors" else _pickle(path, bare)
 
 
