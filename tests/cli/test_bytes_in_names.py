@@ -55,10 +55,10 @@ def test_bridge_retime_render(
     pictures = [str(folder / f"{name}.png") for name in "ab"]
     clip, model = str(folder / f"{BYTES}.mkv"), ["--model", "flow"]
     assert main(["interpolate", *pictures, "-o", clip, "--frames", "3", *model]) == 0
-    for suffix, frames in (("mkv", 9), ("mp4", 9)):
+    for suffix in ("mkv", "mp4"):
         joined = f"joined{BYTES}.{suffix}"
         assert main(["bridge", clip, clip, "-o", joined, "--frames", "3", *model]) == 0
-        assert len(read_video(joined)[0]) == frames
+        assert len(read_video(joined)[0]) == 3 + 1 + 3  # one between both clips
         assert json.loads((tmp_path / f"{joined}.json").read_text())["job"]["first"]["path"] == (
             f"in{BYTES}/{BYTES}.mkv"
         )

@@ -151,7 +151,7 @@ def test_errors_name_the_line(text: str, said: str) -> None:
 def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="there is no file"):
         read(str(tmp_path / "none.toml"))
-    with pytest.raises(MediaError, match="cannot read"):
+    with pytest.raises(MediaError, match="is a folder, not a timeline"):
         read(str(tmp_path))
     file = tmp_path / "t.toml"
     file.write_bytes(b"\xff")
