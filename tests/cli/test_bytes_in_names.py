@@ -48,7 +48,7 @@ def test_bridge_retime_render(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    folder = tmp_path / f"in{BYTES}"
+    folder = Path(f"in{BYTES}")
     folder.mkdir()
     for name, shade in (("a", "white"), ("b", "black")):
         Image.new("RGB", (32, 18), shade).save(folder / f"{name}.png")
