@@ -374,3 +374,22 @@ def test_a_client_that_fetches_a_file_itself_is_checked(
 )
 def test_how_long_a_server_asks_to_wait(headers: dict[str, str], seconds: float | None) -> None:
     assert faults.asked_wait(headers) == seconds
+
+
+def test_what_a_server_has_the_client_log_reaches_no_terminal(
+    hub: Hub, caplog: pytest.LogCaptureFixture
+) -> None:
+    from huggingface_hub.utils import logging
+
+    logger = logging.get_logger("huggingface_hub")
+    level = logging.get_verbosity()
+    warned = {"X-HF-Warning": "vtg-test; \x1b[2Jpay here"}
+    hub.refuse["api"] = [(503, warned)]
+    hub.refuse[UNET] = [(403, warned)]
+    logger.addHandler(caplog.handler)
+    try:
+        failure()
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert caplog.messages == []
+    assert logging.get_verbosity() == level

@@ -20,7 +20,7 @@ from vtg_cli.errors import WeightsError
 from vtg_cli.weights import cache, layout, transfer, trust
 from vtg_cli.weights.cache import Free, free_bytes
 from vtg_cli.weights.catalog import Place, place_of
-from vtg_cli.weights.faults import explained, wait_for_answer, wait_for_line
+from vtg_cli.weights.faults import explained, unspoken, wait_for_answer, wait_for_line
 from vtg_cli.weights.transfer import Answer
 
 Progress = Callable[[float, str], None]  # share of the bytes in [0, 1], what is being done
@@ -89,7 +89,8 @@ def reachable(seconds: float = 4.0) -> tuple[str, str]:
 
     place = constants.ENDPOINT
     try:
-        get_session().head(place, timeout=seconds)
+        with unspoken():
+            get_session().head(place, timeout=seconds)
     except Exception as error:  # httpx's, or those of the proxy's and the certificates' libraries
         lines = str(error).strip().splitlines()
         return place, lines[0] if lines else type(error).__name__
