@@ -37,14 +37,16 @@ def explained(place: Place) -> Iterator[None]:
 @contextmanager
 def unspoken() -> Iterator[None]:
     """Keep the client's log, which repeats a server's words as they come, from anybody's stderr."""
-    from huggingface_hub.utils import logging
+    import logging
 
-    level = logging.get_verbosity()
-    logging.set_verbosity(logging.CRITICAL)
+    from huggingface_hub.utils.logging import get_verbosity, set_verbosity
+
+    level = get_verbosity()
+    set_verbosity(logging.CRITICAL)
     try:
         yield
     finally:
-        logging.set_verbosity(level)
+        set_verbosity(level)
 
 
 def wait_for_line(error: Exception, attempts: int) -> float | None:
