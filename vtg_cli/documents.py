@@ -119,6 +119,13 @@ def unreadable(path: str | Path, error: OSError, what: str) -> MediaError:
     return MediaError(message, subject=str(path))
 
 
+def whole_number(value: Any, name: str, most: int = 1 << 20) -> int:
+    """Return a number from a document. ValueError where it is no whole number from 1 to `most`."""
+    if type(value) is not int or not 1 <= value <= most:
+        raise ValueError(f"{name} is no whole number from 1 to {most}")
+    return value
+
+
 @contextmanager
 def reading(
     name: object, kind: type[VtgError], hint: str = "", what: str = "cannot be read"

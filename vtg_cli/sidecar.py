@@ -225,6 +225,8 @@ def compare(recorded: Recorded, plan: Plan | TimelinePlan) -> list[str]:
 
     MediaError where a keyframe has changed since, WeightsError where weights have.
     """
+    if len(plan.stills) != len(recorded.inputs):
+        raise _foreign(recorded.path)
     for still, sha256 in zip(plan.stills, recorded.inputs, strict=True):
         if still.sha256 != sha256:
             raise _changed(recorded, still.name, "picture", "vtg interpolate")
@@ -252,6 +254,8 @@ def unchanged(recorded: Recorded, clips: Sequence[str]) -> None:
     """Refuses to make a clip again from others than those. MediaError."""
     from vtg_cli.media.sequence import fingerprint
 
+    if len(clips) != len(recorded.inputs):
+        raise _foreign(recorded.path)
     for name, sha256 in zip(clips, recorded.inputs, strict=True):
         if fingerprint(name) != sha256:
             raise _changed(recorded, name, "clip", "the command")

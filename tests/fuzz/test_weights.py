@@ -13,7 +13,7 @@ from fuzzing import COMMAND, cases, command, hold
 from mutators import as_json, damaged, odd
 from safetensors.torch import save
 
-from vtg_cli.weights import delta, layout, store, trust
+from vtg_cli.weights import delta, layout, sizes, store, trust
 from vtg_cli.weights.checkpoint import open_checkpoint
 
 PARITY = Path(__file__).parents[1] / "data" / "parity"
@@ -32,6 +32,17 @@ def tensors() -> bytes:
     name = "down_blocks.0.attentions.0.temporal_transformer_blocks.0.attn1.to_v.weight"
     about = {delta.FORMAT: json.dumps({"version": delta.VERSION, "tuned": {}, "base": {}})}
     return save({name: torch.ones(3, 2), name.replace("to_v", "to_out.0"): torch.ones(2)}, about)
+
+
+@cases()
+def test_headers(numbers: range, tmp_path: Path) -> None:
+    place, seed = tmp_path / "case.safetensors", tensors()
+
+    def read(_: object) -> None:
+        for shape in sizes.shapes_in(place).values():
+            assert all(isinstance(side, int) and side >= 0 for side in shape)
+
+    hold("header", numbers, lambda rng: place.write_bytes(headed(rng, seed)), read, tmp_path)
 
 
 @cases()
@@ -92,7 +103,7 @@ def test_pickles_by_command(numbers: range, tmp_path: Path) -> None:
 
     def make(rng: Random) -> list[str]:
         place.write_bytes(repickled(rng, seed))
-        return ["models", "import", str(place), "--variant", "512_interp", "-o", str(out)]
+        return ["models", "import", str(place), "-o", str(out)]
 
     hold("pickle by command", numbers, make, command, tmp_path)
 

@@ -85,13 +85,20 @@ def _load(path: Path) -> Any:
         raise
     except Exception as error:  # a damaged file makes torch's readers raise whatever they raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if not zipfile.is_zipfile(path):  # of which torch says how its author should save it
+        if not _is_zip(path):  # of which torch says how its author should save it
             reason = "it is no zip archive, as torch writes them"
         raise WeightsError(
             f"{path} cannot be read as a checkpoint: {reason}",
             "the file is damaged, unfinished or of another kind; fetch it again",
             subject=str(path),
         ) from error
+
+
+def _is_zip(path: Path) -> bool:
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:  # of one in several parts, before Python 3.13
+        return False
 
 
 def _tensors(path: Path, content: Any) -> dict[str, Tensor]:

@@ -26,6 +26,8 @@ from vtg_cli.weights.transfer import Answer
 Progress = Callable[[float, str], None]  # share of the bytes in [0, 1], what is being done
 
 
+LARGEST = 1 << 50
+"""Bytes of a file that a hub can offer."""
 WAITING = "waiting for another pull of"
 """How what is being done begins while another process has its turn."""
 
@@ -123,11 +125,14 @@ def look_up(name: str, here: str | None = None) -> Listing:
         )
     if not isinstance(info.sha, str) or not re.fullmatch("[0-9a-f]{40}", info.sha):
         raise _odd(name, "the commit")
+    siblings = info.siblings or ()
+    if not all(isinstance(file.rfilename, str) for file in siblings):
+        raise _odd(name, "the name of a file")
     offered = {
         file.rfilename: Remote(
             file.rfilename, file.size or 0, file.lfs.sha256 if file.lfs else None, file.blob_id
         )
-        for file in info.siblings or ()
+        for file in siblings
     }
     wanted = _wanted(place, offered)
     absent = [file for file in wanted if file not in offered]
@@ -140,6 +145,8 @@ def look_up(name: str, here: str | None = None) -> Listing:
     for file in wanted:
         if not _hashed(offered[file]):
             raise _odd(name, f"the hash of {file}")
+        if type(size := offered[file].size) is not int or not 0 <= size < LARGEST:
+            raise _odd(name, f"the size of {file}")
     folder = cache.repo_folder(place.repo_id) / "snapshots" / info.sha
     return Listing(name, place, info.sha, folder, tuple(offered[file] for file in wanted))
 
