@@ -16,6 +16,7 @@ both on stderr, one line each, and ends with `exit_code`; nothing below it print
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
@@ -73,6 +74,25 @@ def naming(what: str) -> Iterator[None]:
         raise
 
 
+def missing(path: str | os.PathLike[str], absent: str = "there is no file") -> str:
+    """Say that there is no such file, or that what bears its name is a link to none."""
+    name = os.fspath(path)
+    return f"{name} is a link to a missing file" if os.path.islink(name) else f"{absent} {name}"
+
+
+def no_folder(output: str, folder: str | os.PathLike[str]) -> MediaError:
+    """Return the refusal of an output whose folder is not there, with what makes that."""
+    from shlex import quote
+
+    place = os.fspath(folder)
+    what, hint = f"there is no folder {place}", f"make it first: mkdir -p {quote(place)}"
+    if os.path.islink(place) and not os.path.exists(place):
+        what, hint = f"{place} is a link to a missing folder", ""
+    elif os.path.exists(place):
+        what, hint = f"{place} is no folder", ""
+    return MediaError(f"cannot write {output}: {what}", hint, subject=output)
+
+
 def explained(error: Exception) -> VtgError:
     """Any failure as one of ours."""
     if isinstance(error, VtgError):
@@ -81,6 +101,11 @@ def explained(error: Exception) -> VtgError:
         return MemoryLadderError("out of memory", "ask for a smaller size or fewer frames")
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return MediaError("the disk is full", "nothing was left half-written")
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        name = str(error.filename or "a file name")
+        return MediaError(
+            f"{name} is too long for a file name", "most disks take 255 bytes", subject=name
+        )
     said = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
     return VtgError(
         f"unexpected failure: {said}",

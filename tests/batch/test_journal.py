@@ -44,5 +44,20 @@ def test_half_a_line_of_a_killed_writer_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_foreign_lines_are_passed_over(tmp_path: Path) -> None:
-    (tmp_path / "j.jsonl").write_text('[]\n"x"\n{"event": "done"}\nnot json\n')
-    assert Journal(tmp_path / "j.jsonl").of("x") == History()
+    for line in (
+        "[]",
+        '"x"',
+        "not json",
+        '{"event": "done"}',
+        '{"event": "done", "output": ["x"]}',
+        '{"event": ["done"], "output": "x"}',
+        '{"event": "done", "output": "x", "sha256": 3, "key": "1"}',
+        '{"event": "done", "output": "x", "sha256": "s", "key": "1", "seconds": 1e999}',
+        "[" * 100_000,
+        "9" * 5000,
+    ):
+        (tmp_path / "j.jsonl").write_text(line + "\n")
+        ours = journal(tmp_path)
+        assert ours.of("x") == History(), line[:50]
+        ours.append("done", "x", key="1", sha256="s")
+        assert ours.of("x").done is not None

@@ -109,7 +109,12 @@ def test_a_mistake_is_named_with_its_line(
         ("m.jsonl", "{}\n{", "line 1: no keyframes"),
         ("m.jsonl", "[1]\n", "line 1 is not a JSON object"),
         ("m.jsonl", "{\n", "line 1 is not JSON"),
-        ("m.toml", "a = [", "m.toml: "),
+        ("m.toml", "a = [", "m.toml:1: "),
+        ("m.toml", "a = 1\na = 2", "m.toml:2: Cannot overwrite a value"),
+        ("m.toml", "fps = 0x" + "f" * 5000, "m.toml:1: a number is too long"),
+        ("m.toml", "a = " + "[" * 3000 + "]" * 3000, "m.toml:1: nested deeper than 64 levels"),
+        ("m.jsonl", "[" * 100_000, "line 1 is not JSON: nested deeper than 64 levels"),
+        ("m.jsonl", f'{{"guidance": [1{"0" * 400}, 1]}}', "is not JSON: a number of 401 digits"),
         ("m.toml", "item = 3", "item is not a list of tables"),
         ("m.toml", 'first = "a.png"\n[[item]]', "first stands outside of an [[item]]"),
         ("m.toml", '[[item]]\nfirst = "a"\nlast = "b"\nseed = "x"', "item 1: job.sampling.seed"),
@@ -146,7 +151,7 @@ def test_reports_of_earlier_runs(tmp_path: Path, paint: Any) -> None:
     interpolate(*keys, frames=5, model="flow", ease="ease-in", output=tmp_path / "x.mkv")
     interpolate(*keys, frames=3, model="flow", crf=30, output=tmp_path / "y.mp4")
     interpolate(*keys, frames=3, model="flow", output=tmp_path / "z/%03d.png")
-    reports = [str(tmp_path / f"{name}.json") for name in "xyz"]
+    reports = [str(tmp_path / f"{name}.json") for name in ("x.mkv", "y.mp4", "z/%03d.png")]
     x, y, z = read(reports, {}).items
     assert (x.output, y.output, z.output) == ("x.mkv", "y.mp4", "z/%04d.png")
     assert (x.job.frames, x.job.ease, x.sidecar) == ((5,), "ease-in", reports[0])

@@ -10,6 +10,7 @@ import fsspec
 import pytest
 
 from vtg_cli.batch.item import Item
+from vtg_cli.batch.journal import History
 from vtg_cli.batch.remote import Bucket
 from vtg_cli.batch.store import open_store
 from vtg_cli.batch.worker import Settings, Worker
@@ -55,6 +56,20 @@ def test_a_shorter_sequence_leaves_no_pictures_of_the_longer_one(
         each = replace(x, job=replace(x.job, output="x/%02d.png", frames=(frames,)))
         assert worker.make(each).state == "made"
         assert len(fs.glob("/bucket/clips/x/*.png")) == frames
+
+
+@pytest.mark.parametrize(
+    "note", [b"", b"[]", b"{", b"[" * 100_000, b'{"event": "done", "output": "x.mp4", "sha256": 3}']
+)
+def test_a_record_that_is_none_is_as_if_it_were_not_there(
+    note: bytes, item: MakeItem, fs: fsspec.AbstractFileSystem
+) -> None:
+    store, x = open_store(URL), item("x")
+    store.record("done", x.output, key="k", sha256="s")
+    (place,) = fs.glob("/bucket/clips/.vtg-batch/*.json")
+    assert store.history(x.output).done is not None
+    fs.pipe_file(place, note)
+    assert store.history(x.output) == History()
 
 
 def test_a_protocol_nobody_knows_is_refused() -> None:

@@ -91,6 +91,21 @@ def test_names_match_in_either_spelling(tmp_path: Path) -> None:
     assert item.job.keyframes[0] == str(tmp_path / str(len(apart)) / apart)
 
 
+def test_a_path_of_three_thousand_folders_is_only_missing(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*"a" * 3000, "\u00fc.png")
+    assert on_disk(deep) == deep
+    (tmp_path / "m.csv").write_text(f"first,last\n{'a/' * 3000}a.png,b.png\n")
+    (item,) = read([str(tmp_path / "m.csv")], {}).items
+    assert item.job.keyframes[0] == str(tmp_path.joinpath(*"a" * 3000, "a.png"))
+
+
+def test_a_manifest_is_read_to_a_bound(tmp_path: Path) -> None:
+    with (tmp_path / "m.csv").open("wb") as file:
+        file.truncate(64_000_001)
+    with pytest.raises(MediaError, match="longer than 64 MB"):
+        list(rows(tmp_path / "m.csv"))
+
+
 def test_a_backslash_that_should_be_a_slash_is_told(tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
     for name in ("p/a.png", "b.png", "odd\\name.png"):

@@ -179,7 +179,7 @@ def test_a_part_with_nothing_in_it_is_done(capfd: pytest.CaptureFixture[str]) ->
         (["in", "-o", "out", "--frames", "1"], 2, "--frames 1 is out of range"),
         (["in", "-o", "in/x_a.png"], 7, "cannot make the folder in/x_a.png: File exists"),
         (["in", "-o", "out", "--steps", "9"], 2, "vtg: x: --steps is for diffusion models"),
-        (["none", "-o", "out"], 2, "none is no folder and no manifest"),
+        (["none", "-o", "out"], 2, "there is no file or folder none"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_made(

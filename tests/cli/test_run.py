@@ -122,6 +122,16 @@ def test_a_keyframe_that_changed_is_refused(capfd: pytest.CaptureFixture[str]) -
     assert not Path("again.mkv").exists()
 
 
+@pytest.mark.parametrize("inputs", [[], [{"sha256": "0"}], [{"sha256": "0"}] * 3])
+def test_a_report_of_other_inputs_than_its_job_has_is_none(
+    inputs: list[object], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert vtg(*MADE) == 0
+    changed(inputs=inputs)
+    assert vtg("run", "clip.mkv.json", "-o", "again.mkv") == 2
+    assert "clip.mkv.json is not a report of vtg" in capfd.readouterr().err
+
+
 def test_weights_that_changed_are_refused(capfd: pytest.CaptureFixture[str]) -> None:
     assert vtg(*MADE) == 0
     changed(weights={"model": {"unet/x.safetensors": "0" * 64}})

@@ -143,6 +143,48 @@ def test_a_reader_that_leaves_between_segments_ends_the_drawing(
     assert taken == [0]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        [*DRAW[:4], "40", *DRAW[5:], "-o", "-"],
+        ["slow", "old.mkv", "--factor", "8", "-o", "-"],
+        ["bridge", "old.mkv", "old.mkv", "--frames", "40", "--model", "flow", "-o", "-"],
+    ],
+    ids=lambda command: str(command[0]),
+)
+def test_a_reader_that_leaves_while_a_segment_is_drawn_ends_it(
+    command: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """It leaves at the third frame that is drawn: there is no fourth."""
+    from vtg_cli.backbones import flow
+
+    assert main([*DRAW[:4], "9", *DRAW[5:], "-o", "old.mkv", "-q"]) == 0
+    kept = os.dup(1)
+    reading, writing = os.pipe()
+    drawn: list[float] = []
+    whole = flow.each_between
+
+    def counted(*arguments: object, **named: object) -> object:
+        for frame in whole(*arguments, **named):  # type: ignore[arg-type]
+            drawn.append(1.0)
+            if len(drawn) == 3:
+                os.close(reading)
+            yield frame
+
+    monkeypatch.setattr(flow, "each_between", counted)
+    os.dup2(writing, 1)
+    os.close(writing)
+    try:
+        assert main([*command, "--format", "y4m", "-q"]) == 0
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+    assert len(drawn) == 3
+    assert capfd.readouterr().err == ""
+
+
 STRIKE = """
 import os, sys
 class Strike:

@@ -229,6 +229,8 @@ def changed(path: str, value: object) -> dict[str, Any]:
         ("fit", ["crop"], "job.fit should be crop or pad or stretch"),
         ("sampling", None, "job.sampling should be an object"),
         ("sampling.guidance", [1.0], "job.sampling.guidance should be a list of 2"),
+        ("sampling.guidance", [10**400, 1], r"job.sampling.guidance\[0\] should be a number"),
+        ("fps", "9" * 5000, "job.fps should be a fraction"),
         ("sampling.noise_aug", "much", "job.sampling.noise_aug should be a number"),
         ("encoding.crf", "20", "job.encoding.crf should be a whole number"),
     ],
@@ -286,7 +288,7 @@ def test_a_document_of_a_job_before_later_fields_is_read() -> None:
         assert inside == plain
 
 
-@pytest.mark.parametrize("document", [None, [], "job", 3, {}])
+@pytest.mark.parametrize("document", [None, [], "job", 3, {}, {"kind": []}, {"kind": {}}])
 def test_what_is_no_job_at_all_is_refused(document: object) -> None:
     with pytest.raises(UsageError, match="job"):
         from_json(document)

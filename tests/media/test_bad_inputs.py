@@ -89,7 +89,10 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "drawing.svg": (lambda: b'<svg xmlns="http://www.w3.org/2000/svg"/>', NOT_A_PICTURE),
     "program.eps": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", NOT_A_PICTURE),
     "paper.pdf": (lambda: b"%PDF-1.7\n1 0 obj\n", NOT_A_PICTURE),
-    "clip.mp4": (lambda: b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2avc1mp41", NOT_A_PICTURE),
+    "clip.mp4": (
+        lambda: b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2avc1mp41",
+        "is a clip, not a picture",
+    ),
     "sound.wav": (lambda: b"RIFF\x24\0\0\0WAVEfmt " + bytes(28), NOT_A_PICTURE),
     "archive.zip": (lambda: b"PK\x03\x04" + bytes(60), NOT_A_PICTURE),
     "array.npy": (lambda: b"\x93NUMPY\x01\0" + bytes(120), NOT_A_PICTURE),
@@ -213,7 +216,7 @@ PLACES: dict[str, tuple[Callable[[Path], str], str]] = {
     "folder": (lambda at: str(at), "{path} is a folder, not a picture"),
     "link to nothing": (
         lambda at: link(at / "a.png", "gone.png"),
-        "no link to a missing file: {path}",
+        "{path} is a link to a missing file",
     ),
     "link to itself": (lambda at: link(at / "a.png", "a.png"), "cannot read {path}: "),
     "file as a folder": (lambda at: touched(at / "f") + "/a.png", "cannot read {path}: "),

@@ -94,7 +94,7 @@ def test_ffv1_is_bit_exact(channels: int, height: int, width: int, tmp_path: Pat
 def test_a_png_sequence_is_bit_exact_and_numbered_from_0(channels: int, tmp_path: Path) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (11, 9, 7, channels), np.uint8)
     save(tmp_path / "new" / "out" / "f_%03d.png", frames)
-    files = sorted((tmp_path / "new" / "out").iterdir())
+    files = sorted((tmp_path / "new" / "out").glob("*.png"))
     assert [file.name for file in files] == [f"f_{i:03d}.png" for i in range(11)]
     for file, frame in zip(files, frames, strict=True):
         with Image.open(file) as image:
@@ -105,7 +105,7 @@ def test_a_png_sequence_is_bit_exact_and_numbered_from_0(channels: int, tmp_path
 def test_an_older_sequence_is_replaced_as_a_whole(tmp_path: Path) -> None:
     save(tmp_path / "%02d.png", clip(5, 8, 8))
     save(tmp_path / "%02d.png", clip(3, 8, 8), encoding=Encoding(overwrite=True))
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["00.png", "01.png", "02.png"]
+    assert sorted(file.name for file in tmp_path.glob("*.png")) == ["00.png", "01.png", "02.png"]
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "webm"])
@@ -722,7 +722,7 @@ def test_any_file_name_will_do(name: str, tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_folder_with_a_percent_sign_will_do(tmp_path: Path) -> None:
     save(tmp_path / "50% off" / "%02d.png", clip(2, 48, 64))
-    names = sorted(path.name for path in (tmp_path / "50% off").iterdir())
+    names = sorted(path.name for path in (tmp_path / "50% off").glob("*.png"))
     assert names == ["00.png", "01.png"]
 
 

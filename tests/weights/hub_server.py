@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -55,6 +56,30 @@ class Repository:
     files: dict[str, bytes]
     commit: str = "c0ffee" + "0" * 34
     gated: str | None = None
+
+
+def info_of(repo_id: str, repository: Repository) -> dict[str, Any]:
+    """What a hub says of a repository."""
+    siblings = [
+        {"rfilename": name, "size": len(content), "blobId": blob_id(content)}
+        | _large(name, content, "sha256")
+        for name, content in repository.files.items()
+    ]
+    return {"id": repo_id, "sha": repository.commit, "siblings": siblings}
+
+
+def tree_of(repository: Repository) -> list[dict[str, Any]]:
+    """What it says of its files."""
+    return [
+        {"type": "file", "path": name, "size": len(content), "oid": blob_id(content)}
+        | _large(name, content, "oid")
+        for name, content in repository.files.items()
+    ]
+
+
+def _large(name: str, content: bytes, called: str) -> dict[str, Any]:
+    about = {called: sha256(content), "size": len(content), "pointerSize": 134}
+    return {"lfs": about} if is_large(name) else {}
 
 
 @dataclass
@@ -254,18 +279,8 @@ def serving() -> Iterator[Hub]:
                 return
             if hub.listing is not None:
                 return self._send(200, {"Content-Type": "application/json"}, hub.listing, body)
-            files = []
-            for name, content in repository.files.items():
-                size, pointer = len(content), {"size": len(content), "pointerSize": 134}
-                if kind == "tree":
-                    entry = {"type": "file", "path": name, "size": size, "oid": blob_id(content)}
-                    large = {"lfs": {"oid": sha256(content), **pointer}}
-                else:
-                    entry = {"rfilename": name, "size": size, "blobId": blob_id(content)}
-                    large = {"lfs": {"sha256": sha256(content), **pointer}}
-                files.append({**entry, **(large if is_large(name) else {})})
-            info = {"id": repo_id, "sha": repository.commit, "siblings": files}
-            answer = json.dumps(files if kind == "tree" else info).encode()
+            told = tree_of(repository) if kind == "tree" else info_of(repo_id, repository)
+            answer = json.dumps(told).encode()
             self._send(200, {"Content-Type": "application/json"}, answer, body)
 
         def _resolve(self, repo_id: str, revision: str, name: str, body: bool) -> None:

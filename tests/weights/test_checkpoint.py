@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,14 @@ def test_damaged_and_missing_files(tmp_path: Path, name: str) -> None:
     with pytest.raises(WeightsError, match="cannot be read") as caught:
         open_checkpoint(file)
     assert "\n" not in caught.value.message
+
+
+def test_an_archive_in_several_parts_is_refused(tmp_path: Path) -> None:
+    """Python's zipfile raises where it is only asked whether that is an archive."""
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, 0, 2)
+    (tmp_path / "a.ckpt").write_bytes(b"PK\x03\x04" * 20 + locator + b"PK\x05\x06" + bytes(18))
+    with pytest.raises(WeightsError, match="cannot be read as a checkpoint: "):
+        open_checkpoint(tmp_path / "a.ckpt")
 
 
 def test_what_is_no_archive_is_told_in_our_words(tmp_path: Path) -> None:

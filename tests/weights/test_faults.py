@@ -6,6 +6,7 @@ After every fault the cache holds nothing under a finished name that is not what
 from __future__ import annotations
 
 import errno
+import json
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import XT, XT_WANTED, Hub, Repository, sha256, small_model
+from hub_server import XT, XT_WANTED, Hub, Repository, info_of, sha256, small_model
 
 from vtg_cli.errors import WeightsError
 from vtg_cli.weights import cache, faults, licence, store, transfer
@@ -166,6 +167,35 @@ def test_what_answers_is_no_hub(hub: Hub) -> None:
     error = failure()
     assert error.message == f"the hub has no {XT} (404)" and hub.waits == []
     assert error.hint == "check the name, and HF_ENDPOINT where it is set"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("rfilename", ["unet/config.json"]),
+        ("rfilename", 3),
+        ("size", [3]),
+        ("size", "3"),
+        ("size", -1),
+        ("size", 0.5),
+        ("size", True),
+        ("size", 1 << 50),
+        ("blobId", 3),
+        ("blobId", "../../x"),
+        ("lfs", {"size": 3, "sha256": [], "pointerSize": 134}),
+        ("lfs", {"size": 3, "sha256": "../" * 21 + "x", "pointerSize": 134}),
+    ],
+)
+def test_a_listing_that_makes_no_sense(
+    field: str, value: object, hub: Hub, repository: Repository
+) -> None:
+    answer = info_of(XT, repository)
+    answer["siblings"] = [{**file, field: value} for file in answer["siblings"]]
+    hub.listing = json.dumps(answer).encode()
+    assert failure().message.startswith("svd-xt: the hub's answer is damaged: ")
+    hub.listing = None
+    pull()
+    assert complete()
 
 
 def test_slow_down_is_obeyed(hub: Hub) -> None:
@@ -374,3 +404,22 @@ def test_a_client_that_fetches_a_file_itself_is_checked(
 )
 def test_how_long_a_server_asks_to_wait(headers: dict[str, str], seconds: float | None) -> None:
     assert faults.asked_wait(headers) == seconds
+
+
+def test_what_a_server_has_the_client_log_reaches_no_terminal(
+    hub: Hub, caplog: pytest.LogCaptureFixture
+) -> None:
+    from huggingface_hub.utils import logging
+
+    logger = logging.get_logger("huggingface_hub")
+    level = logging.get_verbosity()
+    warned = {"X-HF-Warning": "vtg-test; \x1b[2Jpay here"}
+    hub.refuse["api"] = [(503, warned)]
+    hub.refuse[UNET] = [(403, warned)]
+    logger.addHandler(caplog.handler)
+    try:
+        failure()
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert caplog.messages == []
+    assert logging.get_verbosity() == level

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 from safetensors import safe_open
 
+from vtg_cli.backbones.base import spec_of
 from vtg_cli.errors import WeightsError
 from vtg_cli.weights import sizes
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER
@@ -40,6 +42,63 @@ def test_of_the_embedded_model() -> None:
     assert found == sizes.Parts(
         "tiny", counted(EMBEDDED_FOLDER / "network.safetensors"), 0, 0, 128, 0
     )
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        {"dtype": "F32", "shape": [1, -1], "data_offsets": [0, 4]},
+        {"dtype": "F32", "shape": 1, "data_offsets": [0, 4]},
+        {"dtype": "F32", "shape": "a", "data_offsets": [0, 4]},
+        {"dtype": "F32", "shape": [1.0], "data_offsets": [0, 4]},
+        {"dtype": "F32", "shape": [True], "data_offsets": [0, 4]},
+        {"dtype": "F32", "shape": [1], "data_offsets": 4},
+        {"dtype": "F32", "shape": [1], "data_offsets": [0, 4, 4]},
+        {"dtype": "F32", "shape": [1], "data_offsets": [None, 4]},
+        {"dtype": "F32", "shape": [2**62], "data_offsets": [0, 4]},
+        {"dtype": "F32", "shape": [1]},
+        [1, 4],
+    ],
+)
+def test_a_header_with_sizes_that_are_none_is_damaged(tensor: object, tmp_path: Path) -> None:
+    file = tmp_path / "x.safetensors"
+
+    def write(about: object) -> None:
+        header = json.dumps({"a": about}).encode()
+        file.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+
+    write({"dtype": "F32", "shape": [1, 1], "data_offsets": [0, 4]})
+    assert sizes.shapes_in(file) == {"a": [1, 1]}
+    write(tensor)
+    with pytest.raises(WeightsError, match="it does not begin like a safetensors file"):
+        sizes.shapes_in(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("unet/config.json", {"block_out_channels": None}),
+        ("unet/config.json", {"block_out_channels": []}),
+        ("unet/config.json", {"block_out_channels": [{}]}),
+        ("vae/config.json", {"block_out_channels": {}}),
+        ("vae/config.json", {"block_out_channels": [0]}),
+        ("unet/config.json", {"num_frames": -128}),
+        ("unet/config.json", {"num_frames": True}),
+        ("unet/config.json", {"sample_size": [8, -8]}),
+        ("unet/config.json", {"sample_size": "8"}),
+        ("unet/config.json", {"out_channels": 1.5}),
+    ],
+)
+def test_a_folder_with_numbers_that_are_none_is_refused(
+    name: str, value: dict[str, object], tmp_path: Path
+) -> None:
+    folder = tmp_path / "svd"
+    shutil.copytree(SVD, folder)
+    content = json.loads((folder / name).read_text())
+    (folder / name).write_text(json.dumps({**content, **value}))
+    assert (spec_of(SVD).frames, sizes.parts_of(SVD).codec_width) == (6, 32)
+    with pytest.raises(WeightsError):
+        sizes.parts_of(folder), spec_of(folder)
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,15 @@ class Spec:
     unused: frozenset[str] = frozenset()
     doubts: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for sizes that no model has: they come from files."""
+        for name in ("frames", "channels", "factor"):
+            documents.whole_number(getattr(self, name), name)
+        if self.area is not None:
+            documents.whole_number(self.area, "area", 1 << 40)
+        if self.motion_fps is not None:
+            documents.whole_number(self.motion_fps, "motion_fps")
+
     def drawn(self, frames: int) -> int:
         """How many frames it draws where `frames` are wanted."""
         if self.longest is None:

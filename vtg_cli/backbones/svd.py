@@ -309,4 +309,8 @@ def _sigma_range(folder: FilePath) -> tuple[float, float]:
     config = _config(file) if file.exists() else {}
     if config.get("prediction_type", "v_prediction") != "v_prediction":
         raise WeightsError(f"{file}: only v_prediction is supported", subject=str(file))
-    return config.get("sigma_min") or 0.002, config.get("sigma_max") or 700.0
+    least, most = config.get("sigma_min") or 0.002, config.get("sigma_max") or 700.0
+    with documents.reading(file, WeightsError, "fetch the model again"):
+        if not 0 < least < most:
+            raise ValueError(f"noise from {least} to {most} is none")
+        return float(least), float(most)

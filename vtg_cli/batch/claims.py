@@ -55,7 +55,8 @@ class Claims:
         os.close(self._file)
 
     def _lock(self, how: int, name: str) -> bool:
-        place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big")
+        known = name.encode("utf-8", "surrogatepass")  # a file name need not be UTF-8
+        place = int.from_bytes(hashlib.sha256(known).digest()[:6], "big")
         try:
             self._fcntl.lockf(self._file, how, 1, place)
         except OSError as error:

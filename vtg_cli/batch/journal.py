@@ -56,7 +56,8 @@ class Journal:
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         who = {"host": socket.gethostname(), "pid": os.getpid()}
         record = {"at": now, "event": event, "output": output, **facts, **who}
-        line = json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+        line = f"{text}\n".encode("utf-8", "backslashreplace")  # as in reports, see sidecar.write
         with self._claims.held(self.path.name, wait=True):
             try:
                 self._write(line)
@@ -102,12 +103,14 @@ class Journal:
                     record = documents.json_value(line)
                 except ValueError:
                     continue
-                if isinstance(record, dict) and _is_event(record):
+                if is_event(record):
                     yield record
 
 
-def _is_event(record: Record) -> bool:
-    """Whether a line is ours: what a batch reads of it are texts."""
+def is_event(record: object) -> bool:
+    """Say whether a line is ours: an object, and what a batch reads of it are texts."""
+    if not isinstance(record, dict):
+        return False
     texts = all(isinstance(record.get(name), str) for name in ("event", "output"))
     done = ("sha256", "key") if record.get("event") == "done" else ()
     return texts and all(isinstance(record.get(name, ""), str) for name in done)

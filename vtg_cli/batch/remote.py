@@ -15,7 +15,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from vtg_cli.batch.journal import History
+from vtg_cli import documents
+from vtg_cli.batch.journal import History, is_event
 from vtg_cli.errors import MediaError, UsageError
 from vtg_cli.ground.atomic import NUMBER
 from vtg_cli.media.beside import sidecar_path
@@ -44,9 +45,10 @@ class Bucket:
 
     def history(self, output: str) -> History:
         try:
-            return History(done=json.loads(self._fs.cat_file(self._note_of(output))))
-        except FileNotFoundError:
+            note = documents.json_value(self._fs.cat_file(self._note_of(output)))
+        except (FileNotFoundError, ValueError):
             return History()
+        return History(done=note if is_event(note) else None)
 
     def record(self, event: str, output: str, **facts: Any) -> None:
         if event == "done":

@@ -9,12 +9,12 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vtg_cli.errors import MediaError, UsageError
+from vtg_cli import documents
+from vtg_cli.errors import MediaError, UsageError, missing
 
 Row = Mapping[str, Any]
 MARKED = {
@@ -25,6 +25,8 @@ MARKED = {
 DELIMITERS = ",;\t"
 ONCE = ("name", "keyframes", "first", "last")
 """Columns that are an item's own and cannot stand for all."""
+LONGEST = 64_000_000
+"""Bytes of a manifest that is read: some hundred thousand clips."""
 
 
 def rows(path: Path) -> Iterator[tuple[str, Row]]:
@@ -32,6 +34,12 @@ def rows(path: Path) -> Iterator[tuple[str, Row]]:
     over. UsageError, MediaError.
     """
     reader = READERS.get(path.suffix.lower())
+    if reader is None and not path.exists():
+        raise UsageError(
+            missing(path, "there is no file or folder"),
+            "name a folder or a manifest",
+            subject=str(path),
+        )
     if reader is None:
         raise UsageError(
             f"{path} is no folder and no manifest",
@@ -43,11 +51,11 @@ def rows(path: Path) -> Iterator[tuple[str, Row]]:
 
 def _text(path: Path) -> str:
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise MediaError(f"there is no file {path}", subject=str(path)) from None
+        content = documents.content_of(path, LONGEST)
     except OSError as error:
-        raise MediaError(f"cannot read {path}: {error.strerror}", subject=str(path)) from None
+        raise documents.unreadable(path, error, "manifest") from None
+    except ValueError as error:
+        raise MediaError(f"cannot read {path}: {error}", subject=str(path)) from None
     try:
         return content.decode(_encoding(content))
     except UnicodeDecodeError:
@@ -117,8 +125,8 @@ def _jsonl(path: Path, text: str) -> Iterator[tuple[str, Row]]:
             continue
         where = f"{path} line {number}"
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            row = documents.json_value(line, unique=True)
+        except ValueError as error:
             raise UsageError(f"{where} is not JSON: {error}", subject=str(path)) from None
         if not isinstance(row, dict):
             raise UsageError(f"{where} is not a JSON object", subject=str(path))
@@ -126,13 +134,7 @@ def _jsonl(path: Path, text: str) -> Iterator[tuple[str, Row]]:
 
 
 def _toml(path: Path, text: str) -> Iterator[tuple[str, Row]]:
-    import tomlkit
-    from tomlkit.exceptions import ParseError
-
-    try:
-        document = tomlkit.parse(text).unwrap()
-    except ParseError as error:
-        raise UsageError(f"{path}: {error}", subject=str(path)) from None
+    document = documents.toml_document(text, path)
     items = document.pop("item", [])
     if not isinstance(items, list) or not all(isinstance(row, dict) for row in items):
         raise UsageError(f"{path}: item is not a list of tables", "write [[item]] for each clip")

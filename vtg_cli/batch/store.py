@@ -119,7 +119,7 @@ def fingerprint(place: Path) -> str | None:
         return None
     digest = hashlib.sha256()
     for file in files:
-        digest.update(b"" if len(files) == 1 else file.name.encode())
+        digest.update(b"" if len(files) == 1 else file.name.encode("utf-8", "surrogatepass"))
         with file.open("rb") as content:
             while chunk := content.read(1 << 20):
                 digest.update(chunk)

@@ -14,7 +14,7 @@ from vtg_cli.cli import options as o
 from vtg_cli.cli.bar import progress
 from vtg_cli.cli.clips import DESCRIBED
 from vtg_cli.cli.console import answer, check_stream, say
-from vtg_cli.errors import MediaError, UsageError
+from vtg_cli.errors import UsageError, no_folder
 from vtg_cli.ground.literals import Stream
 
 if TYPE_CHECKING:
@@ -182,6 +182,8 @@ def run(
 
     vtg run clip.mp4.json -o again.mp4
     """
+    from shlex import quote
+
     from vtg_cli.job.jobs import Bridge, Retime
     from vtg_cli.plan.segments import planned
     from vtg_cli.render import report as sidecars
@@ -195,7 +197,7 @@ def run(
     if output is None and not Path(target).resolve().is_relative_to(Path(sidecar).resolve().parent):
         raise UsageError(
             f"{sidecar} names the output {target}, outside of its own folder",
-            f"say that you want it there: -o {target}",
+            f"say that you want it there: -o {quote(target)}",
             subject="--output",
         )
     same_kind = old.output is not None and Path(target).suffix == Path(old.output).suffix
@@ -276,7 +278,7 @@ def _check_sheet(sheet: str, job: Drawing, inputs: Sequence[str]) -> None:
     if os.path.lexists(sheet) and not job.encoding.overwrite:
         raise UsageError(f"{sheet} exists", "--overwrite replaces it", subject="--sheet")
     if not Path(sheet).absolute().parent.is_dir():
-        raise MediaError(f"cannot write {sheet}: there is no such folder", subject="--sheet")
+        raise no_folder(sheet, Path(sheet).parent)
 
 
 def carry_out(

@@ -14,7 +14,7 @@ import typer
 from vtg_cli.cli import options as o
 from vtg_cli.cli.console import result, result_json
 from vtg_cli.cli.create import carry_out, goes_ahead
-from vtg_cli.errors import MediaError, UsageError
+from vtg_cli.errors import UsageError, no_folder
 from vtg_cli.ground.literals import Stream
 
 app = typer.Typer(help="Write and check timeline files.")
@@ -115,7 +115,7 @@ def init(
     if os.path.lexists(output) and not overwrite:
         raise UsageError(f"{output} exists", "--overwrite replaces it", subject=output)
     if not Path(folder).is_dir():
-        raise MediaError(f"cannot write {output}: there is no folder {folder}", subject=output)
+        raise no_folder(output, folder)
     atomic.write(output, written.encode())
     result(output)
 

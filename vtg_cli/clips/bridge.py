@@ -39,7 +39,7 @@ from vtg_cli.plan.plan import Plan, plan
 from vtg_cli.render import draw
 from vtg_cli.render import report as reports
 from vtg_cli.render.draw import Report
-from vtg_cli.render.segments import Cancel, Progress
+from vtg_cli.render.segments import Cancel, Progress, either
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,20 +252,20 @@ def _spliced(work: Work, folder: Path, output: str) -> tuple[Found, str]:
 def _encoded(work: Work, output: str) -> Found:
     """Makes the clip of frames alone; its sound is put to it in a second step."""
     made, found = work.made, Found()
-    frames = _frames(work, found, 0, None)
     heard = any(_heard(side) for side in (made.first, made.last))
     if output == "-" or made.form.name not in sound.CODECS or not heard:
-        _write(made, output, frames, work.report)
+        _write(work, output, found)
         return found
     with workspace(output) as folder:
         silent = folder / f"silent{Path(output).suffix}"
-        _write(made, str(silent), frames, work.report)
+        _write(work, str(silent), found)
         with replacing(output, overwrite=made.base.job.encoding.overwrite) as target:
             _join(made, found, [silent], target)
     return found
 
 
-def _write(made: Bridging, output: str, frames: Iterator[Frame], report: Report) -> None:
+def _write(work: Work, output: str, found: Found) -> None:
+    made = work.made
     height, width = made.base.shape[:2]
     choices = made.base.job.encoding
     with open_sink(
@@ -277,8 +277,9 @@ def _write(made: Bridging, output: str, frames: Iterator[Frame], report: Report)
         fps=made.fps,
         comment=comment(made.base) if choices.metadata else None,
     ) as sink:
-        for frame in sink.wanted(frames):
-            with report.timed("encoding"):
+        stops = either([work.cancel, sink.abandoned])
+        for frame in sink.wanted(_frames(replace(work, cancel=stops), found, 0, None)):
+            with work.report.timed("encoding"):
                 sink.write(frame)
 
 

@@ -282,7 +282,8 @@ def save(
         sound=made.sound,
         kept=made.kept,
     ) as sink:
-        drawn = frames(made, clip, found, report, progress=progress, cancel=cancel)
+        stops = segments.either([cancel, sink.abandoned])
+        drawn = frames(made, clip, found, report, progress=progress, cancel=stops)
         for frame in sink.wanted(drawn):
             with report.timed("encoding"):
                 sink.write(frame)

@@ -95,7 +95,8 @@ def save(
         fps=made.schedule.fps,
         comment=comment(made) if choices.metadata else None,
     ) as sink:
-        for frame in sink.wanted(frames(made, clip, report, cancel=cancel)):
+        stops = segments.either([cancel, sink.abandoned])
+        for frame in sink.wanted(frames(made, clip, report, cancel=stops)):
             with report.timed("encoding"):
                 sink.write(frame)
             if progress is not None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vtg_cli.errors import VtgError
+from vtg_cli.errors import MediaError, UsageError, VtgError, missing
 
 LONGEST = 16_000_000
 """Bytes of a file that is read."""
@@ -22,6 +23,7 @@ DEEPEST = 64
 """Lists and objects inside each other."""
 DIGITS = 40
 """Of an integer."""
+_PLACE = re.compile(r" \(at line (\d+), column \d+\)$")
 
 
 def json_value(content: bytes | str, *, unique: bool = False) -> Any:
@@ -41,7 +43,7 @@ def json_value(content: bytes | str, *, unique: bool = False) -> Any:
         )
     except RecursionError:
         raise ValueError(f"nested deeper than {DEEPEST} levels") from None
-    _check_depth(value)
+    _check(value)
     return value
 
 
@@ -77,14 +79,51 @@ def toml_tables(text: str, parse_float: Callable[[str], Any] = float) -> dict[st
         import tomli as tomllib
     try:
         tables: dict[str, Any] = tomllib.loads(text.removeprefix("\ufeff"), parse_float=parse_float)
-        _check_depth(tables)
+        _check(tables)
     except tomllib.TOMLDecodeError:
         raise
     except RecursionError:
         raise ValueError(f"nested deeper than {DEEPEST} levels") from None
+    except ArithmeticError:  # of Decimal, for an exponent of twenty digits
+        raise ValueError("a number is too long") from None
     except ValueError as error:  # of int, for thousands of digits
         raise ValueError("a number is too long" if "digit" in str(error) else str(error)) from None
     return tables
+
+
+def toml_document(
+    text: str, path: object, parse_float: Callable[[str], Any] = float
+) -> dict[str, Any]:
+    """Parse the TOML of a file. UsageError with file and line for what `toml_tables` refuses."""
+    try:
+        return toml_tables(text, parse_float)
+    except ValueError as error:
+        said = str(error)
+        place = _PLACE.search(said)
+        line = int(place[1]) if place else text.count("\n") + 1
+        raise UsageError(
+            f"{path}:{line}: {_PLACE.sub('', said)}",
+            "the file is TOML, see toml.io",
+            subject=str(path),
+        ) from None
+
+
+def unreadable(path: str | Path, error: OSError, what: str) -> MediaError:
+    """Return why a file, which should be `what`, cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        message = missing(path)
+    elif isinstance(error, IsADirectoryError):
+        message = f"{path} is a folder, not a {what}"
+    else:
+        message = f"cannot read {path}: {error.strerror}"
+    return MediaError(message, subject=str(path))
+
+
+def whole_number(value: Any, name: str, most: int = 1 << 20) -> int:
+    """Return a number from a document. ValueError where it is no whole number from 1 to `most`."""
+    if type(value) is not int or not 1 <= value <= most:
+        raise ValueError(f"{name} is no whole number from 1 to {most}")
+    return value
 
 
 @contextmanager
@@ -135,7 +174,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def _check_depth(value: Any) -> None:
+def _check(value: Any) -> None:
+    """Raise ValueError for what is nested too deep or has a too long number, as TOML can have in
+    hexadecimal digits.
+    """
     level = [value]
     for _ in range(DEEPEST + 1):
         level = [
@@ -144,6 +186,8 @@ def _check_depth(value: Any) -> None:
             if isinstance(each, dict | list)
             for child in (each.values() if isinstance(each, dict) else each)
         ]
+        if any(isinstance(each, int) and abs(each) >= 10**DIGITS for each in level):
+            raise ValueError("a number is too long")
         if not level:
             return
     raise ValueError(f"nested deeper than {DEEPEST} levels")

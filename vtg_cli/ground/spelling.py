@@ -21,12 +21,19 @@ def on_disk(path: Path) -> Path:
     """Return the path as the file system spells it: itself where it exists, or where no file or
     folder differs from it in its spelling alone.
     """
-    if os.path.lexists(path) or path == path.parent:
-        return path
-    folder = on_disk(path.parent)
-    if not path.name.isascii():
+    there, missing = path, list[str]()
+    while not os.path.lexists(there) and there != there.parent:
+        missing.append(there.name)
+        there = there.parent
+    for name in reversed(missing):
+        there /= _respelled(there, name)
+    return there
+
+
+def _respelled(folder: Path, name: str) -> str:
+    """Return the one name in the folder that differs from this in its spelling, or this."""
+    alike: list[str] = []
+    if not name.isascii():
         with suppress(OSError):
-            alike = [each for each in os.listdir(folder) if spelled(each) == spelled(path.name)]
-            if len(alike) == 1:
-                return folder / alike[0]
-    return folder / path.name
+            alike = [each for each in os.listdir(folder) if spelled(each) == spelled(name)]
+    return alike[0] if len(alike) == 1 else name

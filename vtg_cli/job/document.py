@@ -31,7 +31,7 @@ def from_json(document: object) -> Job:
     if not isinstance(document, Mapping):
         raise UsageError("a job is a JSON object", subject="job")
     kind = document.get("kind")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise UsageError(
             f"job.kind {kind!r} is not known", f"known: {', '.join(KINDS)}", subject="job.kind"
         )

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from vtg_cli import documents
 from vtg_cli.ground.atomic import NUMBER, numbered
 
 SCHEMA = "vtg-sidecar"
@@ -54,10 +55,10 @@ def report_of(output: str, path: Path | None) -> Mapping[str, Any] | None:
     """The report in a file, if it is one and of this very output."""
     if path is None:
         return None
-    with suppress(OSError, ValueError, RecursionError):
-        if path.is_file() and path.stat().st_size <= LARGEST:
-            found = json.loads(path.read_text(encoding="utf-8-sig"))
-            if isinstance(found, dict) and found.get("schema") == SCHEMA:
+    with suppress(OSError, ValueError):
+        if path.is_file():
+            found = documents.json_file(path, LARGEST)
+            if found.get("schema") == SCHEMA:
                 named = _output_of(found.get("job"))
                 place = None if named is None else os.path.join(path.parent, named)
                 if place and os.path.realpath(place) == os.path.realpath(output):

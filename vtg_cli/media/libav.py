@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from vtg_cli.errors import MediaError
 from vtg_cli.media.damage import cut_short
 from vtg_cli.media.ffmpeg import CONTAINERS
-from vtg_cli.media.opening import open_file
+from vtg_cli.media.opening import kind_of, open_file
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -95,6 +95,12 @@ def opened(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
         try:
             container = av.open(file, "r", container_options=_OPTIONS, metadata_errors="replace")
         except (av.FFmpegError, OSError, ValueError) as error:
+            if kind := kind_of(file):
+                raise MediaError(
+                    f"{path} is a picture ({kind}), not a clip",
+                    "vtg interpolate takes pictures",
+                    subject=path,
+                ) from error
             if cut_short(file):
                 raise MediaError(
                     f"{path} is cut short: nothing of it can be read",

@@ -19,7 +19,7 @@ from typing import IO
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from vtg_cli.errors import MediaError
+from vtg_cli.errors import MediaError, missing
 from vtg_cli.media import budget, headers, plugins
 
 # Only these, in this order: others can run programs (eps) or guess without a signature (tga).
@@ -36,6 +36,13 @@ _SIGNATURES = {
     "jxl": rb"\xff\x0a|\0\0\0\x0cJXL ",
 }
 
+_CLIPS = re.compile(
+    rb".{4}ftyp(?!avi[fs]|he|mif1|msf1|crx)|\x1a\x45\xdf\xa3|RIFF.{4}AVI |YUV4MPEG2|nut/multimedia|"
+    rb"OggS|FLV|\0\0\x01[\xb3\xba]|\x06\x0e\x2b\x34|\x30\x26\xb2\x75",
+    re.DOTALL,
+)
+"""How the files of clips begin: mp4, mkv, avi, y4m, nut, ogg, flv, mpeg, mxf, wmv."""
+
 
 @contextmanager
 def open_file(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
@@ -51,8 +58,7 @@ def open_file(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
             raise MediaError(f"{name} is empty (0 bytes)", subject=name)
         file = open(path, "rb")  # noqa: SIM115
     except FileNotFoundError as error:
-        what = "link to a missing file" if os.path.islink(path) else "such file"
-        raise MediaError(f"no {what}: {name}", subject=name) from error
+        raise MediaError(missing(name, "no such file:"), subject=name) from error
     except PermissionError as error:
         raise MediaError(f"no permission to read {name}", subject=name) from error
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
@@ -146,16 +152,27 @@ def _right_transparency(image: ImageFile.ImageFile) -> None:
         image.info["transparency"] = tuple(value & 255 for value in clear)
 
 
-def _unidentified(name: str, file: IO[bytes]) -> MediaError:
+def kind_of(file: IO[bytes]) -> str | None:
+    """Return the kind of picture that a file begins like."""
     file.seek(0)
     head = file.read(64)
-    for kind, start in _SIGNATURES.items():
-        if re.match(start, head, re.DOTALL):
-            return MediaError(
-                f"{name} starts like {kind}, but is damaged or of an unknown kind",
-                f"open it and save it again as png or jpg; readable are {_NAMES}",
-                subject=name,
-            )
+    return next((k for k, start in _SIGNATURES.items() if re.match(start, head, re.DOTALL)), None)
+
+
+def _unidentified(name: str, file: IO[bytes]) -> MediaError:
+    if kind := kind_of(file):
+        return MediaError(
+            f"{name} starts like {kind}, but is damaged or of an unknown kind",
+            f"open it and save it again as png or jpg; readable are {_NAMES}",
+            subject=name,
+        )
+    file.seek(0)
+    if _CLIPS.match(file.read(64)):
+        return MediaError(
+            f"{name} is a clip, not a picture",
+            "vtg slow, vtg retime and vtg bridge take clips",
+            subject=name,
+        )
     return MediaError(
         f"{name} is not a picture that can be read", f"readable are {_NAMES}", subject=name
     )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vtg_cli.errors import MediaError, UsageError
+from vtg_cli.errors import MediaError, UsageError, missing
 from vtg_cli.ground.atomic import NUMBER
 from vtg_cli.media.damage import Health
 from vtg_cli.media.encoding import Input
@@ -68,7 +68,7 @@ def found(path: str) -> Sequence:
     place = Path(path)
     folder = place if place.is_dir() else place.parent
     if not folder.is_dir():
-        raise MediaError(f"there is no folder {folder}", subject=path)
+        raise MediaError(missing(folder, "there is no folder"), subject=path)
     files = sorted(each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES)
     members = _of_folder(files, path) if place.is_dir() else _of_pattern(files, place)
     if not members:

@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vtg_cli.errors import MediaError
+from vtg_cli.errors import Interrupted, MediaError, missing
 from vtg_cli.media.destination import destination
 from vtg_cli.media.encoding import Encoding, check, notes
 from vtg_cli.media.ffmpeg import command, no_ffmpeg, reading
@@ -93,13 +93,22 @@ class Sink:
         """Yield frames to write. None is asked for when the reader of a stream has gone."""
         each = iter(frames)
         while not self.closed_by_reader:
-            if self._output == "-" and _abandoned(STDOUT):
+            if self.abandoned():
                 self.closed_by_reader = True
                 return
             try:
                 yield next(each)
             except StopIteration:
                 return
+            except Interrupted:
+                if not self.abandoned():
+                    raise
+
+    def abandoned(self) -> bool:
+        """Return whether the reader of a stream has gone. It is a `Cancel` for what draws: `wanted`
+        knows an end for that reason from others.
+        """
+        return self.closed_by_reader or (self._output == "-" and _abandoned(STDOUT))
 
     def close(self) -> None:
         """Let the encoder finish. Raises MediaError when it fails or no frame came."""
@@ -228,7 +237,7 @@ def read_video(path: str, *, alpha: bool = False) -> tuple[NDArray[np.uint8], Fr
         MediaError: missing or not readable as video.
     """
     if not Path(path).is_file():
-        raise MediaError(f"no such file: {path}", subject=path)
+        raise MediaError(missing(path, "no such file:"), subject=path)
     # y4m states size and rate exactly, in one line of text; everything else rounds the rate
     head = _read(path, "-frames:v", "1", "-pix_fmt", "gray", "-f", "yuv4mpegpipe")
     facts = {field[:1]: field[1:] for field in head.partition(b"\n")[0].decode().split()[1:]}

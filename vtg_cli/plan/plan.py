@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from vtg_cli.backbones.base import check_words
-from vtg_cli.errors import MediaError, UsageError, WeightsError
+from vtg_cli.errors import UsageError, WeightsError, no_folder
 from vtg_cli.ground.literals import Dtype
 from vtg_cli.job import times
 from vtg_cli.job.checks import validated
@@ -113,12 +113,8 @@ def claimed(output: str, choices: encoding.Encoding, inputs: Collection[str] = (
         return True
     path = Path(output)
     folder = path.parent.parent if form.name == "png" else path.parent
-    if not folder.exists():
-        raise MediaError(
-            f"cannot write {output}: there is no folder {folder}",
-            f"make it first: mkdir -p {folder}",
-            subject=output,
-        )
+    if not folder.is_dir():
+        raise no_folder(output, folder)
     return encoding.claim(output, choices, inputs)
 
 

@@ -37,6 +37,7 @@ from vtg_cli.render.segments import (
     Renderer,
     Seeded,
     always,
+    either,
     flow,
     guarded,
     loaded,
@@ -86,11 +87,15 @@ class Report:
 
 @dataclass
 class Rendering:
-    """The frames of a plan, drawn while they are taken: uint8 [H, W, C], each once, in order."""
+    """The frames of a plan, drawn while they are taken: uint8 [H, W, C], each once, in order.
+
+    cancels: any of them stops the drawing.
+    """
 
     plan: Plan | TimelinePlan
     frames: Iterator[Frame]
     report: Report
+    cancels: list[Cancel]
 
     def __iter__(self) -> Iterator[Frame]:
         return self.frames
@@ -142,6 +147,7 @@ class Rendering:
             fps=self.plan.schedule.fps,
             comment=made_with if job.encoding.metadata else None,
         ) as sink:
+            self.cancels.append(sink.abandoned)
             for index, frame in enumerate(sink.wanted(self.frames)):
                 if index in shown:
                     kept.append(flattened(frame, job.background))
@@ -181,8 +187,9 @@ def render(
     """A plan's frames. renderer: draws in place of the plan's own model; load: brings that."""
     report = Report()
     draws = _draws(made, renderer, load, report.climbed)
-    frames = _frames(made, report, progress or silent, cancel or never, draws)
-    return Rendering(made, frames, report)
+    cancels = [cancel or never]
+    frames = _frames(made, report, progress or silent, either(cancels), draws)
+    return Rendering(made, frames, report, cancels)
 
 
 @dataclass(frozen=True)

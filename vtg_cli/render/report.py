@@ -161,7 +161,9 @@ def weights_of(plan: Plan | TimelinePlan) -> dict[str, dict[str, str]]:
 def write(path: Path, report: Mapping[str, Any], output: str) -> None:
     """The report of `output` as a file, whole or not at all.
 
-    MediaError where it cannot be written, or another file came to lie there meanwhile.
+    A byte of a file name that is not UTF-8 stands in it as an escape, \\udc80 to \\udcff, and
+    reading restores it. MediaError where it cannot be written, or another file came to lie there
+    meanwhile.
     """
     if foreign(output) is not None:
         raise MediaError(
@@ -170,7 +172,7 @@ def write(path: Path, report: Mapping[str, Any], output: str) -> None:
             subject=str(path),
         )
     text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
-    atomic.write(path, f"{text}\n".encode())
+    atomic.write(path, f"{text}\n".encode("utf-8", "backslashreplace"))
 
 
 @dataclass(frozen=True)
@@ -192,10 +194,8 @@ def read(path: Path) -> Recorded:
     """The report in a file. MediaError where it cannot be read, UsageError where it is none."""
     try:
         found = documents.json_file(path)
-    except FileNotFoundError:
-        raise MediaError(f"there is no file {path}", subject=str(path)) from None
     except OSError as error:
-        raise MediaError(f"cannot read {path}: {error.strerror}", subject=str(path)) from None
+        raise documents.unreadable(path, error, "report") from None
     except ValueError:
         raise _foreign(path) from None
     if not isinstance(found, dict) or found.get("schema") != SCHEMA:
@@ -223,6 +223,8 @@ def compare(recorded: Recorded, plan: Plan | TimelinePlan) -> list[str]:
 
     MediaError where a keyframe has changed since, WeightsError where weights have.
     """
+    if len(plan.stills) != len(recorded.inputs):
+        raise _foreign(recorded.path)
     for still, sha256 in zip(plan.stills, recorded.inputs, strict=True):
         if still.sha256 != sha256:
             raise _changed(recorded, still.name, "picture", "vtg interpolate")
@@ -250,6 +252,8 @@ def unchanged(recorded: Recorded, clips: Sequence[str]) -> None:
     """Refuses to make a clip again from others than those. MediaError."""
     from vtg_cli.media.sequence import fingerprint
 
+    if len(clips) != len(recorded.inputs):
+        raise _foreign(recorded.path)
     for name, sha256 in zip(clips, recorded.inputs, strict=True):
         if fingerprint(name) != sha256:
             raise _changed(recorded, name, "clip", "the command")

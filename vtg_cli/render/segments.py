@@ -52,6 +52,11 @@ def renderers(made: Plan, load: Load, on_rungs: OnRungs | None = None) -> list[S
         return diffusion(made, load, on_rungs)
 
 
+def either(cancels: Sequence[Cancel | None]) -> Cancel:
+    """Stop where one of them does, also one that is added later."""
+    return lambda: any(cancel() for cancel in cancels if cancel is not None)
+
+
 def always(renderer: Renderer) -> Seeded:
     """A renderer that leaves nothing to sampling."""
     return lambda sampling: renderer

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vtg_cli.errors import WeightsError
+from vtg_cli.errors import WeightsError, missing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +38,8 @@ def open_checkpoint(path: Path, *, bare: bool = False) -> Checkpoint:
     WeightsError if it is missing, damaged or wants to be more than tensors.
     """
     if not path.is_file():
-        raise WeightsError(f"there is no file {path}", subject=str(path))
+        what = f"{path} is a folder, not a checkpoint" if path.is_dir() else missing(path)
+        raise WeightsError(what, subject=str(path))
     return _safetensors(path) if path.suffix == ".safetensors" else _pickle(path, bare)
 
 
@@ -84,13 +85,20 @@ def _load(path: Path) -> Any:
         raise
     except Exception as error:  # a damaged file makes torch's readers raise whatever they raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if not zipfile.is_zipfile(path):  # of which torch says how its author should save it
+        if not _is_zip(path):  # of which torch says how its author should save it
             reason = "it is no zip archive, as torch writes them"
         raise WeightsError(
             f"{path} cannot be read as a checkpoint: {reason}",
             "the file is damaged, unfinished or of another kind; fetch it again",
             subject=str(path),
         ) from error
+
+
+def _is_zip(path: Path) -> bool:
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:  # of one in several parts, before Python 3.13
+        return False
 
 
 def _tensors(path: Path, content: Any) -> dict[str, Tensor]:

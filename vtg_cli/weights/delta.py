@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vtg_cli.errors import UsageError, WeightsError
+from vtg_cli.errors import UsageError, WeightsError, missing
 from vtg_cli.ground import documents, temporary
 from vtg_cli.weights import layout, store
 
@@ -195,7 +195,7 @@ def load(path: Path) -> dict[str, Tensor]:
             _check_header(path, opened.metadata() or {}, names)
             tensors = {name: opened.get_tensor(name) for name in names}
     except FileNotFoundError:
-        raise WeightsError(f"there is no file {path}", subject=str(path)) from None
+        raise WeightsError(missing(path), subject=str(path)) from None
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(
             f"{path} cannot be read as a delta file: {error}",

@@ -27,10 +27,26 @@ def explained(place: Place) -> Iterator[None]:
     # The client's HTTP library differs between its versions; this is the one name they share.
     http_error: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]
     try:
-        yield
+        with unspoken():
+            yield
     except (http_error, OSError, ValueError, RuntimeError, *ODD) as error:
         message, hint = _explanation(error, place)
         raise WeightsError(message, hint, subject=place.repo_id) from error
+
+
+@contextmanager
+def unspoken() -> Iterator[None]:
+    """Keep the client's log, which repeats a server's words as they come, from anybody's stderr."""
+    import logging
+
+    from huggingface_hub.utils.logging import get_verbosity, set_verbosity
+
+    level = get_verbosity()
+    set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        set_verbosity(level)
 
 
 def wait_for_line(error: Exception, attempts: int) -> float | None:

@@ -20,12 +20,14 @@ from vtg_cli.errors import WeightsError
 from vtg_cli.weights import cache, layout, transfer, trust
 from vtg_cli.weights.cache import Free, free_bytes
 from vtg_cli.weights.catalog import Place, place_of
-from vtg_cli.weights.faults import explained, wait_for_answer, wait_for_line
+from vtg_cli.weights.faults import explained, unspoken, wait_for_answer, wait_for_line
 from vtg_cli.weights.transfer import Answer
 
 Progress = Callable[[float, str], None]  # share of the bytes in [0, 1], what is being done
 
 
+LARGEST = 1 << 50
+"""Bytes of a file that a hub can offer."""
 WAITING = "waiting for another pull of"
 """How what is being done begins while another process has its turn."""
 
@@ -89,7 +91,8 @@ def reachable(seconds: float = 4.0) -> tuple[str, str]:
 
     place = constants.ENDPOINT
     try:
-        get_session().head(place, timeout=seconds)
+        with unspoken():
+            get_session().head(place, timeout=seconds)
     except Exception as error:  # httpx's, or those of the proxy's and the certificates' libraries
         lines = str(error).strip().splitlines()
         return place, lines[0] if lines else type(error).__name__
@@ -122,11 +125,14 @@ def look_up(name: str, here: str | None = None) -> Listing:
         )
     if not isinstance(info.sha, str) or not re.fullmatch("[0-9a-f]{40}", info.sha):
         raise _odd(name, "the commit")
+    siblings = info.siblings or ()
+    if not all(isinstance(file.rfilename, str) for file in siblings):
+        raise _odd(name, "the name of a file")
     offered = {
         file.rfilename: Remote(
             file.rfilename, file.size or 0, file.lfs.sha256 if file.lfs else None, file.blob_id
         )
-        for file in info.siblings or ()
+        for file in siblings
     }
     wanted = _wanted(place, offered)
     absent = [file for file in wanted if file not in offered]
@@ -139,6 +145,8 @@ def look_up(name: str, here: str | None = None) -> Listing:
     for file in wanted:
         if not _hashed(offered[file]):
             raise _odd(name, f"the hash of {file}")
+        if type(size := offered[file].size) is not int or not 0 <= size < LARGEST:
+            raise _odd(name, f"the size of {file}")
     folder = cache.repo_folder(place.repo_id) / "snapshots" / info.sha
     return Listing(name, place, info.sha, folder, tuple(offered[file] for file in wanted))
 

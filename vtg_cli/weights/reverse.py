@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from vtg_cli.errors import UsageError, WeightsError
@@ -65,7 +66,7 @@ def resolve_reverse(spec: str, base: str | None = None) -> Reverse:
         raise WeightsError(
             f"{spec} is a tuned U-Net and needs what it was tuned from, but {error.message}",
             f"vtg models pull {DEFAULT_BASE}, or --reverse-base BASE; or make a delta file once: "
-            f"vtg models delta --tuned {spec} --base BASE -o reverse.safetensors",
+            f"vtg models delta --tuned {quote(spec)} --base BASE -o reverse.safetensors",
             subject=spec,
         ) from error
 
@@ -91,9 +92,10 @@ def unet_folder(spec: str) -> Path:
         folder = candidates[0]
         inside = folder / "unet" if (folder / "unet").is_dir() else folder
         lacking = layout.lacking_unet(layout.names_in(inside))
+        pulled = HUB_ID.fullmatch(spec) or spec in CATALOG
         raise WeightsError(
             f"{folder} is no U-Net folder, it lacks {layout.listed(lacking)}",
-            f"vtg models pull {spec}" if HUB_ID.fullmatch(spec) or spec in CATALOG else "",
+            f"vtg models pull {spec}" if pulled else "check the path",
             subject=spec,
         )
     if "/" not in spec and Path(spec).suffix != ".safetensors":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -40,25 +42,26 @@ def parts_of(folder: Path) -> Parts:
     """Of a complete model folder. WeightsError where a file is damaged or cut short."""
     if (folder / layout.NETWORK).is_file():
         shapes = shapes_in(folder / layout.NETWORK)
-        widths = shapes.get("patch_in.weight", [128])
+        widths = shapes.get("patch_in.weight") or [128]
         return Parts("tiny", _count(shapes), 0, 0, widths[0], 0)
     if (folder / layout.PARTS[0]).is_file():
         core, resampler, codec, *towers = (
             _count(shapes_in(folder / name)) for name in layout.PARTS
         )
-        config = _config(folder / layout.CONFIG)
-        width = config.get("unet", {}).get("model_channels", WIDTH)
-        codec_width = config.get("autoencoder", {}).get("channels", [CODEC_WIDTH])[0]
+        with _config(folder / layout.CONFIG) as config:
+            width = config.get("unet", {}).get("model_channels", WIDTH)
+            width = documents.whole_number(width, "model_channels")
+            codec_width = _first(config.get("autoencoder", {}), "channels", CODEC_WIDTH)
         return Parts("dynamicrafter", core, codec, resampler + sum(towers), width, codec_width)
     found = {}
     for part, stem in layout.STEMS.items():
         names = {file.name for file in (folder / part).iterdir()}
         files = [folder / part / name for name in layout.weights_among(names, stem)]
         found[part] = sum(_count(shapes_in(file)) for file in files)
-    widths = [
-        _config(folder / part / "config.json").get("block_out_channels", [usual])[0]
-        for part, usual in (("unet", WIDTH), ("vae", CODEC_WIDTH))
-    ]
+    widths = []
+    for part, usual in (("unet", WIDTH), ("vae", CODEC_WIDTH)):
+        with _config(folder / part / "config.json") as config:
+            widths.append(_first(config, "block_out_channels", usual))
     return Parts("svd", found["unet"], found["vae"], found["image_encoder"], *widths)
 
 
@@ -100,9 +103,9 @@ def shapes_in(file: Path) -> dict[str, list[int]]:
             header: dict[str, Any] = documents.json_object(
                 opened.read(min(length, LONGEST)), unique=True
             )
-        tensors = {name: each for name, each in header.items() if name != "__metadata__"}
-        size = 8 + length + max((each["data_offsets"][1] for each in tensors.values()), default=0)
-        shapes = {name: each["shape"] for name, each in tensors.items()}
+        tensors = {name: _tensor(h) for name, h in header.items() if name != "__metadata__"}
+        size = 8 + length + max((end for _, end in tensors.values()), default=0)
+        shapes = {name: shape for name, (shape, _) in tensors.items()}
     except (OSError, ValueError, AttributeError, LookupError, TypeError):
         raise WeightsError(
             f"{file} is damaged: it does not begin like a safetensors file",
@@ -118,10 +121,27 @@ def shapes_in(file: Path) -> dict[str, list[int]]:
     return shapes
 
 
+def _tensor(header: dict[str, Any]) -> tuple[list[int], int]:
+    """Shape, and where its bytes end. ValueError for numbers that cannot be."""
+    shape, (begin, end) = header["shape"], header["data_offsets"]
+    numbers = [*shape, begin, end]
+    if not isinstance(shape, list) or any(type(each) is not int or each < 0 for each in numbers):
+        raise ValueError("a size below 0, or none")
+    if not math.prod(shape) <= 2 * (end - begin):  # the smallest numbers take half a byte
+        raise ValueError("more numbers than bytes hold")
+    return shape, end
+
+
 def _count(shapes: dict[str, list[int]]) -> int:
     return sum(math.prod(shape) for shape in shapes.values())
 
 
-def _config(file: Path) -> dict[str, Any]:
+def _first(config: dict[str, Any], name: str, usual: int) -> int:
+    return documents.whole_number(config.get(name, [usual])[0], name)
+
+
+@contextmanager
+def _config(file: Path) -> Iterator[dict[str, Any]]:
+    """What a file says. WeightsError where that, or what the block looks for in it, cannot be."""
     with documents.reading(file, WeightsError, "fetch the model again"):
-        return documents.json_file(file)
+        yield documents.json_file(file)

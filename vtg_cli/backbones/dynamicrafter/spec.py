@@ -12,14 +12,15 @@ ToonCrafter from its own (Doubiiu/ToonCrafter, scripts/run_application.sh):
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from vtg_cli.backbones.base import Spec
-from vtg_cli.errors import WeightsError
+from vtg_cli.errors import UsageError, WeightsError
 from vtg_cli.ground import documents
+from vtg_cli.job.records import built
 from vtg_cli.sampling.settings import DEFAULTS, MethodDefaults
 from vtg_cli.weights.layout import CONFIG
 
@@ -122,14 +123,11 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 def facts_of(config: Mapping[str, Any]) -> Facts:
     """Of a folder's config. WeightsError where they are not those this version knows."""
-    told = config.get("facts")
     try:
-        return Facts(**told)  # type: ignore[arg-type]
-    except TypeError:
-        known = {field.name for field in fields(Facts)}
-        odd = sorted(set(told) - known) if isinstance(told, dict) else []
+        return built(Facts, config.get("facts"), "facts")
+    except UsageError as error:
         raise WeightsError(
-            f"the model's {CONFIG} says something this vtg does not know: {', '.join(odd)}",
+            f"the model's {CONFIG} says something this vtg does not know: {error.message}",
             "import the checkpoint again, or update vtg",
             subject=CONFIG,
         ) from None
@@ -137,7 +135,9 @@ def facts_of(config: Mapping[str, Any]) -> Facts:
 
 def spec_of(folder: Path) -> Spec:
     """Facts of the model in a folder, from its JSON files alone. WeightsError."""
-    return spec(folder.name, facts_of(read_config(folder)))
+    facts = facts_of(read_config(folder))
+    with documents.reading(folder / CONFIG, WeightsError, "import the checkpoint again"):
+        return spec(folder.name, facts)
 
 
 def spec(name: str, facts: Facts) -> Spec:

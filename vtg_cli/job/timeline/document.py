@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
@@ -24,7 +23,6 @@ from vtg_cli.media.encoding import Encoding
 from vtg_cli.weights.catalog import FLOW
 
 LONGEST = 4_000_000  # bytes of a file that is read
-_PLACE = re.compile(r" \(at line (\d+), column \d+\)$")
 
 
 def read(path: str, model: str = "auto") -> Timeline:
@@ -35,14 +33,14 @@ def read(path: str, model: str = "auto") -> Timeline:
     try:
         with open(path, "rb") as file:
             content = file.read(LONGEST + 1)
-    except FileNotFoundError:
-        raise MediaError(f"there is no file {path}", subject=path) from None
     except OSError as error:
-        raise MediaError(f"cannot read {path}: {error.strerror}", subject=path) from None
+        raise documents.unreadable(path, error, "timeline") from None
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise UsageError(f"{path} is not UTF-8 text", subject=path) from None
+        raise UsageError(
+            f"{path} is not UTF-8 text", "a timeline is a .toml, saved as UTF-8", subject=path
+        ) from None
     if len(content) > LONGEST:
         raise UsageError(f"{path} is longer than {LONGEST // 10**6} MB", subject=path)
     job = job_in(text, path, model)
@@ -55,15 +53,7 @@ def read(path: str, model: str = "auto") -> Timeline:
 
 def job_in(text: str, path: str, model: str = "auto") -> Timeline:
     """The job of a timeline's text; path: of its file, for what is named relative to it."""
-    try:
-        document = documents.toml_tables(text, Decimal)
-    except ValueError as error:
-        said = str(error)
-        place = _PLACE.search(said)
-        line = int(place[1]) if place else text.count("\n") + 1
-        raise UsageError(
-            f"{path}:{line}: {_PLACE.sub('', said)}", "the file is TOML, see toml.io", subject=path
-        ) from None
+    document = documents.toml_document(text, path, Decimal)
     with _locating(path, text):
         check(document)
         return _Reading(document, os.path.dirname(path), model).job()

@@ -40,7 +40,7 @@ def _lines(keyframes: Keyframes, folder: str) -> Iterator[str]:
             yield f"\n[[segment]]  # {k - 1} to {k}: what is different here, such as"
             yield '# ease = "ease-in-out"'
         yield f"\n[[keyframe]]  # {k}"
-        yield f"picture = {_toml(_seen(name, folder))}"
+        yield f"picture = {_toml(_unicode(_seen(name, folder)))}"
         yield f"at = {time}"
 
 
@@ -71,6 +71,16 @@ def _toml(value: object) -> str:
 def _escaped(character: str) -> str:
     """Return what stands for a character in TOML's texts; they are read on terminals as well."""
     return f"\\U{ord(character):08x}" if obeyed(character) else character
+
+
+def _unicode(name: str) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"a timeline cannot name {name}: its name is not UTF-8", "rename it", subject=name
+        ) from None
+    return name
 
 
 def _seen(name: str, folder: str) -> str:
