@@ -12,12 +12,12 @@ from fuzzing import COMMAND, cases, command, hold
 from mutators import HOSTILE, as_json, lines, odd
 from PIL import Image
 
-from vtg_cli import sidecar
 from vtg_cli.batch import manifest
 from vtg_cli.batch.journal import Journal
 from vtg_cli.job.jobs import Bridge, Interpolate, Retime, Timeline
 from vtg_cli.job.sampling import Sampling
 from vtg_cli.media.encoding import Encoding, Input
+from vtg_cli.render import report as sidecar
 from vtg_cli.timeline import document
 
 LITERALS = (

@@ -18,7 +18,7 @@ from vtg_cli.ground.place import Place
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from vtg_cli import place
+from vtg_cli.ground import place
 from vtg_cli.ground.atomic import replacing, replacing_sequence
 folder, how = Path(sys.argv[1]), sys.argv[2]
 def kill(*_, **__):

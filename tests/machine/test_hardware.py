@@ -63,7 +63,7 @@ def test_a_plan_under_auto_imports_no_torch_without_a_gpu(tmp_path: Path) -> Non
         Image.fromarray(np.zeros((64, 96, 3), np.uint8)).save(tmp_path / f"{name}.png")
     code = """
 import sys
-from vtg_cli import hardware
+from vtg_cli.machine import hardware
 hardware.may_have_gpu = lambda: False
 from vtg_cli.cli import main
 assert main(["interpolate", "a.png", "b.png", "-o", "c.mp4", "--dry-run", "--json"]) == 0

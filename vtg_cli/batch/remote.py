@@ -15,9 +15,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from vtg_cli import documents
 from vtg_cli.batch.journal import History, is_event
 from vtg_cli.errors import MediaError, UsageError
+from vtg_cli.ground import documents
 from vtg_cli.ground.atomic import NUMBER
 from vtg_cli.media.beside import sidecar_path
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vtg_cli import documents
 from vtg_cli.errors import MediaError, UsageError, missing
+from vtg_cli.ground import documents
 
 Row = Mapping[str, Any]
 MARKED = {

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from vtg_cli import documents
+from vtg_cli.ground import documents
 from vtg_cli.ground.atomic import NUMBER, numbered
 
 SCHEMA = "vtg-sidecar"
