@@ -14,9 +14,10 @@ from PIL import Image
 
 from vtg_cli.batch.naming import filled
 from vtg_cli.errors import UsageError, WeightsError
+from vtg_cli.job import shorthand, times
 from vtg_cli.job.checks import validated
 from vtg_cli.job.document import from_json, to_json
-from vtg_cli.job.jobs import Interpolate, shorthand, times
+from vtg_cli.job.jobs import Interpolate
 from vtg_cli.job.keywords import job_of
 from vtg_cli.media import encoding
 from vtg_cli.media.encoding import Encoding
