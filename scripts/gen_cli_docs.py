@@ -53,7 +53,7 @@ def _command(name: str, command: Any, depth: int) -> Iterator[str]:
                 TOLD.setdefault(_line(p), name)
         yield ""
     for home in dict.fromkeys(TOLD[_line(p)] for p in shared):
-        names = (f"`{p.opts[0]}`" for p in shared if TOLD[_line(p)] == home)
+        names = (f"`{(p.opts or p.secondary_opts)[0]}`" for p in shared if TOLD[_line(p)] == home)
         yield f"As of `{home}`: {', '.join(names)}.\n"
     for child, subcommand in children.items():
         yield from _command(f"{name} {child}", subcommand, min(depth + 1, 4))
