@@ -166,8 +166,8 @@ def test_no_sound_where_none_is_wanted(tmp_path: Path) -> None:
     assert probe(str(tmp_path / "ab.mp4")).audio == ()
     assert sorted(file.name for file in tmp_path.iterdir()) == [
         "a.mp4",
-        "ab.mp4.json",
         "ab.mp4",
+        "ab.mp4.json",
         "b.mp4",
     ]
 

@@ -118,7 +118,7 @@ def test_a_lossless_file_holds_the_fitted_keyframes(
         clip, fps = read_video(target)
         assert fps == 24
     else:
-        clip = np.stack([read_image(file) for file in sorted((tmp_path / "out").iterdir())])
+        clip = np.stack([read_image(file) for file in sorted((tmp_path / "out").glob("*.png"))])
     assert len(clip) == report["clip"]["frames"] == 4
     for name, at in zip(keys, report["clip"]["keyframes_at"], strict=False):
         assert np.array_equal(clip[at], fit(read_image(name), 36, 40, "crop"))
