@@ -16,9 +16,9 @@ from vtg_cli.batch import manifest
 from vtg_cli.batch.journal import Journal
 from vtg_cli.job.jobs import Bridge, Interpolate, Retime, Timeline
 from vtg_cli.job.sampling import Sampling
+from vtg_cli.job.timeline import document
 from vtg_cli.media.encoding import Encoding, Input
 from vtg_cli.render import report as sidecar
-from vtg_cli.job.timeline import document
 
 LITERALS = (
     *("true", "false", "0", "-1", "nan", "inf", "1e999", "9" * 30, "0.5", "1979-05-27", "07:32:00"),
