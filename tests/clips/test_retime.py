@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vtg_cli.clips.retime import Found, frames, opened, save, shares
+from vtg_cli.clips.retime import (
+    frames,
+    opened,
+    save,
+    shares,
+)
+from vtg_cli.clips.retiming import Found
 from vtg_cli.errors import UsageError
 from vtg_cli.job.jobs import Interpolate, Retime
 from vtg_cli.job.times import count
@@ -16,7 +22,7 @@ from vtg_cli.media.clip import open_clip
 from vtg_cli.media.encoding import Encoding, Input
 from vtg_cli.media.ffmpeg import run
 from vtg_cli.media.probe import extent, probe
-from vtg_cli.render.draw import Report
+from vtg_cli.render.findings import Report
 
 FILM = Fraction(24000, 1001)
 HOUR = 86314  # frames: 3600 s at 24000/1001 are 86313.69

@@ -22,7 +22,7 @@ from vtg_cli.cli.console import answer, say
 from vtg_cli.ground.literals import Copy, Fade
 
 if TYPE_CHECKING:
-    from vtg_cli.clips.bridge import Bridging
+    from vtg_cli.clips.bridging import Bridging
     from vtg_cli.job.jobs import Bridge
 
 FirstClip = Annotated[

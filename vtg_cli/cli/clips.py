@@ -20,11 +20,10 @@ from vtg_cli.ground.literals import Arriving, Audio, Cuts, Duplicates, Fields
 from vtg_cli.ground.option import MODEL, TIMING
 
 if TYPE_CHECKING:
-    from vtg_cli.clips.retime import Retiming
-    from vtg_cli.job.jobs import Bridge, Interpolate, Retime
+    from vtg_cli.clips.retiming import Retiming
+    from vtg_cli.job.jobs import Interpolate, Retime
     from vtg_cli.job.keywords import Options
     from vtg_cli.media.encoding import Input
-    from vtg_cli.render.report import Recorded
 
 CLIP, DEFAULT_MODEL = o.READING, "flow"
 
@@ -204,22 +203,6 @@ def _retime(ctx: typer.Context) -> None:
         duplicates=mine["duplicates"],
     )
     carry_out(job, **shown)
-
-
-def again(
-    recorded: Recorded, job: Retime | Bridge, *, as_json: bool, dry_run: bool, quiet: bool
-) -> None:
-    """A clip made again from its report. MediaError where an old clip has changed since."""
-    from vtg_cli.cli import bridge
-    from vtg_cli.job.jobs import Retime
-    from vtg_cli.render.report import unchanged
-
-    if isinstance(job, Retime):
-        unchanged(recorded, [job.clip.path])
-        carry_out(job, as_json=as_json, dry_run=dry_run, quiet=quiet)
-    else:
-        unchanged(recorded, [job.first.path, job.last.path])
-        bridge.carry_out(job, as_json=as_json, dry_run=dry_run, quiet=quiet)
 
 
 def carry_out(job: Retime, *, as_json: bool, dry_run: bool, quiet: bool) -> None:

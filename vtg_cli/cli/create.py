@@ -209,7 +209,7 @@ def run(
         skip_existing=skip_existing,
     )
     if isinstance(asked, Retime | Bridge):
-        from vtg_cli.cli.clips import again
+        from vtg_cli.cli.again import again
 
         between = replace(asked.between, output=target, encoding=choices)
         again(

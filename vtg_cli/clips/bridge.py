@@ -20,6 +20,7 @@ import numpy as np
 
 from vtg_cli.clips import notes as clip_notes
 from vtg_cli.clips import report as clip_report
+from vtg_cli.clips.bridging import Bridging, Found
 from vtg_cli.clips.ends import Side, arriving, leaving, nothing, opened
 from vtg_cli.clips.retime import comment
 from vtg_cli.errors import MediaError, UsageError
@@ -38,46 +39,8 @@ from vtg_cli.plan.pictures import Frame, in_channels
 from vtg_cli.plan.plan import Plan, plan
 from vtg_cli.render import draw
 from vtg_cli.render import report as reports
-from vtg_cli.render.draw import Report
+from vtg_cli.render.findings import Report
 from vtg_cli.render.segments import Cancel, Progress, either
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bridging:
-    """What will be made, with everything that was left open decided.
-
-    base: how the way is drawn; its keyframes are not yet the clips' frames
-    kept: frames of the first clip, from its start, and of the last, to its end, whose packets are
-          copied
-    """
-
-    job: Bridge
-    base: Plan
-    first: Side
-    last: Side
-    fps: Fraction
-    form: Format
-    kept: tuple[int, int]
-    notes: tuple[str, ...]
-
-    @property
-    def piped(self) -> bool:
-        """Whether a part of it comes or goes through a pipe, so that it cannot be made again."""
-        return self.first.live is not None or self.last.live is not None
-
-
-@dataclass
-class Found:
-    """What it came to: frames of each piece, and how many of the clips' packets were copied."""
-
-    first: int = 0
-    between: int = 0
-    last: int = 0
-    copied: tuple[int, int] = (0, 0)
-
-    @property
-    def total(self) -> int:
-        return self.first + self.between + self.last
 
 
 @contextmanager

@@ -10,10 +10,10 @@ from vtg_cli.media.sequence import fingerprint
 from vtg_cli.render import report as reports
 
 if TYPE_CHECKING:
-    from vtg_cli.clips.bridge import Bridging
-    from vtg_cli.clips.bridge import Found as Joined
-    from vtg_cli.clips.retime import Found, Retiming
-    from vtg_cli.render.draw import Report
+    from vtg_cli.clips.bridging import Bridging
+    from vtg_cli.clips.bridging import Found as Joined
+    from vtg_cli.clips.retiming import Found, Retiming
+    from vtg_cli.render.findings import Report
 
 
 def retimed(made: Retiming, folder: Path | None = None) -> dict[str, Any]:

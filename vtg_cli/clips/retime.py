@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
@@ -23,73 +23,25 @@ from vtg_cli import __version__
 from vtg_cli.clips import notes as clip_notes
 from vtg_cli.clips import report as clip_report
 from vtg_cli.clips import tracks
+from vtg_cli.clips.retiming import Found, Retiming
 from vtg_cli.errors import Interrupted, MediaError, UsageError
 from vtg_cli.job.checks import validated
 from vtg_cli.job.jobs import Interpolate, Retime
 from vtg_cli.job.times import MAX_FPS, count, exact
-from vtg_cli.media import encoding, extras, scenes, sound
+from vtg_cli.media import encoding, extras, scenes
 from vtg_cli.media.clip import Clip, is_transparent, open_clip
 from vtg_cli.media.probe import Facts
 from vtg_cli.media.sequence import facts_of
-from vtg_cli.media.survey import Extent
 from vtg_cli.media.video import open_sink
 from vtg_cli.plan.pictures import Frame, in_channels
 from vtg_cli.plan.plan import Plan, plan
 from vtg_cli.render import report as reports
 from vtg_cli.render import segments
-from vtg_cli.render.draw import Report
+from vtg_cli.render.findings import Report
 from vtg_cli.render.segments import Cancel, Progress
 
 Draw = Callable[[Frame, Frame, Sequence[float]], Iterator[Frame]]
 """(first, last, shares of the way in (0, 1)) -> a frame for each"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Retiming:
-    """What will be made, with everything that was left open decided.
-
-    base:   what draws in-betweens, as for two pictures of the clip's size
-    source: what the file holds; None for standard input
-    extent: how long it is; None where only the end will tell
-    fps:    of the new clip; factor: times as long
-    sound, kept: what goes with it
-    """
-
-    job: Retime
-    base: Plan
-    source: Facts | None
-    extent: Extent | None
-    rate: Fraction
-    size: tuple[int, int]
-    fps: Fraction
-    factor: Fraction
-    sound: sound.Sound | None
-    kept: extras.Kept | None
-    notes: tuple[str, ...]
-
-    @property
-    def step(self) -> Fraction:
-        """Seconds of the old clip from one new frame to the next."""
-        return 1 / (self.fps * self.factor)
-
-    @property
-    def frames(self) -> int | None:
-        """How many the new clip will have, as far as the file's own account is right."""
-        return None if self.extent is None else count(self.extent.seconds, self.step)
-
-
-@dataclass
-class Found:
-    """What turned up on the way: frames read, written and drawn between; seconds at which scenes
-    end in the old clip (the first hundred); seconds that stood still.
-    """
-
-    read: int = 0
-    written: int = 0
-    drawn: int = 0
-    cuts: int = 0
-    cut_at: list[str] = field(default_factory=list)
-    still: Fraction = Fraction(0)
 
 
 def shares(

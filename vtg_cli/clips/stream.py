@@ -24,7 +24,7 @@ from vtg_cli.plan.pictures import Frame
 from vtg_cli.plan.plan import Plan, plan
 from vtg_cli.render import draw, segments
 from vtg_cli.render import report as reports
-from vtg_cli.render.draw import Report
+from vtg_cli.render.findings import Report
 from vtg_cli.render.segments import Cancel, Progress
 
 NAMES = ("a keyframe", "the next")

@@ -7,18 +7,15 @@ memory at a time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from vtg_cli import __version__
 from vtg_cli.errors import Interrupted, UsageError
 from vtg_cli.job import times as timing
 from vtg_cli.job.jobs import Drawing
-from vtg_cli.machine.rungs import NAMED
 from vtg_cli.media.image import flattened
 from vtg_cli.plan import needs
 from vtg_cli.plan.pictures import Frame
@@ -27,6 +24,7 @@ from vtg_cli.plan.segments import TimelinePlan, planned, written_to
 from vtg_cli.plan.takes import Variant, variants
 from vtg_cli.render import report as reports
 from vtg_cli.render.carrying import carried, easing_of
+from vtg_cli.render.findings import Report
 from vtg_cli.render.retry import Take, place, settled
 from vtg_cli.render.segments import (
     Cancel,
@@ -49,40 +47,10 @@ from vtg_cli.render.segments import (
 from vtg_cli.weights.catalog import FLOW
 
 if TYPE_CHECKING:
-    from vtg_cli.media.anchor import AnchorReport
-    from vtg_cli.render.retry import Outcome
+    pass
 
 DRAWING = 0.95
 """Share of a segment's time that drawing takes, about; the rest is for taking its frames."""
-
-
-@dataclass
-class Report:
-    """What a run found out; complete when the last frame has been taken.
-
-    anchors, outcomes: of each segment; seconds: spent in each phase; rungs: of the memory ladder
-    (machine/rungs.py) that a model was at, in order, the last one that it ended at; of several
-    models, of the one that went down furthest.
-    """
-
-    anchors: list[AnchorReport] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
-    rungs: tuple[str, ...] = ()
-
-    def climbed(self, rungs: tuple[str, ...]) -> None:
-        """Takes note of where a model has been on its ladder."""
-        names = [*NAMED]
-        self.rungs = max(self.rungs, rungs, key=lambda tried: [names.index(n) for n in tried[-1:]])
-
-    @contextmanager
-    def timed(self, phase: str) -> Iterator[None]:
-        """Adds the block's time to a phase."""
-        start = perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[phase] = self.seconds.get(phase, 0.0) + perf_counter() - start
 
 
 @dataclass

@@ -37,7 +37,7 @@ from vtg_cli.plan.segments import TimelinePlan
 from vtg_cli.render.retry import plain
 
 if TYPE_CHECKING:
-    from vtg_cli.render.draw import Report
+    from vtg_cli.render.findings import Report
 
 VERSION = 1
 PICTURES = ("numpy", "pillow", "opencv-python-headless", "opencv-python")

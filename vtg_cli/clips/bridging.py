@@ -1,0 +1,49 @@
+"""What is decided about a bridge between two clips, and what is found out while it is drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from vtg_cli.clips.ends import Side
+from vtg_cli.job.jobs import Bridge
+from vtg_cli.media.formats import Format
+from vtg_cli.plan.plan import Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bridging:
+    """What will be made, with everything that was left open decided.
+
+    base: how the way is drawn; its keyframes are not yet the clips' frames
+    kept: frames of the first clip, from its start, and of the last, to its end, whose packets are
+          copied
+    """
+
+    job: Bridge
+    base: Plan
+    first: Side
+    last: Side
+    fps: Fraction
+    form: Format
+    kept: tuple[int, int]
+    notes: tuple[str, ...]
+
+    @property
+    def piped(self) -> bool:
+        """Whether a part of it comes or goes through a pipe, so that it cannot be made again."""
+        return self.first.live is not None or self.last.live is not None
+
+
+@dataclass
+class Found:
+    """What it came to: frames of each piece, and how many of the clips' packets were copied."""
+
+    first: int = 0
+    between: int = 0
+    last: int = 0
+    copied: tuple[int, int] = (0, 0)
+
+    @property
+    def total(self) -> int:
+        return self.first + self.between + self.last

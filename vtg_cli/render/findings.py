@@ -1,0 +1,44 @@
+"""What a run finds out while it draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from vtg_cli.machine.rungs import NAMED
+
+if TYPE_CHECKING:
+    from vtg_cli.media.anchor import AnchorReport
+    from vtg_cli.render.retry import Outcome
+
+
+@dataclass
+class Report:
+    """What a run found out; complete when the last frame has been taken.
+
+    anchors, outcomes: of each segment; seconds: spent in each phase; rungs: of the memory ladder
+    (machine/rungs.py) that a model was at, in order, the last one that it ended at; of several
+    models, of the one that went down furthest.
+    """
+
+    anchors: list[AnchorReport] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    rungs: tuple[str, ...] = ()
+
+    def climbed(self, rungs: tuple[str, ...]) -> None:
+        """Takes note of where a model has been on its ladder."""
+        names = [*NAMED]
+        self.rungs = max(self.rungs, rungs, key=lambda tried: [names.index(n) for n in tried[-1:]])
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Adds the block's time to a phase."""
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + perf_counter() - start
