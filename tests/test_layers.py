@@ -60,6 +60,7 @@ LEVELS = {
     "vtg_cli.memory": 5,
     "vtg_cli.preflight": 5,
     "vtg_cli.health": 5,
+    "vtg_cli.report_paths": 5,
     "vtg_cli.retakes": 5,
     "vtg_cli.sidecar": 5,
     "vtg_cli.renderers": 5,

@@ -111,6 +111,7 @@ class Options(TypedDict, total=False):
     skip_existing: bool
     sidecar: bool
     metadata: bool
+    paths: bool
 
 
 def interpolate(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from vtg_cli import sidecar
 from vtg_cli.media.sequence import fingerprint
+from vtg_cli.report_paths import worded
 from vtg_cli.timing import exact
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def retimed(made: Retiming, folder: Path | None = None) -> dict[str, Any]:
     height, width = made.size
     total = made.frames
     return {
-        **sidecar.heading(made.job if folder is None else sidecar.relative(made.job, folder)),
+        **sidecar.heading(made.job, folder),
         "source": {
             "fps": str(made.rate),
             "frames": made.extent.frames if made.extent else None,
@@ -36,8 +37,8 @@ def retimed(made: Retiming, folder: Path | None = None) -> dict[str, Any]:
             "alpha": made.base.shape[2] == 4,
             "audio": made.sound is not None,
         },
-        "model": sidecar.model(made.base),
-        "notes": list(made.notes),
+        "model": sidecar.model(made.base, made.job, folder),
+        "notes": [worded(note, made.job, folder) for note in made.notes],
     }
 
 
@@ -72,7 +73,7 @@ def bridged(made: Bridging, folder: Path | None = None) -> dict[str, Any]:
     first, last = made.first, made.last
     inner = made.base.schedule.total - 2
     return {
-        **sidecar.heading(made.job if folder is None else sidecar.relative(made.job, folder)),
+        **sidecar.heading(made.job, folder),
         "clip": {
             "fps": str(made.fps),
             "height": height,
@@ -83,8 +84,8 @@ def bridged(made: Bridging, folder: Path | None = None) -> dict[str, Any]:
             "arrives_at": last.begin,
         },
         "copied": {"first": made.kept[0], "last": made.kept[1]},
-        "model": sidecar.model(made.base),
-        "notes": list(made.notes),
+        "model": sidecar.model(made.base, made.job, folder),
+        "notes": [worded(note, made.job, folder) for note in made.notes],
     }
 
 

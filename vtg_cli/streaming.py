@@ -108,7 +108,7 @@ def save(
             "height": height,
             "width": width,
         },
-        "model": sidecar.model(made),
+        "model": sidecar.model(made, made.job, None),
         "seconds": {phase: round(spent, 3) for phase, spent in report.seconds.items()},
         **({"memory": [*report.rungs]} if report.rungs else {}),
         **({"notes": [clip.damage]} if clip.damage else {}),

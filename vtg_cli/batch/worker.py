@@ -231,7 +231,7 @@ def key_of(job: Interpolate, inputs: Sequence[str], drawn_by: Mapping[str, Any])
         del asked[name]
     if job.memory == "auto" or NAMED[job.memory].same_frames:
         del asked["memory"]
-    for name in ("overwrite", "skip_existing"):
+    for name in ("overwrite", "skip_existing", "paths"):
         del asked["encoding"][name]
     whole = {"job": asked, "inputs": [*inputs], "vtg": __version__, **drawn_by}
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()

@@ -140,8 +140,8 @@ def _batch(ctx: typer.Context, own: dict[str, Any], values: dict[str, Any]) -> N
 def _item_options(values: dict[str, Any]) -> dict[str, Any]:
     """The command line's values by the names of api.Options."""
     options = dict(values)
-    options["sidecar"] = not options.pop("no_sidecar")
-    options["metadata"] = not options.pop("no_metadata")
+    for name in ("sidecar", "metadata", "paths"):
+        options[name] = not options.pop(f"no_{name}")
     options["prompts"] = tuple(options.pop("prompt") or ())
     return options
 

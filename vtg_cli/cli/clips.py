@@ -134,6 +134,7 @@ def slow(
     skip_existing: o.SkipExisting = False,
     no_sidecar: o.NoSidecar = False,
     no_metadata: o.NoMetadata = False,
+    no_paths: o.NoPaths = False,
     as_json: o.Json = False,
     dry_run: o.DryRun = False,
     quiet: o.Quiet = False,
@@ -178,6 +179,7 @@ def retime(
     skip_existing: o.SkipExisting = False,
     no_sidecar: o.NoSidecar = False,
     no_metadata: o.NoMetadata = False,
+    no_paths: o.NoPaths = False,
     as_json: o.Json = False,
     dry_run: o.DryRun = False,
     quiet: o.Quiet = False,
@@ -211,8 +213,8 @@ def options_of(ctx: typer.Context, *own: str) -> tuple[dict[str, Any], dict[str,
     mine = {name: rest.pop(name, None) for name in own}
     shown = {name: rest.pop(name) for name in SHOWN}
     del rest["debug"]
-    rest["sidecar"] = not rest.pop("no_sidecar")
-    rest["metadata"] = not rest.pop("no_metadata")
+    for name in ("sidecar", "metadata", "paths"):
+        rest[name] = not rest.pop(f"no_{name}")
     return mine, shown, cast("Options", rest)
 
 

@@ -79,6 +79,7 @@ def interpolate(
     skip_existing: o.SkipExisting = False,
     no_sidecar: o.NoSidecar = False,
     no_metadata: o.NoMetadata = False,
+    no_paths: o.NoPaths = False,
     sheet: o.Sheet = None,
     as_json: o.Json = False,
     dry_run: o.DryRun = False,
@@ -142,8 +143,8 @@ def _draw(ctx: typer.Context, preset: Preset | None = None) -> None:
     sheet = options.pop("sheet")
     shown = {name: options.pop(name) for name in ("as_json", "dry_run", "quiet")}
     del options["debug"]
-    options["sidecar"] = not options.pop("no_sidecar")
-    options["metadata"] = not options.pop("no_metadata")
+    for name in ("sidecar", "metadata", "paths"):
+        options[name] = not options.pop(f"no_{name}")
     given = [name for name in ctx.params if _is_given(ctx, name)]
     if preset is None:
         options["prompts"] = tuple(options.pop("prompt") or ())
@@ -241,10 +242,12 @@ def run(
 
     from vtg_cli import sidecar as sidecars
     from vtg_cli.job import Bridge, Retime
+    from vtg_cli.report_paths import check_there
     from vtg_cli.timeline.plan import planned
 
     recorded = sidecars.read(Path(sidecar))
     asked = recorded.job
+    check_there(asked, recorded.path)
     old = asked.between if isinstance(asked, Retime | Bridge) else asked
     target = output or old.output
     if target is None:

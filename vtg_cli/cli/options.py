@@ -646,6 +646,15 @@ NoSidecar = Annotated[
         help="Do not write the .json beside the clip, which 'vtg run' can make it again from.",
     ),
 ]
+NoPaths = Annotated[
+    bool,
+    _option(
+        OUTPUT,
+        "--no-paths",
+        help="Have the sidecar name files without their folders; 'vtg run' then looks for them "
+        "beside it.",
+    ),
+]
 NoMetadata = Annotated[
     bool,
     _option(

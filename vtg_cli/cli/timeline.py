@@ -34,6 +34,7 @@ def render(
     skip_existing: o.SkipExisting = False,
     no_sidecar: o.NoSidecar = False,
     no_metadata: o.NoMetadata = False,
+    no_paths: o.NoPaths = False,
     sheet: o.Sheet = None,
     as_json: o.Json = False,
     dry_run: o.DryRun = False,
@@ -60,6 +61,7 @@ def render(
         skip_existing=skip_existing,
         sidecar=not no_sidecar,
         metadata=not no_metadata,
+        paths=not no_paths,
     )
     job = replace(job, output=target, encoding=choices)
     if goes_ahead(job, sheet, [str(timeline)], as_json=as_json, dry_run=dry_run, quiet=quiet):

@@ -31,6 +31,7 @@ class Encoding:
     skip_existing:  leave an output that exists and count the job as done
     sidecar:        write the job and its figures to a .json beside the output
     metadata:       say what made it: the sidecar and a comment in the container; False removes both
+    paths:          the sidecar says where the inputs lie; False: it has their names only
     """
 
     format: str | None = None
@@ -40,6 +41,7 @@ class Encoding:
     skip_existing: bool = False
     sidecar: bool = True
     metadata: bool = True
+    paths: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
