@@ -161,6 +161,7 @@ class Worker:
         with self._store.writing(item.output) as place:
             past = self._store.history(item.output)
             again = found is not None or past.done is not None or past.start is not None
+            again = again or self._settings.overwrite
             choices = replace(job.encoding, overwrite=again, skip_existing=False)
             made = plan(replace(job, output=place, encoding=choices))
             notes = [*made.notes]

@@ -82,7 +82,7 @@ def command() -> Callable[..., None]:
 
 def _batch(ctx: typer.Context, own: dict[str, Any], values: dict[str, Any]) -> None:
     from vtg_cli.batch import manifest
-    from vtg_cli.batch.store import open_store
+    from vtg_cli.batch.store import is_url, open_store
     from vtg_cli.batch.worker import Settings
     from vtg_cli.memory import report
 
@@ -99,6 +99,8 @@ def _batch(ctx: typer.Context, own: dict[str, Any], values: dict[str, Any]) -> N
         place=place,
     )
     items = found.items
+    if not is_url(place):
+        manifest.check_outputs(items, sources, place)
     given = [n for n in values if n not in own and create._is_given(ctx, n)]
     if given and items[0].sidecar is not None:
         flag = "--" + given[0].replace("_", "-")
