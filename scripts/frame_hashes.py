@@ -124,7 +124,10 @@ def prepare(folder: Path) -> None:
     (folder / "many").mkdir()
     (folder / "clips.csv").write_text("name,first,last,ease\none,a.png,b.png,ease-in\n")
     (folder / "story.toml").write_text(STORY)
-    (folder / "recorded.json").write_text(json.dumps(OLD))
+    inputs = [
+        {"sha256": sha256(folder / f"{name}.png"), "height": 64, "width": 96} for name in "ab"
+    ]
+    (folder / "recorded.json").write_text(json.dumps({**OLD, "inputs": inputs}))
     (folder / "svd_tiny").symlink_to(PARITY / "tiny_svd")
     released(folder)
     vtg(folder, "models", "delta", "--tuned", str(PARITY / "tiny_svd_reverse"))
@@ -160,12 +163,16 @@ OLD = {
         "fps": "8",
         "model": "flow",
     },
-    "inputs": [],
     "weights": {},
     "versions": {},
 }
 """A report as the first version wrote it, without the fields that came later."""
 CONFIG = PARITY / "dc_tiny" / "config.json"
+
+
+def sha256(file: Path) -> str:
+    """Return the sha256 of a file in hex."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def released(folder: Path) -> None:
