@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from vtg_cli import clip_notes, clip_reports, sidecar, stills, tasks
+from vtg_cli import clip_notes, clip_reports, clip_tracks, sidecar, stills, tasks
 from vtg_cli.errors import MediaError, UsageError
 from vtg_cli.job import Bridge, validated
 from vtg_cli.media import encoding, sound, splice
@@ -111,6 +111,7 @@ def _decided(job: Bridge, first: Side, last: Side, notes: list[str]) -> Bridging
     clips = {side.facts.path: side.facts for side in (first, last) if side.facts}.values()
     notes += clip_notes.unmapped(clips) if kept == (0, 0) else []
     notes += clip_notes.unheard(clips, form.name) if job.audio != "drop" else []
+    notes += clip_tracks.left_out(clips)
     return Bridging(
         job=replace(job, between=base.job),
         base=base,
@@ -119,7 +120,7 @@ def _decided(job: Bridge, first: Side, last: Side, notes: list[str]) -> Bridging
         fps=fps,
         form=form,
         kept=kept,
-        notes=tuple(notes),
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 
