@@ -394,7 +394,7 @@ SPOILED = [(svd, RUNGS[0])] + [(dynamicrafter, r) for r in RUNGS]
 def test_what_is_no_number_ends_the_drawing_at_every_rung(
     make: Callable[..., Any], rung: Rung, where: str
 ) -> None:
-    small = replace(rung, tile=rung.tile and 9, window=rung.window and 9)  # more than one of each
+    small = replace(rung, tile=rung.tile and 8, window=rung.window and 8)  # more than one of each
     m, weights, own = kept(make)
     ladder: Any = Ladder(m, [small], CPU)
     second = m.path(STEPS)[1].t
