@@ -256,10 +256,8 @@ def test_steps_of_a_fit_that_overflowed_are_left_out_and_told(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     overflowing(monkeypatch, lambda step: step == 1)
-    command = [
-        *["interpolate", "a.png", "b.png", "--model", "tiny", "--device", "cpu", "--frames", "4"]
-    ]
-    main([*command, "--steps", "2", "--lora", "fit", "-o", "clip.mkv"])
+    command = ["interpolate", "a.png", "b.png", "-o", "clip.mkv", "--model", "tiny"]
+    assert main([*command, "--frames", "4", "--steps", "2", "--lora", "fit"]) == 0
     said = [
         f"the fit to keyframe {k}: the gradients of 1 of {STEPS} steps were no numbers: these "
         "steps were left out"
