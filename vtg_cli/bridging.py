@@ -316,6 +316,7 @@ def _frames(work: Work, found: Found, head: int, begins: int | None) -> Iterator
         found.between += 1
         yield frame
     work.report.rungs = way.report.rungs
+    work.report.notes += way.report.notes
     for phase, spent in way.report.seconds.items():
         work.report.seconds[phase] = spent
     for frame in () if opens is None else chain([opens], rest):

@@ -52,6 +52,7 @@ def of_retimed(
     digest = fingerprint(made.job.clip.path) if made.source and folder is not None else None
     return {
         **told,
+        "notes": [*told["notes"], *report.notes],
         "inputs": [{"sha256": digest, "height": height, "width": width}],
         "found": {
             "read": found.read,
@@ -103,6 +104,7 @@ def of_bridged(
     sides = (made.first, made.last)
     return {
         **told,
+        "notes": [*told["notes"], *report.notes],
         "inputs": [
             {
                 "sha256": None if side.facts is None else fingerprint(side.clip.path),

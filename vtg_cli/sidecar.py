@@ -100,8 +100,10 @@ def document(
 ) -> dict[str, Any]:
     """The whole report of a finished run."""
     found = zip(plan.schedule.segments, report.anchors, report.outcomes, strict=False)
+    told = outline(plan, folder)
     return {
-        **outline(plan, folder),
+        **told,
+        "notes": [*told["notes"], *report.notes],
         "segments": [
             {"frames": n, **_finite(asdict(anchor)), "quality": plain(outcome)}
             for n, anchor, outcome in found

@@ -24,7 +24,6 @@ from vtg_cli.renderers import (
     Cancel,
     Frames,
     Load,
-    OnRungs,
     Progress,
     Renderer,
     Seeded,
@@ -58,13 +57,19 @@ class Report:
 
     anchors, outcomes: of each segment; seconds: spent in each phase; rungs: of the memory ladder
     (rungs.py) that a model was at, in order, the last one that it ended at; of several models, of
-    the one that went down furthest.
+    the one that went down furthest; notes: what a person should know beside the plan's.
     """
 
     anchors: list[AnchorReport] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     rungs: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
+
+    def noted(self, note: str) -> None:
+        """Takes note of what a person should know, once."""
+        if note not in self.notes:
+            self.notes.append(note)
 
     def climbed(self, rungs: tuple[str, ...]) -> None:
         """Takes note of where a model has been on its ladder."""
@@ -182,7 +187,7 @@ def render(
 ) -> Rendering:
     """A plan's frames. renderer: draws in place of the plan's own model; load: brings that."""
     report = Report()
-    draws = _draws(made, renderer, load, report.climbed)
+    draws = _draws(made, renderer, load, report)
     cancels = [cancel or never]
     frames = _frames(made, report, progress or silent, either(cancels), draws)
     return Rendering(made, frames, report, cancels)
@@ -197,7 +202,7 @@ class _Draw:
 
 
 def _draws(
-    made: Plan | TimelinePlan, renderer: Renderer | None, load: Load, on_rungs: OnRungs
+    made: Plan | TimelinePlan, renderer: Renderer | None, load: Load, report: Report
 ) -> Callable[[], list[_Draw]]:
     """Of every segment, once it is called; each model is loaded once."""
 
@@ -205,7 +210,8 @@ def _draws(
         if renderer is not None:
             return [_Draw("the caller", always(renderer))] * len(made.schedule.segments)
         keeping = once(load)
-        found = [seeded for part in made.parts for seeded in renderers(part, keeping, on_rungs)]
+        told_to = report.climbed, report.noted
+        found = [seeded for part in made.parts for seeded in renderers(part, keeping, *told_to)]
         names = [part.model.name for part in made.parts for _ in part.segments]
         told = carried(made, found) if any(made.through) else found
         return [_Draw(*each) for each in zip(names, told, strict=True)]

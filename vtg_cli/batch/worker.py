@@ -179,7 +179,7 @@ class Worker:
             frames=report["clip"]["frames"],
             seconds=report["seconds"],
             model=made.model.name,
-            notes=notes,
+            notes=[*notes, *report["notes"][len(made.notes) :]],
         )
         return "made", report.get("memory", ())
 

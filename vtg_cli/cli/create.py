@@ -374,5 +374,7 @@ def carry_out(
     if said and not quiet:
         say(said)
     tell_memory(report, quiet=quiet)
+    for note in () if quiet else rendering.report.notes:
+        say(note)
     if output != "-":
         answer(report, output, as_json=as_json, indent=2)
