@@ -108,8 +108,8 @@ def train(
 ) -> Run:
     """One stage, up to where it is to stop for now."""
     plan = Plan(steps=a.steps, rate=a.rate, keep=a.keep, warmup=max(1, min(200, a.steps // 10)))
-    run = Run(network, plan, folder)
-    print("goes on" if run.resume() else "begins", "at step", run.step, "on", device, flush=True)
+    run = Run(network, plan, folder, partial(print, flush=True))
+    print("on", device, "" if run.resume() else "from the beginning", flush=True)
     recent: list[float] = []
 
     def on_step(step: int, loss: float) -> None:
@@ -141,7 +141,7 @@ def draw_losses(out: Path) -> None:
     FigureCanvasAgg(figure)
     stages = [stage for stage in ("prior", "reverse") if (out / stage / "loss.csv").exists()]
     for axes, stage in zip(np.atleast_1d(figure.subplots(1, len(stages))), stages, strict=True):
-        log = np.loadtxt(out / stage / "loss.csv", delimiter=",", ndmin=2)
+        log = np.loadtxt(out / stage / "loss.csv", delimiter=",", ndmin=2, usecols=(0, 1))
         whole = len(log) // 50 * 50
         steps, losses = (log[:whole, k].reshape(-1, 50).mean(1) for k in (0, 1))
         axes.plot(steps, losses)

@@ -1,49 +1,155 @@
-"""Nothing that is no number is drawn, fitted or kept."""
+"""Nothing that is no number is drawn."""
 
 from __future__ import annotations
 
-import os
+import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
-from vtg_cli.backbones import base
+from vtg_cli.backbones import animatelcm, base
+from vtg_cli.backbones.dynamicrafter.weights import config_of
+from vtg_cli.backbones.finite import check_weights
+from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.errors import QualityError, WeightsError
+from vtg_cli.ground.hooks import overriding
+from vtg_cli.ground.tensor import is_finite
 from vtg_cli.machine.device import seeded_noise
+from vtg_cli.methods import papers
 from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.loop import sample
 from vtg_cli.sampling.path import edm_path
-from vtg_cli.training.loop import ROW, Plan, Run
+from vtg_cli.sampling.settings import Sampling
 from vtg_cli.weights.catalog import EMBEDDED
-from vtg_cli.weights.layout import NETWORK
 from vtg_cli.weights.store import resolve
 
-PLAN = Plan(steps=20, rate=0.01, warmup=2, cooldown=0.5, parts=1, keep=100)
+HERE = Path(__file__).parent
+SVD = HERE / "data" / "parity" / "tiny_svd"
+sys.path.insert(0, str(HERE / "backbones" / "dynamicrafter"))
+import tiny_models  # type: ignore[import-not-found]  # noqa: E402
+
+UNET = "unet/diffusion_pytorch_model.safetensors"
+BAD = [float("nan"), float("inf"), float("-inf")]
 
 
-def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
-    folder = tmp_path / "model"
-    shutil.copytree(resolve(EMBEDDED).folder, folder)
-    from safetensors import safe_open
-
-    with safe_open(folder / NETWORK, "pt") as opened:
+def spoiled(file: Path, value: float, which: int = 0) -> str:
+    """Put a value into one of a file's tensors; return that one's name."""
+    with safe_open(file, "pt") as opened:
         about = opened.metadata()
-    tensors = load_file(folder / NETWORK)
-    name = sorted(tensors)[0]
-    tensors[name].view(-1)[0] = float("nan")
-    save_file(tensors, folder / NETWORK, about)
+    tensors = load_file(file)
+    name = [n for n in sorted(tensors) if tensors[n].is_floating_point()][which]
+    tensors[name].view(-1)[-1] = value
+    save_file(tensors, file, about)
+    return name
+
+
+def svd(folder: Path) -> Path:
+    return Path(shutil.copytree(SVD, folder))
+
+
+def lcm(folder: Path) -> Path:
+    checkpoint = folder.with_suffix(".safetensors")
+    shutil.copy(SVD / UNET, checkpoint)
+    spoiled(checkpoint, float("nan"))  # the header is all that is read of it when it is joined
+    return animatelcm.assemble(checkpoint, SVD, folder)
+
+
+def tiny(folder: Path) -> Path:
+    return Path(shutil.copytree(resolve(EMBEDDED).folder, folder))
+
+
+def dynamicrafter(folder: Path) -> Path:
+    folder.mkdir()
+    for part, network in tiny_models.networks().items():
+        save_file(network.state_dict(), folder / f"{part}.safetensors")
+    config = config_of(tiny_models.FACTS, tiny_models.SIZES)
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": "DynamiCrafter"}))
+    return folder
+
+
+FILES: list[tuple[Callable[[Path], Path], str]] = [
+    (tiny, "network.safetensors"),
+    (svd, UNET),
+    (svd, "vae/diffusion_pytorch_model.safetensors"),
+    (svd, "image_encoder/model.safetensors"),
+    (lcm, UNET),
+    *((dynamicrafter, f"{part}.safetensors") for part in tiny_models.SIZES.networks()),
+]
+
+
+@pytest.mark.parametrize(("make", "file"), FILES)
+def test_weights_that_are_no_numbers_are_refused_by_file_and_tensor(
+    make: Callable[[Path], Path], file: str, tmp_path: Path
+) -> None:
+    folder = make(tmp_path / "model")
+    name = spoiled(folder / file, BAD[len(file) % 3])
     with pytest.raises(WeightsError) as caught:
-        base.load(folder, device="cpu")
+        base.load(folder, device="cpu", dtype="fp32")
     assert caught.value.exit_code == 5
-    assert caught.value.message.startswith(f"{folder} is damaged: {name} of its ")
+    assert caught.value.message == (
+        f"{folder / file} is damaged: {name} holds values that are no numbers"
+    )
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_what_overflows_in_half_precision_alone_is_said_so(tmp_path: Path) -> None:
+    folder = svd(tmp_path / "model")
+    wide = {name: tensor.float() for name, tensor in load_file(folder / UNET).items()}
+    save_file(wide, folder / UNET, {"format": "pt"})
+    name = spoiled(folder / UNET, 1e5)  # the largest half is 65504
+    base.load(folder, device="cpu", dtype="fp32")
+    with pytest.raises(WeightsError) as caught:
+        base.load(folder, device="cpu", dtype="fp16")
+    assert caught.value.message == f"{name} of {folder / UNET} has values too large for float16"
+    assert caught.value.hint == "--dtype fp32"
+
+
+def test_so_is_a_delta_that_overflows(tmp_path: Path) -> None:
+    net = base.load(SVD, device="cpu", dtype="fp32").network
+    name = next(
+        n for n, _ in net.named_parameters() if n.endswith("attn1.to_v.weight") and "temp" in n
+    )
+    delta = {name: torch.full_like(net.get_parameter(name), 1e5)}
+    assert base.load(SVD, device="cpu", dtype="fp32", reverse=delta).reverse
+    with pytest.raises(WeightsError, match=f"{name} holds values that are no numbers in float16"):
+        base.load(SVD, device="cpu", dtype="fp16", reverse=delta)
+
+
+def test_stored_buffers_are_looked_at_and_whole_numbers_are_not(tmp_path: Path) -> None:
+    net = nn.BatchNorm1d(3)  # two buffers of numbers, one that counts
+    file = tmp_path / "network.safetensors"
+    save_file(net.state_dict(), file)
+    check_weights(tmp_path, {"network": net})
+    net.running_var[1] = torch.nan  # type: ignore[index]
+    save_file(net.state_dict(), file)
+    with pytest.raises(WeightsError) as caught:
+        check_weights(tmp_path, {"network": net})
+    assert caught.value.message == (
+        f"{file} is damaged: running_var holds values that are no numbers"
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+def test_one_number_that_is_none_is_enough_wherever_it_lies(dtype: torch.dtype) -> None:
+    for size in (1, 7, 64, 1000):
+        x = torch.linspace(-1, 1, size, dtype=torch.float64).to(dtype)
+        assert is_finite(x) and is_finite(x[:0])
+        for bad in BAD:
+            for at in range(0, size, max(1, size // 61)):
+                one = x.clone()
+                one[at] = bad
+                assert not is_finite(one) and not is_finite(one.expand(2, size).T)
+
+
+@pytest.mark.parametrize("bad", BAD)
 def test_the_step_that_gave_no_numbers_is_named(bad: float) -> None:
     path = edm_path([3.0, 2.0, 1.0, 0.0])
 
@@ -56,63 +162,63 @@ def test_the_step_that_gave_no_numbers_is_named(bad: float) -> None:
     assert caught.value.message == f"step 2 of {len(path) - 1} gave latents that are no numbers"
 
 
-def _run(folder: Path, factor: Callable[[int], float]) -> tuple[Run, Callable[..., list]]:  # type: ignore[type-arg]
-    torch.manual_seed(0)
-    net = nn.Linear(2, 1)
-
-    def losses(step: int, generator: Generator) -> list[Callable[[], Tensor]]:
-        x = torch.randn(4, 2, generator=generator)
-        return [lambda: net(x).square().mean() * factor(step)]
-
-    return Run(net, PLAN, folder), losses
+STEPS, FRAMES = 3, 4
 
 
-def test_gradients_that_are_no_numbers_are_counted_and_end_a_run(tmp_path: Path) -> None:
-    run, losses = _run(tmp_path / "some", lambda step: float("nan") if step % 2 else 1.0)
-    run.go(losses)
-    assert run.overflowed == 10
-    assert (tmp_path / "some" / "loss.csv").read_text().splitlines()[-1].endswith(",10")
-    run, losses = _run(tmp_path / "all", lambda step: float("inf"))
-    with pytest.raises(QualityError, match=f"of {ROW} steps in a row, up to step {ROW}, are no"):
-        run.go(losses)
+@pytest.fixture(scope="module")
+def m() -> Any:
+    return base.load(resolve(EMBEDDED).folder, device="cpu")
 
 
-def test_a_checkpoint_survives_a_kill_at_any_call(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Killed(BaseException):
-        pass
+def keys() -> Keyframes:
+    first, last = torch.rand(2, 3, 16, 24, generator=torch.Generator().manual_seed(5)) * 2 - 1
+    return Keyframes.ends(first, last, FRAMES)
 
-    run, losses = _run(tmp_path / "kept", lambda step: 1.0)
-    run.go(losses, until=2)
-    run.go(losses, until=4)
-    for end in range(40):
-        folder = tmp_path / str(end)
-        shutil.copytree(tmp_path / "kept", folder)
-        run.folder, calls = folder, 0
 
-        def counted(call: Callable[..., object], end: int = end) -> Callable[..., object]:
-            def inner(*args: object, **options: object) -> object:
-                nonlocal calls
-                calls += 1
-                if calls > end:
-                    raise Killed
-                return call(*args, **options)
+def spoiling(t: float) -> Callable[..., Tensor]:
+    """An override of the network: at the level of this number one of its values is no number."""
 
-            return inner
+    def network(_: nn.Module, forward: Callable[..., Tensor], x: Tensor, at: float) -> Tensor:
+        out = forward(x, at)
+        if at == t:
+            out[0, -1, 0, 0, 0] = torch.nan
+        return out
 
-        with monkeypatch.context() as patch:
-            for name in ("replace", "fsync", "rmdir", "unlink", "mkdir"):
-                patch.setattr(os, name, counted(getattr(os, name)))
-            try:
-                run.step = 5
-                run.save()
-                whole = True
-            except Killed:
-                whole = False
-        again, _ = _run(folder, lambda step: 1.0)
-        assert again.resume() and again.step in (4, 5)
-        if whole:
-            assert again.step == 5
-            break
-    assert end > 8 and whole
+    return network
+
+
+def refusal(m: Any, t: float, **asked: Any) -> str:
+    with overriding([m.network], spoiling(t)), pytest.raises(QualityError) as caught:
+        papers.render(m, keys(), Sampling(steps=STEPS, renoise=0, seed=1, **asked))
+    return caught.value.message
+
+
+@pytest.mark.parametrize("method", papers.METHODS)
+def test_every_method_ends_at_the_step(method: Any, m: Any) -> None:
+    step = 1 if method == "di" else 2  # di inverts first, where all levels but the first are met
+    said = refusal(m, m.path(STEPS)[step - 1].t, method=method)
+    assert said == f"step {step} of {STEPS} gave latents that are no numbers"
+
+
+def test_so_does_an_inversion(m: Any) -> None:
+    # it begins on the last level with noise in it, the second move asks at the one before
+    path = [level for level in m.path(STEPS) if level.sigma > 0]
+    said = refusal(m, path[-2].t, method="trf", init="slerp")
+    assert said == f"inversion step 2 of {len(path) - 1} gave latents that are no numbers"
+
+
+def test_pictures_that_are_no_numbers_are_not_cast(m: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vtg_cli.backbones.tiny import model
+
+    whole = model.anchored
+
+    def anchored(*given: Tensor) -> Tensor:
+        out = whole(*given)
+        out[0, 0, 3, 5] = torch.inf
+        return out
+
+    monkeypatch.setattr(model, "anchored", anchored)
+    with pytest.raises(QualityError) as caught:
+        papers.render(m, keys(), Sampling(steps=1))
+    assert caught.value.exit_code == 6
+    assert caught.value.message == "the decoded pictures are no numbers"

@@ -75,12 +75,12 @@ def vtg(*arguments: str, after: float | None = None) -> int:
 
 def check(command: str) -> int:
     """How many outputs there are; each is whole."""
-    wanted = {"slow": 25, "bridge": 25}.get(command, 9)
+    wanted = {"slow": 27, "bridge": 25}.get(command, 9)
     if command == "png":
         pictures = numbered(Path("o/%02d.png"))
         assert len(pictures) in (0, 9) and all(np.asarray(Image.open(p)).any() for p in pictures)
         return len(pictures)
-    clips = [*Path("o").glob("*.mp4")] if command == "batch" else [*Path().glob("o.mp4")]
+    clips = [*Path("o").glob("[!.]*.mp4")] if command == "batch" else [*Path().glob("o.mp4")]
     for clip in clips:
         assert len(read_video(str(clip))[0]) == wanted, command
     return len(clips)
@@ -96,7 +96,7 @@ def kills(command: str, shares: Sequence[float]) -> None:
     for share in shares:
         for _ in range(10):
             if command == "batch":
-                for file in Path("o").glob("*.*"):
+                for file in Path("o").glob("[!.]*.*"):
                     file.unlink()
             if vtg(*COMMANDS[command], after=whole * share) == -signal.SIGKILL:
                 break

@@ -273,3 +273,47 @@ def test_numbered_pictures_are_an_output_like_others(desk: Desk, item: MakeItem)
     assert [desk.state(pictures), desk.state(pictures)] == ["made", "skipped"]
     (desk.folder / "x" / "03.png").unlink()
     assert desk.worker.make(pictures).error == "x/%02d.png was changed since it was made"
+
+
+def test_an_item_that_is_no_numbers_fails_with_that_reason_and_the_next_is_made(
+    desk: Desk, item: MakeItem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vtg_cli.backbones.tiny.model import Tiny
+
+    whole = Tiny.__call__
+    monkeypatch.setattr(Tiny, "__call__", lambda *given: whole(*given) * float("nan"))
+    few = Sampling(steps=2, renoise=0)
+    failed = desk.worker.make(item("x", model="tiny", sampling=few))
+    said = "step 1 of 2 gave latents that are no numbers"
+    assert (failed.state, failed.attempts) == ("failed", 1)
+    last = desk.records()[-1]
+    assert (last["event"], last["error"], last["exit_code"]) == ("failed", said, 6)
+    monkeypatch.setattr(Tiny, "__call__", whole)
+    assert desk.state(item("y", model="tiny", sampling=few)) == "made"
+    assert not (desk.folder / "x.mp4").exists()
+
+
+def test_an_item_whose_weights_are_no_numbers_fails_and_the_next_is_made(
+    desk: Desk, item: MakeItem, tmp_path: Path
+) -> None:
+    import shutil
+
+    import torch
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    from vtg_cli.weights.catalog import EMBEDDED
+    from vtg_cli.weights.store import resolve
+
+    folder = Path(shutil.copytree(resolve(EMBEDDED).folder, tmp_path / "mine"))
+    file = folder / "network.safetensors"
+    with safe_open(file, "pt") as opened:
+        about = opened.metadata()
+    tensors = load_file(file)
+    name = min(tensors)
+    tensors[name].view(-1)[0] = torch.inf
+    save_file(tensors, file, about)
+    assert desk.state(item("x", model=str(folder))) == "failed"
+    last = desk.records()[-1]
+    assert last["error"] == f"{file} is damaged: {name} holds values that are no numbers"
+    assert (last["exit_code"], desk.state(item("y"))) == (5, "made")

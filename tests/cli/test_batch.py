@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -237,3 +238,38 @@ def test_two_batches_at_once_share_the_work() -> None:
     assert [s["made"] + s["skipped"] for s in summaries] == [3, 3]
     assert sum(s["made"] for s in summaries) == 3
     assert Counter(records("done")) == {"x.mp4": 1, "y.mp4": 1, "z.mp4": 1}
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_no_output_replaces_a_picture_of_another_item_or_the_manifest(
+    dry: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Refused before anything is made: by number, by another name of the file, and by a link."""
+    rows = ["name,first,last", "f,in/x_a.png,in/x_b.png", "g,out/f/0001.png,in/y_b.png"]
+    Path("m.csv").write_text("\n".join(rows))
+    Path("out/f").mkdir(parents=True)
+    shutil.copy("in/y_a.png", "out/f/0001.png")
+    kept = Path("out/f/0001.png").read_bytes()
+    command = ("m.csv", "-o", "out", "--frames", "3", "--overwrite", *dry)
+    assert vtg(*command, "--output-template", "{name}/%04d.png") == 2
+    assert capfd.readouterr().err == (
+        "vtg: f: its output out/f/0001.png is one of the inputs\n"
+        "     another folder with -o, or other names with --output-template\n"
+    )
+    os.link("m.csv", "out/g.mp4")
+    assert vtg(*command) == 2
+    assert "vtg: g: its output out/g.mp4 is one of the inputs" in capfd.readouterr().err
+    assert Path("out/f/0001.png").read_bytes() == kept
+    assert Path("m.csv").read_text() == "\n".join(rows)
+    assert sorted(path.name for path in Path("out").rglob("*")) == ["0001.png", "f", "g.mp4"]
+
+
+def test_a_foreign_report_stays_even_with_overwrite(capfd: pytest.CaptureFixture[str]) -> None:
+    Path("out").mkdir()
+    Path("out/x.mp4.json").write_text('{"mine": 1}')
+    assert vtg("in", "-o", "out", "--frames", "3", "--overwrite", "--retries", "0") == 3
+    said = "vtg: x: out/x.mp4.json exists and is not a report of out/x.mp4\n"
+    assert said in capfd.readouterr().err
+    assert Path("out/x.mp4.json").read_text() == '{"mine": 1}'
+    assert not Path("out/x.mp4").exists()
+    assert len(read_video("out/y.mp4")[0]) == len(read_video("out/z.mp4")[0]) == 3

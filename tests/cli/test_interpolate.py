@@ -387,7 +387,7 @@ def test_help_has_every_option_in_its_panel(
         "reverse-base steps solver guidance fusion init init-until strength temperature renoise "
         "renoise-until motion-bucket noise-aug seed width height fit background "
         "alpha no-alpha endpoints decode-chunk memory device dtype output format crf overwrite "
-        "skip-existing no-sidecar no-metadata json dry-run sheet debug quiet help"
+        "skip-existing no-sidecar no-metadata no-paths json dry-run sheet debug quiet help"
     )
     assert [name for name in options.split() if f"--{name} " not in out] == []
 

@@ -196,3 +196,53 @@ def test_a_report_older_than_a_field_makes_its_clip_and_says_so(
         "done as before them\n"
     )
     assert np.array_equal(read_video("again.mkv")[0], read_video("clip.mkv")[0])
+
+
+def weights_job(*more: str) -> tuple[str, ...]:
+    """A clip in out/ of pictures and a model named by absolute paths."""
+    shutil.copytree(TINY / "tiny_svd", "models/tiny_svd")
+    shutil.copytree("models/tiny_svd", "models/svd")  # by a name of the catalogue
+    Path("out").mkdir()
+    names = [str(Path(name).absolute()) for name in ("a.png", "b.png", "models/svd")]
+    size = ("--width", "16", "--height", "16", "--steps", "2", "--device", "cpu")
+    return ("interpolate", *names[:2], "-o", "out/c.mkv", "--model", names[2], *size, *more)
+
+
+def test_paths_in_a_report_are_as_seen_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert vtg(*weights_job()) == 0
+    written = Path("out/c.mkv.json").read_text(encoding="utf-8")
+    assert str(tmp_path) not in written
+    report = json.loads(written)
+    assert report["job"]["keyframes"] == ["../a.png", "../b.png"]
+    assert report["job"]["model"] == report["model"]["name"] == "../models/svd"
+    assert any(note.startswith("../a.png (48x32) is cropped") for note in report["notes"])
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    monkeypatch.chdir(tmp_path)
+    assert vtg("run", "there/out/c.mkv.json", "-o", "again.mkv") == 0
+    assert np.array_equal(read_video("there/out/c.mkv")[0], read_video("again.mkv")[0])
+    older = json.loads(written)
+    older["job"]["model"] = str((tmp_path / "there/models/svd").absolute())  # as they were once
+    Path("there/out/c.mkv.json").write_text(json.dumps(older), encoding="utf-8")
+    assert vtg("run", "there/out/c.mkv.json", "-o", "older.mkv") == 0
+
+
+def test_no_paths_leaves_names_only(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert vtg(*weights_job("--no-paths")) == 0
+    written = Path("out/c.mkv.json").read_text(encoding="utf-8")
+    job = json.loads(written)["job"]
+    assert (job["keyframes"], job["output"]) == (["a.png", "b.png"], "c.mkv")
+    assert job["model"] == "./svd"
+    assert not any(part in written for part in ("../", "models", "here", str(tmp_path)))
+    capfd.readouterr()
+    for name, code in (("a.png", 7), ("b.png", 7), ("models/svd", 5)):
+        assert vtg("run", "out/c.mkv.json", "-o", "again.mkv") == code
+        assert capfd.readouterr().err == (
+            f"vtg: out/c.mkv.json names {Path(name).name} without its folder, and it is not in "
+            f"{Path('out').absolute()}\n     put it there, or a link to it\n"
+        )
+        Path("out", Path(name).name).symlink_to(Path(name).absolute())
+    assert vtg("run", "out/c.mkv.json", "-o", "again.mkv") == 0
+    assert np.array_equal(read_video("out/c.mkv")[0], read_video("again.mkv")[0])
+    assert json.loads(Path("again.mkv.json").read_text())["job"]["keyframes"] == ["a.png", "b.png"]

@@ -107,8 +107,8 @@ def test_blank_frames_at_the_join_are_left_out(tmp_path: Path) -> None:
     told = bridge(a, b, tmp_path / "ab.mkv")
     assert (told["clip"]["leaves_at"], told["clip"]["arrives_at"]) == (19, 1)
     assert told["notes"][:2] == [
-        f"the last 4 frames of {a} are blank and left out (--from and --to choose others)",
-        f"the first frame of {b} is blank and left out (--from and --to choose others)",
+        f"the last 4 frames of {a.name} are blank and left out (--from and --to choose others)",
+        f"the first frame of {b.name} is blank and left out (--from and --to choose others)",
     ]
 
 
@@ -212,8 +212,9 @@ def test_what_slow_tells_is_told(tmp_path: Path) -> None:
     b = clip(tmp_path / "b.mkv", *LOSSLESS, tone=400)
     told = bridge(a, b, tmp_path / "ab.mkv", copy="never")
     assert told["notes"] == [
-        f"{a} is HDR, and the new clip is 8-bit BT.709: its tones are not mapped",
-        f"only the first of the 2 sound tracks of {a} is kept",
+        f"{a.name} is HDR, and the new clip is 8-bit BT.709: its tones are not mapped",
+        f"only the first of the 2 sound tracks of {a.name} is kept",
+        f"the chapters of {a.name} are left out: a bridge does not hold them",
     ]
     listed = run("-i", str(tmp_path / "ab.mkv")).stderr.decode()
     assert listed.count("Audio:") == 1 and "Chapter" not in listed

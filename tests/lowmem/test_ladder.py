@@ -23,7 +23,7 @@ from torch.nn.functional import avg_pool2d
 
 from vtg_cli.backbones import base
 from vtg_cli.conditioning.keyframes import Keyframes
-from vtg_cli.errors import Interrupted
+from vtg_cli.errors import Interrupted, QualityError
 from vtg_cli.ground.hooks import overriding
 from vtg_cli.job.sampling import Sampling
 from vtg_cli.lowmem.ladder import Ladder
@@ -371,3 +371,45 @@ def test_other_failures_pass_through() -> None:
     with overriding([m.network], broken), pytest.raises(RuntimeError, match="a shape is wrong"):
         papers.render(ladder, keys_of(m), Sampling(method="trf", steps=1))
     assert ladder.tried == ("full",)
+
+
+@contextmanager
+def spoiling(module: nn.Module, t: float | None) -> Iterator[None]:
+    """One value of what the module gives is no number. t: at the level of this number alone."""
+
+    def spoiled(_: nn.Module, forward: Callable[..., Any], *args: Any, **kw: Any) -> Any:
+        out = forward(*args, **kw)
+        if t is None or float(args[1]) == pytest.approx(t):
+            (out[0] if isinstance(out, tuple) else out)[..., -1, -1] = torch.nan
+        return out
+
+    with overriding([module], spoiled):
+        yield
+
+
+SPOILED = [(svd, RUNGS[0])] + [(dynamicrafter, r) for r in RUNGS]
+
+
+@pytest.mark.parametrize(("make", "rung"), SPOILED)
+@pytest.mark.parametrize("where", ["step", "decode"])
+def test_what_is_no_number_ends_the_drawing_at_every_rung(
+    make: Callable[..., Any], rung: Rung, where: str
+) -> None:
+    small = replace(rung, tile=rung.tile and 8, window=rung.window and 8)  # more than one of each
+    m, weights, own = kept(make)
+    ladder: Any = Ladder(m, [small], CPU)
+    second = m.path(STEPS)[1].t
+    try:
+        with spoiling(place(m, where), second if where == "step" else None):
+            asked = Sampling(method="trf", steps=STEPS, renoise=0, seed=1)
+            with pytest.raises(QualityError) as caught:
+                papers.render(ladder, keys_of(m), asked)
+    finally:
+        ladder._stack.close()
+        m.decode_chunk = own
+        m.network.load_state_dict(weights)
+    said = {
+        "step": f"step 2 of {STEPS} gave latents that are no numbers",
+        "decode": "the decoded pictures are no numbers",
+    }
+    assert (caught.value.exit_code, caught.value.message) == (6, said[where])

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from vtg_cli.errors import MediaError
+from vtg_cli.media import libav
 from vtg_cli.media.clip import open_clip
 from vtg_cli.media.encoding import Input
 from vtg_cli.media.ffmpeg import run
@@ -107,6 +108,27 @@ def test_what_cannot_be_decoded_midway(tmp_path: Path) -> None:
     with open_clip(Input(path=str(path), allow_damaged=True)) as opened:
         assert 23 <= len([*opened.frames()]) <= 24
         assert opened.damage.startswith(caught.value.message)
+
+
+@pytest.mark.parametrize("which", [0, 12, 23])
+def test_a_slice_with_a_wrong_checksum_is_damage(tmp_path: Path, which: int) -> None:
+    """FFV1 shows what it makes of such a slice, and says so in libav's log alone."""
+    path = clip(tmp_path / "a.mkv", "-c:v", "ffv1", "-level", "3", "-slices", "4", "-g", "1")
+    with libav.opened(str(path)) as (container, stream):
+        stored = [(each.pos, each.size) for each in container.demux(stream) if each.size]
+    whole, (place, size) = path.read_bytes(), stored[which]
+    place += size // 2
+    path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+    spoken = run("-v", "error", "-i", str(path), "-f", "null", "-")
+    assert (spoken.returncode, spoken.stderr.count(b"slice CRC mismatch")) == (0, 1)
+    said = f"{path} is damaged: frame {which + 1} is not what was stored"
+    with pytest.raises(MediaError) as caught:
+        count(path)
+    assert (caught.value.message, caught.value.exit_code) == (said, 7)
+    for _ in range(2):  # and again, when it is read again
+        with open_clip(Input(path=str(path), allow_damaged=True)) as opened:
+            assert len([*opened.frames()]) == decoded(path) == 24
+            assert opened.damage == f"{said}: what is there is used"
 
 
 Pipe = Callable[[bytes], None]

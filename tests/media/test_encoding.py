@@ -236,10 +236,14 @@ def test_claim_refuses_what_exists(output: str, existing: str, tmp_path: Path) -
     (tmp_path / existing).write_bytes(b"older")
     with pytest.raises(UsageError) as caught:
         claim(str(tmp_path / output), Encoding())
-    assert caught.value.message == f"{tmp_path / existing} exists"
     assert caught.value.exit_code == 2
-    skip = "" if existing == "a.mp4.json" else ", --skip-existing leaves it"
-    assert caught.value.hint == "--overwrite replaces it" + skip
+    if existing == "a.mp4.json":  # which --overwrite would not replace either
+        said = f" and is not a report of {tmp_path / output}"
+        hint = "move it away, or choose another name; --no-sidecar writes no report"
+    else:
+        said, hint = "", "--overwrite replaces it, --skip-existing leaves it"
+    assert caught.value.message == f"{tmp_path / existing} exists{said}"
+    assert caught.value.hint == hint
     if existing == "a.mp4":
         assert claim(str(tmp_path / output), Encoding(overwrite=True)) is True
     else:  # nothing says that it is vtg's
@@ -329,6 +333,7 @@ def test_encoding_is_plain_and_frozen() -> None:
         "skip_existing": False,
         "sidecar": True,
         "metadata": True,
+        "paths": True,
     }
     with pytest.raises(dataclasses.FrozenInstanceError):
         encoding.crf = 3  # type: ignore[misc]

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from vtg_cli.clips.bridge import prepared
 from vtg_cli.clips.retime import opened, save
-from vtg_cli.job.jobs import Interpolate, Retime
+from vtg_cli.job.jobs import Bridge, Interpolate, Retime
 from vtg_cli.media import extras
 from vtg_cli.media.encoding import Encoding, Input
 from vtg_cli.media.ffmpeg import run
@@ -72,6 +73,15 @@ def slowed(film: Path, output: Path, **more: object) -> list[str]:
         return list(save(made, source)["notes"])
 
 
+def bridged(first: Path, last: Path, output: Path) -> list[str]:
+    """What is told before a bridge is drawn."""
+    paths = str(first), str(last)
+    between = Interpolate(keyframes=paths, output=str(output), model="flow", frames=(3,))
+    job = Bridge(first=Input(path=paths[0]), last=Input(path=paths[1]), between=between)
+    with prepared(job) as made:
+        return list(made.notes)
+
+
 def said(path: Path) -> str:
     return run("-loglevel", "info", "-i", str(path)).stderr.decode()
 
@@ -118,7 +128,8 @@ def test_what_a_format_does_not_hold_is_told(film: Path, tmp_path: Path) -> None
         f"a cover picture of {film} is left out",
         f"subtitles 1 (ger, mov_text) of {film} are left out: gif does not hold them",
         f"the chapters of {film} are left out: gif does not hold them",
-        f"the tags of {film} are left out: gif does not hold them",
+        f"the tags of {film} (creation_time, title, date, comment, language) are left out: gif "
+        "does not hold them",
     ]
     drawn = replace(held, subtitles=(extras.Track("dvd_subtitle", {}, ()),), others=())
     (subtitles,) = extras.kept(drawn, "mkv", Fraction(0), Fraction(1))[0].subtitles
@@ -148,3 +159,43 @@ def test_a_turned_clip_is_made_upright_and_that_is_told(film: Path, tmp_path: Pa
     assert note == f"{turned} is stored turned: the new clip is upright"
     listed = said(tmp_path / "b.mp4")
     assert "18x32" in listed and "Display Matrix" not in listed
+
+
+def test_what_a_bridge_leaves_out_is_told_before_it_is_drawn(film: Path, tmp_path: Path) -> None:
+    ours, turned = tmp_path / "ours.mp4", tmp_path / "turned.mp4"
+    bare = ("-map", "0:v:0", "-c", "copy", "-map_metadata", "-1", "-map_chapters", "-1")
+    run("-i", str(film), *bare, "-metadata", "comment=made with vtg 0", str(ours))
+    run("-display_rotation", "90", "-i", str(film), *bare, str(turned))
+    notes = bridged(film, ours, tmp_path / "ab.mp4")
+    assert notes == [
+        f"only the first of the 2 sound tracks of {film} is kept",
+        f"a cover picture of {film} is left out",
+        f"subtitles 1 (ger, mov_text) of {film} are left out: a bridge does not hold them",
+        f"the chapters of {film} are left out: a bridge does not hold them",
+        f"the tags of {film} (creation_time, title, date, comment, language) are left out: a "
+        "bridge does not hold them",
+    ]
+    notes = bridged(turned, turned, tmp_path / "ab.mp4")
+    assert notes[-1] == f"{turned} is stored turned: the new clip is upright"
+
+
+@pytest.mark.parametrize("suffix", ["mov", "mp4", "mkv"])
+def test_a_timecode_is_told_once(tmp_path: Path, suffix: str) -> None:
+    clip = tmp_path / f"a.{suffix}"
+    how = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-timecode", "01:02:03:04")
+    run("-f", "lavfi", "-i", "testsrc2=s=32x18:r=24:d=0.2", *how, str(clip))
+    assert "timecode" in said(clip).lower()
+    told = f"the timecode 01:02:03:04 of {clip} is left out"
+    assert slowed(clip, tmp_path / f"b.{suffix}") == [told]
+    assert bridged(clip, clip, tmp_path / "ab.mkv").count(told) == 1
+
+
+def test_a_data_track_is_told(tmp_path: Path) -> None:
+    clip, data = tmp_path / "a.ts", tmp_path / "data.bin"
+    data.write_bytes(b"where it was")
+    source = ("-f", "lavfi", "-i", "testsrc2=s=32x18:r=24:d=0.2", "-f", "data", "-i", str(data))
+    both = ("-map", "0", "-map", "1", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:d", "copy")
+    run(*source, *both, str(clip))
+    assert "Data: bin_data" in said(clip)
+    assert slowed(clip, tmp_path / "b.mp4") == [f"a data track of {clip} is left out"]
+    assert f"a data track of {clip} is left out" in bridged(clip, clip, tmp_path / "ab.mp4")

@@ -71,6 +71,32 @@ def test_a_gap_keeps_its_time_and_is_told(tmp_path: Path) -> None:
     assert all(not np.array_equal(frames[i], frames[i + 1]) for i in range(2, 8))
 
 
+def test_pictures_beside_the_series_are_told(tmp_path: Path) -> None:
+    """Of a folder; whoever writes a pattern has chosen."""
+    folder = pictures(tmp_path / "s", [1, 2])
+    assert sequence.found(str(folder)).notes == []
+    for name, told in {
+        "cover.png": f"cover.png in {folder} is no part of the series and left out",
+        "a_7.jpg": f"2 pictures in {folder} are no part of the series and left out: a_7.jpg, "
+        "cover.png",
+        "Z.tif": f"3 pictures in {folder} are no part of the series and left out: Z.tif, "
+        "a_7.jpg, cover.png",
+        "zz.png": f"4 pictures in {folder} are no part of the series and left out: Z.tif, "
+        "a_7.jpg, cover.png and 1 more",
+    }.items():
+        Image.new("RGB", (32, 18)).save(folder / name)
+        assert sequence.found(str(folder)).notes == [told]
+    assert sequence.found(str(folder / "shot_%d.png")).notes == []
+    (folder / "notes.txt").write_text("no picture")
+    out = tmp_path / "a.mkv"
+    code, said = vtg("slow", folder, "--input-fps", 24, "--factor", 2, "-o", out)
+    assert (code, said.count(f"vtg: {told}\n")) == (0, 1)
+    code, said = vtg(
+        "bridge", folder, folder, "--input-fps", 24, "--frames", 3, "-o", out, "--overwrite"
+    )
+    assert (code, said.count(f"vtg: {told}\n")) == (0, 1)
+
+
 def test_the_rate_that_is_taken_is_told(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "s", [1, 2])
     code, said = vtg("slow", folder, "--factor", 2, "-o", tmp_path / "a.mkv")

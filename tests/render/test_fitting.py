@@ -12,11 +12,19 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from vtg_cli import interpolate
 from vtg_cli.cli import main
 from vtg_cli.conditioning import lora
-from vtg_cli.errors import Interrupted, MediaError, MemoryLadderError, UsageError, WeightsError
+from vtg_cli.errors import (
+    Interrupted,
+    MediaError,
+    MemoryLadderError,
+    QualityError,
+    UsageError,
+    WeightsError,
+)
 from vtg_cli.render import draw
 from vtg_cli.training import pair as pairs
 from vtg_cli.training.loop import Run
@@ -231,3 +239,105 @@ def test_the_command_line_plans_and_repeats_it(
         assert main([*command[:-2], *option]) == 2
         said = capfd.readouterr().err
         assert f"{option[0]} is for diffusion models, and the model is flow" in said
+
+
+def overflowing(monkeypatch: pytest.MonkeyPatch, steps: Callable[[int], bool]) -> None:
+    """Have the loss of these training steps be no number."""
+    whole = pairs.denoising_loss
+    counted: list[int] = []
+
+    def loss(*given: Any) -> Any:
+        counted.append(len(counted) % STEPS)
+        return whole(*given) * (float("nan") if steps(counted[-1]) else 1)
+
+    monkeypatch.setattr(pairs, "denoising_loss", loss)
+
+
+def test_steps_of_a_fit_that_overflowed_are_left_out_and_told(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overflowing(monkeypatch, lambda step: step == 1)
+    command = ["interpolate", "a.png", "b.png", "-o", "clip.mkv", "--model", "tiny"]
+    assert main([*command, "--frames", "4", "--steps", "2", "--lora", "fit"]) == 0
+    said = [
+        f"the fit to keyframe {k}: the gradients of 1 of {STEPS} steps were no numbers: these "
+        "steps were left out"
+        for k in (1, 2)
+    ]
+    assert [line for line in capsys.readouterr().err.splitlines() if "the fit" in line] == [
+        f"vtg: {note}" for note in said
+    ]
+    assert json.loads(Path("clip.mkv.json").read_text())["notes"][-2:] == said
+    assert [file.suffix for file in here.iterdir()] == [".safetensors"] * 2
+
+
+def test_a_fit_that_overflowed_at_every_step_is_not_kept(
+    here: Path, monkeypatch: pytest.MonkeyPatch, steps: list[int]
+) -> None:
+    monkeypatch.setattr(pairs, "KEEP", 1)
+    with monkeypatch.context() as patch:
+        overflowing(patch, lambda step: True)
+        with pytest.raises(Interrupted):  # half of it now, the rest when it goes on
+            drawn(lora="fit", cancel=lambda: len(steps) == 3)
+        with pytest.raises(QualityError) as caught:
+            drawn(lora="fit")
+    assert steps == [0, 1, 2, 2, 3]
+    assert caught.value.exit_code == 6
+    assert caught.value.message == (
+        "the fit to a keyframe failed, nothing of it is kept: "
+        f"the gradients of all {STEPS} steps are no numbers"
+    )
+    assert [*here.iterdir()] == []
+    drawn(lora="fit")  # from the beginning, and well
+    assert len([*here.iterdir()]) == 2
+
+
+def test_a_fit_ends_after_ten_such_steps_in_a_row(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairs, "DEFAULTS", PairSettings(rank=4, steps=30))
+    overflowing(monkeypatch, lambda step: True)
+    with pytest.raises(QualityError, match="10 steps in a row, up to step 10, are no numbers"):
+        drawn(lora="fit")
+    assert [*here.iterdir()] == []
+
+
+def test_a_kept_fit_that_is_no_numbers_is_refused(here: Path) -> None:
+    drawn(lora="fit")
+    here.rename("mine")
+    for file in Path("mine").iterdir():
+        tensors = load_file(file)
+        name = min(tensors)
+        tensors[name].view(-1)[0] = torch.inf
+        save_file(tensors, file)
+    with pytest.raises(WeightsError) as caught:
+        drawn(lora=str(Path("mine").absolute()))
+    assert caught.value.exit_code == 5
+    said = [f"{f.absolute()} is damaged: {name}" for f in Path("mine").iterdir()]
+    assert caught.value.message in [f"{each} holds values that are no numbers" for each in said]
+
+
+def test_a_damaged_state_of_a_fit_is_told_and_begun_again(
+    here: Path, steps: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairs, "KEEP", 1)
+    whole = drawn(lora="fit")
+    for file in here.iterdir():
+        file.unlink()
+    steps.clear()
+    with pytest.raises(Interrupted):
+        drawn(lora="fit", cancel=lambda: len(steps) == 3)
+    (state,) = here.glob("*.partial/checkpoint-*/state.json")
+    state.write_text("{")
+    notes: list[str] = []
+    fit_pair = pairs.fit_pair
+
+    def noting(*given: Any, **options: Any) -> Any:
+        return fit_pair(*given, **options | {"on_note": notes.append})
+
+    monkeypatch.setattr(pairs, "fit_pair", noting)
+    assert np.array_equal(drawn(lora="fit"), whole) and steps[3:] == [*range(STEPS)] * 2
+    assert notes == [
+        f"the fit to keyframe 1: {state.parent} is damaged, and there is no other checkpoint: "
+        "it begins again"
+    ]

@@ -209,7 +209,13 @@ def test_networks_that_do_not_match(tmp_path: Path) -> None:
     assert refusal(wider, base).message == f"{V} is [9, 8] in {wider}, [8, 8] in {base}"
     broken = network(1)
     broken[OUT][3, 3] = np.nan
-    assert refusal(unet(tmp_path / "nan", broken), base).subject == OUT
+    error, file = (
+        refusal(unet(tmp_path / "nan", broken), base),
+        "diffusion_pytorch_model.safetensors",
+    )
+    assert error.subject == OUT and error.message == (
+        f"{tmp_path / 'nan' / file} is damaged: {OUT} holds values that are no numbers"
+    )
 
 
 def test_the_same_network_twice() -> None:
@@ -280,7 +286,7 @@ GOOD = {V: torch.ones(2, 2)}
         ({"conv_in.weight": torch.ones(2)}, ABOUT, "is damaged: conv_in.weight does not belong"),
         ({f"{LAYER}.to_v.lora": torch.ones(2)}, ABOUT, f"is damaged: {LAYER}.to_v.lora"),
         ({V: torch.ones(2, dtype=torch.int8)}, ABOUT, f"is damaged: {V} does not belong"),
-        ({V: torch.tensor([torch.nan])}, ABOUT, f"is damaged: {V} does not belong"),
+        ({V: torch.tensor([torch.nan])}, ABOUT, f"is damaged: {V} holds values that are no"),
     ],
 )
 def test_files_that_are_no_delta(

@@ -239,28 +239,16 @@ def load(
 ) -> Backbone:
     """The model in a folder. reverse: parameter name -> delta; see weights.delta.
 
-    WeightsError where files are missing or do not fit.
+    WeightsError where files are missing, do not fit or hold values that are no numbers.
     """
+    from vtg_cli.backbones.finite import check_weights
+
     backbone: Backbone = _function(kind_of(folder).load)(
         folder, device=device, dtype=dtype, reverse=reverse, decode_chunk=decode_chunk
     )
-    _check_weights(folder, backbone)
+    alone = {"network": backbone.network}
+    check_weights(folder, getattr(backbone, "parts", lambda: alone)())
     return backbone
-
-
-def _check_weights(folder: FilePath, backbone: Any) -> None:
-    """WeightsError where a tensor of the model holds NaN or an infinity; one at a time."""
-    import torch
-
-    parts = backbone.parts() if hasattr(backbone, "parts") else {"network": backbone.network}
-    for part, module in parts.items():
-        for name, tensor in module.state_dict().items():
-            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-                raise WeightsError(
-                    f"{folder} is damaged: {name} of its {part} holds values that are no numbers",
-                    "fetch the model again; half precision that overflowed wants --dtype fp32",
-                    subject=name,
-                )
 
 
 def check_words(folder: FilePath, captions: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vtg_cli.errors import WeightsError
+from vtg_cli.ground.tensor import is_finite
 from vtg_cli.sampling.fusion import Delta
 
 FIELDS = {"to_v.weight": "to_v", "to_out.0.weight": "to_out", "to_out.0.bias": "to_out_bias"}
@@ -40,7 +41,15 @@ def layer_deltas(
                 subject=name,
             )
         part = next(part for part in FIELDS if name.endswith(part))
-        grouped.setdefault(layer, {})[FIELDS[part]] = delta.to(weight)
+        fitting = delta.to(weight)
+        if not is_finite(fitting):
+            raise WeightsError(
+                f"the reverse-motion delta does not fit: {name} holds values that are no numbers "
+                f"in {str(weight.dtype).removeprefix('torch.')}",
+                "--dtype fp32, or make the delta again",
+                subject=name,
+            )
+        grouped.setdefault(layer, {})[FIELDS[part]] = fitting
     return {layer: Delta(**parts) for layer, parts in grouped.items()}
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -23,6 +24,7 @@ from vtg_cli.batch.item import Item, single
 from vtg_cli.batch.naming import check, filled
 from vtg_cli.batch.pairs import PICTURES, Found, pairs_below, pairs_in
 from vtg_cli.batch.rows import Row, rows
+from vtg_cli.batch.store import files_of
 from vtg_cli.errors import UsageError, naming
 from vtg_cli.ground.spelling import on_disk
 from vtg_cli.job.document import from_json, to_json
@@ -104,6 +106,34 @@ def shard(items: Sequence[Item], which: str) -> tuple[Item, ...]:
             subject="--shard",
         )
     return tuple(items[int(number) - 1 :: int(count)])
+
+
+def check_outputs(items: Sequence[Item], sources: Sequence[str], place: str) -> None:
+    """UsageError for the first output in `place`, a folder, that would replace a picture of any
+    item, or the manifest.
+    """
+    inputs = {name for item in items for name in item.job.keyframes}
+    known = {_identity(name) for name in (*inputs, *sources)} - {None}
+    for item in items:
+        standing: list[Path] = []
+        with suppress(OSError, ValueError):  # the item's own failure, told when its turn comes
+            standing = files_of(Path(place) / item.output)
+        for file in standing:
+            if _identity(file) in known:
+                raise UsageError(
+                    f"{item.name}: its output {file} is one of the inputs",
+                    "another folder with -o, or other names with --output-template",
+                    subject=item.output,
+                )
+
+
+def _identity(name: str | Path) -> tuple[int, int] | None:
+    """What two names of one file share, links followed; None: it is not there."""
+    try:
+        found = os.stat(name)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _items(

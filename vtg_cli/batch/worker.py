@@ -165,6 +165,7 @@ class Worker:
         with self._store.writing(item.output) as place:
             past = self._store.history(item.output)
             again = found is not None or past.done is not None or past.start is not None
+            again = again or self._settings.overwrite
             choices = replace(job.encoding, overwrite=again, skip_existing=False)
             made = plan(replace(job, output=place, encoding=choices))
             notes = [*made.notes]
@@ -182,7 +183,7 @@ class Worker:
             frames=report["clip"]["frames"],
             seconds=report["seconds"],
             model=made.model.name,
-            notes=notes,
+            notes=[*notes, *report["notes"][len(made.notes) :]],
         )
         return "made", report.get("memory", ())
 
@@ -235,7 +236,7 @@ def key_of(job: Interpolate, inputs: Sequence[str], drawn_by: Mapping[str, Any])
         del asked[name]
     if job.memory == "auto" or NAMED[job.memory].same_frames:
         del asked["memory"]
-    for name in ("overwrite", "skip_existing"):
+    for name in ("overwrite", "skip_existing", "paths"):
         del asked["encoding"][name]
     whole = {"job": asked, "inputs": [*inputs], "vtg": __version__, **drawn_by}
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()

@@ -61,7 +61,7 @@ def batch(ctx: typer.Context, **values: Any) -> None:
 
 def _batch(ctx: typer.Context, own: dict[str, Any], values: dict[str, Any]) -> None:
     from vtg_cli.batch import manifest
-    from vtg_cli.batch.store import open_store
+    from vtg_cli.batch.store import is_url, open_store
     from vtg_cli.batch.worker import Settings
     from vtg_cli.plan.memory import report
 
@@ -80,6 +80,8 @@ def _batch(ctx: typer.Context, own: dict[str, Any], values: dict[str, Any]) -> N
     )
     items = found.items
     given = [n for n in o.given(ctx) if n not in own]
+    if not is_url(place):
+        manifest.check_outputs(items, sources, place)
     if given and items[0].sidecar is not None:
         flag = o.flag_of(given[0])
         raise UsageError(f"{flag} is not for reports, which say everything", subject=flag)

@@ -120,7 +120,16 @@ CHANGES = (
     o.own("allow_damaged", o.AllowDamaged, False),
     *o.declared(
         *("output", "method", "steps", "seed", "background", "format", "crf"),
-        *("overwrite", "skip_existing", "sidecar", "metadata", "device", "dtype", "memory"),
+        *(
+            "overwrite",
+            "skip_existing",
+            "sidecar",
+            "metadata",
+            "paths",
+            "device",
+            "dtype",
+            "memory",
+        ),
         output=...,
     ),
     o.own("model", ClipModel, DEFAULT_MODEL),

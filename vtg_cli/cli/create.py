@@ -187,9 +187,11 @@ def run(
     from vtg_cli.job.jobs import Bridge, Retime
     from vtg_cli.plan.segments import planned
     from vtg_cli.render import report as sidecars
+    from vtg_cli.render.report_paths import check_there
 
     recorded = sidecars.read(Path(sidecar))
     asked = recorded.job
+    check_there(asked, recorded.path)
     old = asked.between if isinstance(asked, Retime | Bridge) else asked
     target = output or old.output
     if target is None:
@@ -313,5 +315,7 @@ def carry_out(
     if said and not quiet:
         say(said)
     tell_memory(report, quiet=quiet)
+    for note in () if quiet else rendering.report.notes:
+        say(note)
     if output != "-":
         answer(report, output, as_json=as_json, indent=2)

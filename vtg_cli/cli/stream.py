@@ -81,7 +81,7 @@ def carry_out(
         with progress(quiet=quiet, expected=ahead.seconds) as show:
             report = stream.save(made, clip, progress=show)
     tell_memory(report, quiet=quiet)
-    if clip.damage and not quiet:
-        say(clip.damage)
+    for note in () if quiet else report.get("notes", ()):
+        say(note)
     if job.output != "-":
         answer(report, str(job.output), as_json=as_json, indent=2)

@@ -30,7 +30,7 @@ def _options(ctx: typer.Context) -> None:
     o.own("timeline", o.TimelineFile),
     o.own("output", o.RenderOutput, None),
     *o.declared(
-        *("model", "format", "overwrite", "skip_existing", "sidecar", "metadata"),
+        *("model", "format", "overwrite", "skip_existing", "sidecar", "metadata", "paths"),
     ),
     o.own("sheet", o.Sheet, None),
     *o.SHOWN,
@@ -44,6 +44,7 @@ def render(
     skip_existing: bool,
     sidecar: bool,
     metadata: bool,
+    paths: bool,
     sheet: str | None,
     as_json: bool,
     dry_run: bool,
@@ -70,6 +71,7 @@ def render(
         skip_existing=skip_existing,
         sidecar=sidecar,
         metadata=metadata,
+        paths=paths,
     )
     job = replace(job, output=target, encoding=choices)
     if goes_ahead(job, sheet, [str(timeline)], as_json=as_json, dry_run=dry_run, quiet=quiet):

@@ -20,6 +20,7 @@ import numpy as np
 
 from vtg_cli.clips import notes as clip_notes
 from vtg_cli.clips import report as clip_report
+from vtg_cli.clips import tracks
 from vtg_cli.clips.bridging import Bridging, Found
 from vtg_cli.clips.ends import Side, arriving, leaving, nothing, opened
 from vtg_cli.clips.retime import comment
@@ -79,6 +80,7 @@ def _decided(job: Bridge, first: Side, last: Side, notes: list[str]) -> Bridging
     clips = {side.facts.path: side.facts for side in (first, last) if side.facts}.values()
     notes += clip_notes.unmapped(clips) if kept == (0, 0) else []
     notes += clip_notes.unheard(clips, form.name) if job.audio != "drop" else []
+    notes += tracks.left_out(clips)
     return Bridging(
         job=replace(job, between=base.job),
         base=base,
@@ -87,7 +89,7 @@ def _decided(job: Bridge, first: Side, last: Side, notes: list[str]) -> Bridging
         fps=fps,
         form=form,
         kept=kept,
-        notes=tuple(notes),
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 
@@ -283,6 +285,7 @@ def _frames(work: Work, found: Found, head: int, begins: int | None) -> Iterator
         found.between += 1
         yield frame
     work.report.rungs = way.report.rungs
+    work.report.notes += way.report.notes
     for phase, spent in way.report.seconds.items():
         work.report.seconds[phase] = spent
     for frame in () if opens is None else chain([opens], rest):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from vtg_cli.job.times import exact
 from vtg_cli.media.sequence import fingerprint
 from vtg_cli.render import report as reports
+from vtg_cli.render.report_paths import worded
 
 if TYPE_CHECKING:
     from vtg_cli.clips.bridging import Bridging
@@ -21,7 +22,7 @@ def retimed(made: Retiming, folder: Path | None = None) -> dict[str, Any]:
     height, width = made.size
     total = made.frames
     return {
-        **reports.heading(made.job if folder is None else reports.relative(made.job, folder)),
+        **reports.heading(made.job, folder),
         "source": {
             "fps": str(made.rate),
             "frames": made.extent.frames if made.extent else None,
@@ -36,8 +37,8 @@ def retimed(made: Retiming, folder: Path | None = None) -> dict[str, Any]:
             "alpha": made.base.shape[2] == 4,
             "audio": made.sound is not None,
         },
-        "model": reports.model(made.base),
-        "notes": list(made.notes),
+        "model": reports.model(made.base, made.job, folder),
+        "notes": [worded(note, made.job, folder) for note in made.notes],
     }
 
 
@@ -51,6 +52,7 @@ def of_retimed(
     digest = fingerprint(made.job.clip.path) if made.source and folder is not None else None
     return {
         **told,
+        "notes": [*told["notes"], *report.notes],
         "inputs": [{"sha256": digest, "height": height, "width": width}],
         "found": {
             "read": found.read,
@@ -72,7 +74,7 @@ def bridged(made: Bridging, folder: Path | None = None) -> dict[str, Any]:
     first, last = made.first, made.last
     inner = made.base.schedule.total - 2
     return {
-        **reports.heading(made.job if folder is None else reports.relative(made.job, folder)),
+        **reports.heading(made.job, folder),
         "clip": {
             "fps": str(made.fps),
             "height": height,
@@ -83,8 +85,8 @@ def bridged(made: Bridging, folder: Path | None = None) -> dict[str, Any]:
             "arrives_at": last.begin,
         },
         "copied": {"first": made.kept[0], "last": made.kept[1]},
-        "model": reports.model(made.base),
-        "notes": list(made.notes),
+        "model": reports.model(made.base, made.job, folder),
+        "notes": [worded(note, made.job, folder) for note in made.notes],
     }
 
 
@@ -102,6 +104,7 @@ def of_bridged(
     sides = (made.first, made.last)
     return {
         **told,
+        "notes": [*told["notes"], *report.notes],
         "inputs": [
             {
                 "sha256": None if side.facts is None else fingerprint(side.clip.path),

@@ -198,7 +198,7 @@ def _draw(base: Plan, report: Report, cancel: Cancel) -> Draw:
         return flow
     from vtg_cli.media.anchor import anchor
 
-    (seeded,) = segments.diffusion(base, on_rungs=report.climbed)
+    (seeded,) = segments.diffusion(base, on_rungs=report.climbed, on_note=report.noted)
     render = seeded(base.job.sampling)
 
     def model(first: Frame, last: Frame, times: Sequence[float]) -> Iterator[Frame]:

@@ -69,6 +69,8 @@ def frames(
             for phase, spent in drawn.report.seconds.items():
                 report.seconds[phase] = report.seconds.get(phase, 0.0) + spent
             report.climbed(drawn.report.rungs)
+            for note in drawn.report.notes:
+                report.noted(note)
         before = key
     if before is None or arrived < 2:
         raise UsageError(f"{arrived} keyframe came, and two are needed", "send more", subject="-")
@@ -102,6 +104,7 @@ def save(
             if progress is not None:
                 progress(0.0, f"{sink.written} frames")
     fps = made.schedule.fps
+    notes = [*([clip.damage] if clip.damage else []), *report.notes]
     return {
         "output": output,
         "clip": {
@@ -111,10 +114,10 @@ def save(
             "height": height,
             "width": width,
         },
-        "model": reports.model(made),
+        "model": reports.model(made, made.job, None),
         "seconds": {phase: round(spent, 3) for phase, spent in report.seconds.items()},
         **({"memory": [*report.rungs]} if report.rungs else {}),
-        **({"notes": [clip.damage]} if clip.damage else {}),
+        **({"notes": notes} if notes else {}),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 
 from vtg_cli.job.jobs import Retime
@@ -41,10 +42,21 @@ def kept(
     facts: Facts | None, form: Format | None, factor: Fraction
 ) -> tuple[extras.Kept | None, list[str]]:
     """Return what else goes with the new clip, if anything, and what is left out."""
-    if facts is None or form is None or is_sequence(facts.path) or animation(facts.path):
+    if facts is None or form is None:
         return None, []
-    notes = (
-        [f"{facts.path} is stored turned: the new clip is upright"] if facts.video.turned else []
-    )
-    found, lost = extras.kept(extras.extras(facts.path), form.name, facts.extent.start, factor)
-    return found if form.name in extras.TAGGED else None, [*notes, *lost]
+    found, notes = _beside(facts, form.name, factor)
+    return found if form.name in extras.TAGGED else None, notes
+
+
+def left_out(clips: Iterable[Facts]) -> list[str]:
+    """Return notes on what of the clips, beside picture and sound, a bridge leaves out."""
+    return [note for facts in clips for note in _beside(facts, "a bridge", Fraction(1))[1]]
+
+
+def _beside(facts: Facts, holder: str, factor: Fraction) -> tuple[extras.Kept | None, list[str]]:
+    """Return a clip's extras as far as `holder` has room for them, and notes on the others."""
+    if is_sequence(facts.path) or animation(facts.path):
+        return None, []
+    turned = f"{facts.path} is stored turned: the new clip is upright"
+    found, lost = extras.kept(extras.extras(facts.path), holder, facts.extent.start, factor)
+    return found, [*([turned] if facts.video.turned else []), *lost]

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vtg_cli.errors import WeightsError
+from vtg_cli.ground.tensor import is_finite
 
 Factors = tuple[Tensor, Tensor]
 """(A [r, D_in], B [D_out, r]); the update of a weight [D_out, D_in] is B @ A."""
@@ -138,7 +138,14 @@ def load(
             and (b.shape[0], a.shape[1]) == tuple(layer.weight.shape)
             and a.shape[0] == b.shape[1]
         )
-        if not (fits and bool(torch.isfinite(a).all() & torch.isfinite(b).all())):
+        if not fits:
             raise WeightsError(f"{file} does not fit this model: {name}", HINT, subject=str(file))
+        for ending, factor in zip(ENDINGS, (a, b), strict=True):
+            if not is_finite(factor):
+                raise WeightsError(
+                    f"{file} is damaged: {name}{ending} holds values that are no numbers",
+                    HINT,
+                    subject=str(file),
+                )
         update[layer] = (a.to(device), b.to(device))
     return update

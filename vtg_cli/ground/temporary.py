@@ -108,6 +108,7 @@ class Folder:
         for file in sorted(self.path.iterdir()):
             if file.is_file():
                 self._place.flush(os.path.join(self._name, file.name))
+        self._place.flush(self._name)
         try:
             self._place.move(self._name, self._target)
         except OSError as error:

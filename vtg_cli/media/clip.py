@@ -203,14 +203,14 @@ def _decoded(
         if number:  # what cannot be decoded before the first frame is skipped, and that is told
             health.hurt(f"is damaged: {what.format(number + 1)}")
 
-    for frame in libav.decoding(container, stream, fault, feed):
+    for frame, whole in libav.decoding(container, stream, fault, feed):
         if begin is not None:
             if frame.pts is not None and frame.pts * tick < begin:
                 continue
         elif not number and (frame.is_corrupt or not frame.key_frame):
             continue
-        if frame.is_corrupt:
-            fault("frame {} is not what was stored")
+        if not whole:
+            health.hurt(f"is damaged: frame {number + 1} is not what was stored")
         number += 1
         yield frame
         if number == until:

@@ -76,6 +76,16 @@ class Encoding:
             flags=(" /--no-metadata",),
         ),
     ] = True
+    paths: Annotated[
+        bool,
+        Opt(
+            "Have the sidecar name files without their folders; 'vtg run' then looks for them "
+            "beside it.",
+            OUTPUT,
+            scope="run",
+            flags=(" /--no-paths",),
+        ),
+    ] = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,11 +244,12 @@ def claim(output: str, encoding: Encoding, inputs: Collection[str] = ()) -> bool
                 raise UsageError(said, "give the output another name", subject=output)
     if taken and encoding.skip_existing:
         return False
-    if not encoding.overwrite and (taken or (report is not None and os.path.lexists(report))):
+    strange = foreign(output) if report is not None else None
+    replaceable = report is not None and strange is None and os.path.lexists(report)
+    if not encoding.overwrite and (taken or replaceable):
         skip = ", --skip-existing leaves it" if taken else ""
         there = taken[0] if taken else report
         raise UsageError(f"{there} exists", f"--overwrite replaces it{skip}", subject=str(there))
-    strange = foreign(output) if report is not None else None
     if strange is not None:
         raise UsageError(
             f"{strange} exists and is not a report of {output}",

@@ -71,6 +71,19 @@ class Extras:
     tags: Mapping[str, str]
     others: tuple[str, ...]
 
+    @property
+    def comment(self) -> str:
+        """Its comment without what an earlier run of ours left."""
+        return self.tags.get("comment", "").partition(_OURS)[0].rstrip("; ")
+
+    @property
+    def tagged(self) -> list[str]:
+        """Names of what it, its picture and its sound are tagged with."""
+        names = [name for name in self.tags if name != "comment" or self.comment]
+        tracks = (self.picture, *self.sounds)
+        told = [name for track in tracks for name, value in track.tags.items() if value != "und"]
+        return [*dict.fromkeys([*names, *told])]
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -87,8 +100,7 @@ class Kept:
 
     def comment(self, ours: str | None) -> str | None:
         """Return the file's comment with ours behind it; one that an earlier run left goes."""
-        theirs = self.extras.tags.get("comment", "").partition(_OURS)[0].rstrip("; ")
-        return "; ".join(filter(None, (theirs, ours))) or None
+        return "; ".join(filter(None, (self.extras.comment, ours))) or None
 
     def arguments(self, sounds: Sequence[int], place: Path) -> tuple[list[str], list[str]]:
         """Return ffmpeg's arguments: further inputs, and what is said of the output.
@@ -136,6 +148,14 @@ def extras(path: str) -> Extras:
     """Return what a clip holds beside its first picture. MediaError: it cannot be read."""
     with opened(path) as (container, picture):
         sounds, subtitles, others = [], [], []
+        chapters = [
+            Chapter(
+                Fraction(each["start"] * (each["time_base"] or 1)),
+                Fraction(each["end"] * (each["time_base"] or 1)),
+                each["metadata"].get("title", ""),
+            )
+            for each in container.chapters()
+        ]
         for stream in container.streams:
             if stream.type == "audio":
                 sounds.append(_track(stream))
@@ -146,17 +166,11 @@ def extras(path: str) -> Extras:
                 others.append("a cover picture" if covers else "a second picture track")
             elif stream.type == "attachment":
                 others.append("an attached file")
-            elif stream.type == "data" and stream.codec_context is not None:
+            elif stream.type == "data" and not _is_told_otherwise(stream, len(chapters)):
                 others.append("a data track")
-        chapters = [
-            Chapter(
-                Fraction(each["start"] * (each["time_base"] or 1)),
-                Fraction(each["end"] * (each["time_base"] or 1)),
-                each["metadata"].get("title", ""),
-            )
-            for each in container.chapters()
-        ]
         tags = {name.lower(): value for name, value in container.metadata.items()}
+        if clock := _timecode(container):
+            others.append(f"the timecode {clock}")
         return Extras(
             path=path,
             picture=_track(picture),
@@ -183,8 +197,9 @@ def kept(held: Extras, form: str, start: Fraction, factor: Fraction) -> tuple[Ke
     if form not in TAGGED - {"nut"} and held.chapters:
         notes.append(f"the chapters of {held.path} are left out: {form} does not hold them")
         held = replace(held, chapters=())
-    if form not in TAGGED and held.tags:
-        notes.append(f"the tags of {held.path} are left out: {form} does not hold them")
+    if form not in TAGGED and held.tagged:
+        names = ", ".join(held.tagged)
+        notes.append(f"the tags of {held.path} ({names}) are left out: {form} does not hold them")
     return Kept(held, tuple(subtitles), start, factor), notes
 
 
@@ -216,6 +231,21 @@ def _track(stream: Any) -> Track:
     codec = "" if context is None else context.codec.canonical_name
     roles = tuple(str(flag.name) for flag in type(stream.disposition) if flag & stream.disposition)
     return Track(codec, {name: tags[name] for name in tags if name in _OF_TRACKS}, roles)
+
+
+def _is_told_otherwise(stream: Any, chapters: int) -> bool:
+    """Return whether a data track is QuickTime's way to hold a timecode, or the chapters' names."""
+    words = "mp4" in stream.container.format.name and stream.frames == chapters > 0
+    return words or "timecode" in stream.metadata
+
+
+def _timecode(container: Any) -> str:
+    """Return the time of day, or of the reel, at which the clip says it begins; or empty."""
+    for held in (container, *container.streams):
+        for name, value in held.metadata.items():
+            if name.lower() == "timecode":
+                return str(value)
+    return ""
 
 
 def _escaped(text: str) -> str:

@@ -153,8 +153,8 @@ def decoding(
     stream: VideoStream,
     fault: Callable[[str], None],
     feed: Feed | None = None,
-) -> Iterator[VideoFrame]:
-    """Yield the stream's frames in the order they are shown.
+) -> Iterator[tuple[VideoFrame, bool]]:
+    """Yield the stream's frames in the order they are shown, each with whether it is as stored.
 
     fault: is told what went wrong, with {} for the number of the frame
     feed:  standard input, which is told of each packet
@@ -177,11 +177,35 @@ def decoding(
             continue  # an empty packet: the picture stays
         last = packet is None or not packet.size
         try:
-            yield from decode(None if last else packet)
+            with _listening(stream) as wrong:
+                frames = decode(None if last else packet)
         except (av.FFmpegError, ValueError):
             fault("frame {} cannot be decoded")
+            frames = []
+        yield from ((frame, not (wrong or frame.is_corrupt)) for frame in frames)
         if last:
             return
+
+
+@contextmanager
+def _listening(stream: VideoStream) -> Iterator[list[str]]:
+    """Fill a list, at the end, with what FFV1's decoder logs of wrong checksums: it says so nowhere
+    else, and shows what it makes of such a slice.
+    """
+    wrong: list[str] = []
+    if stream.codec.canonical_name != "ffv1":
+        yield wrong
+        return
+    from av import logging
+
+    logging.set_level(logging.ERROR)
+    logging.set_skip_repeated(False)
+    try:
+        with logging.Capture() as lines:
+            yield wrong
+    finally:
+        logging.set_level(None)
+    wrong += [text for _, _, text in lines if "CRC mismatch" in text]
 
 
 def decoder(stream: VideoStream) -> Callable[[Any], list[VideoFrame]]:

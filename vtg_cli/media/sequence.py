@@ -39,14 +39,32 @@ _LAST_NUMBER = re.compile(r"(.*?)([0-9]+)([^0-9]*\.[^.]+)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Sequence:
-    """Pictures with their numbers, in order."""
+    """Pictures with their numbers, in order.
+
+    strays: names of the pictures in its folder that are none of it
+    """
 
     path: str
     files: dict[int, Path]
+    strays: tuple[str, ...] = ()
 
     @property
     def notes(self) -> list[str]:
-        """What a person should know: which numbers are missing."""
+        """What a person should know: which numbers are missing, which pictures are left out."""
+        return [*self._missing, *self._left_out]
+
+    @property
+    def _left_out(self) -> list[str]:
+        if not self.strays:
+            return []
+        count = len(self.strays)
+        named = ", ".join(self.strays[:3]) + (f" and {count - 3} more" if count > 3 else "")
+        if count == 1:
+            return [f"{named} in {self.path} is no part of the series and left out"]
+        return [f"{count} pictures in {self.path} are no part of the series and left out: {named}"]
+
+    @property
+    def _missing(self) -> list[str]:
         gaps = [(a + 1, b - 1) for a, b in pairwise(self.files) if b > a + 1]
         if not gaps:
             return []
@@ -78,7 +96,9 @@ def found(path: str) -> Sequence:
     numbers = dict(members)
     if len(numbers) < len(members):
         raise UsageError(f"{path} has two pictures of one number", "rename one", subject=path)
-    return Sequence(path, dict(sorted(numbers.items())))
+    taken = set(numbers.values())
+    strays = [file.name for file in files if file not in taken] if place.is_dir() else []
+    return Sequence(path, dict(sorted(numbers.items())), tuple(strays))
 
 
 def _of_pattern(files: Iterable[Path], pattern: Path) -> list[tuple[int, Path]]:

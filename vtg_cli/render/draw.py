@@ -30,7 +30,6 @@ from vtg_cli.render.segments import (
     Cancel,
     Frames,
     Load,
-    OnRungs,
     Progress,
     Renderer,
     Seeded,
@@ -154,7 +153,7 @@ def render(
 ) -> Rendering:
     """A plan's frames. renderer: draws in place of the plan's own model; load: brings that."""
     report = Report()
-    draws = _draws(made, renderer, load, report.climbed)
+    draws = _draws(made, renderer, load, report)
     cancels = [cancel or never]
     frames = _frames(made, report, progress or silent, either(cancels), draws)
     return Rendering(made, frames, report, cancels)
@@ -169,7 +168,7 @@ class _Draw:
 
 
 def _draws(
-    made: Plan | TimelinePlan, renderer: Renderer | None, load: Load, on_rungs: OnRungs
+    made: Plan | TimelinePlan, renderer: Renderer | None, load: Load, report: Report
 ) -> Callable[[], list[_Draw]]:
     """Of every segment, once it is called; each model is loaded once."""
 
@@ -177,7 +176,8 @@ def _draws(
         if renderer is not None:
             return [_Draw("the caller", always(renderer))] * len(made.schedule.segments)
         keeping = once(load)
-        found = [seeded for part in made.parts for seeded in renderers(part, keeping, on_rungs)]
+        told_to = report.climbed, report.noted
+        found = [seeded for part in made.parts for seeded in renderers(part, keeping, *told_to)]
         names = [part.model.name for part in made.parts for _ in part.segments]
         told = carried(made, found) if any(made.through) else found
         return [_Draw(*each) for each in zip(names, told, strict=True)]

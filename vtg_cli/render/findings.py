@@ -21,13 +21,19 @@ class Report:
 
     anchors, outcomes: of each segment; seconds: spent in each phase; rungs: of the memory ladder
     (machine/rungs.py) that a model was at, in order, the last one that it ended at; of several
-    models, of the one that went down furthest.
+    models, of the one that went down furthest; notes: what a person should know beside the plan's.
     """
 
     anchors: list[AnchorReport] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     rungs: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
+
+    def noted(self, note: str) -> None:
+        """Takes note of what a person should know, once."""
+        if note not in self.notes:
+            self.notes.append(note)
 
     def climbed(self, rungs: tuple[str, ...]) -> None:
         """Takes note of where a model has been on its ladder."""

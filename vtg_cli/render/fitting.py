@@ -14,9 +14,10 @@ from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.conditioning.lora import Pair
 from vtg_cli.errors import Interrupted, MediaError
 from vtg_cli.job.jobs import Interpolate
-from vtg_cli.methods.papers import Captions
+from vtg_cli.methods.captions import Captions
 from vtg_cli.sampling.settings import ONE_WAY
 from vtg_cli.training import pair as pairs
+from vtg_cli.training.loop import OnNote
 from vtg_cli.weights import store
 
 Progress = Callable[[float, str], None]
@@ -41,13 +42,15 @@ def learned(
     identity: str,
     progress: Progress,
     cancel: Cancel,
+    on_note: OnNote | None = None,
 ) -> tuple[AbstractContextManager[None], Progress]:
     """The network as it is while both keyframes' updates are applied, and the progress of what is
     left to do: drawing. job: with its sampling resolved; identity: see identity_of.
 
     Interrupted where `cancel` says so between two steps; what was learned until then is kept, but
     for the last pairs.KEEP steps. WeightsError where job.lora is a folder that lacks a keyframe,
-    MediaError where a fit cannot be kept.
+    MediaError where a fit cannot be kept, QualityError where it overflows. on_note: as of
+    pairs.fit_pair.
     """
     said = [captions.first, captions.last] if captions is not None else None
     directions = 1 if job.sampling.method in ONE_WAY else 2
@@ -69,7 +72,7 @@ def learned(
         begun = True
         progress(share * done / total, "fitting")
 
-    pair = _fitted(m, keys, said, identity, on_step)
+    pair = _fitted(m, keys, said, identity, on_step, on_note)
     left = (lambda done, phase: progress(share + (1 - share) * done, phase)) if begun else progress
     return pairs.applied(m, pair, mixing), left
 
@@ -80,12 +83,18 @@ def _fitted(
     said: list[str] | None,
     identity: str,
     on_step: pairs.OnFit,
+    on_note: OnNote | None,
 ) -> Pair:
     text = cast(Reader, m).text_embedding(said) if said is not None else None
     settings = pairs.DEFAULTS
     conds = pairs.still_conds(m, keys, text, settings)
     try:
-        return pairs.fit_pair(m, keys, conds, settings, on_step, captions=said, identity=identity)
+        return pairs.fit_pair(
+            *(m, keys, conds, settings, on_step),
+            captions=said,
+            identity=identity,
+            on_note=on_note,
+        )
     except OSError as error:
         place = pairs.cache_folder()
         raise MediaError(

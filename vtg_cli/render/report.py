@@ -9,31 +9,24 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from vtg_cli import __version__
 from vtg_cli.errors import MediaError, UsageError, WeightsError
 from vtg_cli.ground import atomic, documents
 from vtg_cli.job.document import absent, from_json, to_json
-from vtg_cli.job.jobs import (
-    Bridge,
-    Interpolate,
-    J,
-    Job,
-    Retime,
-    Timeline,
-)
+from vtg_cli.job.jobs import Job
 from vtg_cli.job.times import exact
 from vtg_cli.media.beside import SCHEMA, foreign, sidecar_path
 from vtg_cli.plan.plan import Plan
 from vtg_cli.plan.segments import TimelinePlan
+from vtg_cli.render.report_paths import named, resolved, shown_model, worded
 from vtg_cli.render.retry import plain
 
 if TYPE_CHECKING:
@@ -55,7 +48,7 @@ def outline(plan: Plan | TimelinePlan, folder: Path | None = None) -> dict[str, 
     height, width, channels = plan.shape
     made = plan.schedule
     return {
-        **heading(plan.job if folder is None else relative(plan.job, folder)),
+        **heading(plan.job, folder),
         "inputs": [
             {"sha256": still.sha256, "height": still.size[0], "width": still.size[1]}
             for still in plan.stills
@@ -69,16 +62,16 @@ def outline(plan: Plan | TimelinePlan, folder: Path | None = None) -> dict[str, 
             "alpha": channels == 4,
             "keyframes_at": list(made.positions),
         },
-        **_models(plan),
-        "notes": list(plan.notes),
+        **_models(plan, folder),
+        "notes": [worded(note, plan.job, folder) for note in plan.notes],
     }
 
 
-def _models(plan: Plan | TimelinePlan) -> dict[str, Any]:
+def _models(plan: Plan | TimelinePlan, folder: Path | None) -> dict[str, Any]:
     """What draws; of a timeline, in every segment."""
     drawing = [
         {
-            **model(part),
+            **model(part, plan.job, folder),
             "evaluations": part.evaluations,
             "whole": part.whole,
             "inversions": part.inversions,
@@ -89,15 +82,15 @@ def _models(plan: Plan | TimelinePlan) -> dict[str, Any]:
     return {"model": drawing[0]} if isinstance(plan, Plan) else {"models": drawing}
 
 
-def heading(job: Job) -> dict[str, Any]:
-    """How every report begins."""
-    return {"schema": SCHEMA, "version": VERSION, "job": to_json(job)}
+def heading(job: Job, folder: Path | None) -> dict[str, Any]:
+    """How every report begins. folder: where it goes, if it is a file."""
+    return {"schema": SCHEMA, "version": VERSION, "job": to_json(named(job, folder))}
 
 
-def model(plan: Plan) -> dict[str, str]:
-    """What draws, why, and where."""
+def model(plan: Plan, job: Job, folder: Path | None) -> dict[str, str]:
+    """What draws this part of the job, why, and where."""
     return {
-        "name": plan.model.name,
+        "name": shown_model(plan.job.model, job, folder),
         "reason": plan.model.reason or "asked for",
         "device": plan.model.device,
     }
@@ -108,8 +101,10 @@ def document(
 ) -> dict[str, Any]:
     """The whole report of a finished run."""
     found = zip(plan.schedule.segments, report.anchors, report.outcomes, strict=False)
+    told = outline(plan, folder)
     return {
-        **outline(plan, folder),
+        **told,
+        "notes": [*told["notes"], *report.notes],
         "segments": [
             {"frames": n, **_finite(asdict(anchor)), "quality": plain(outcome)}
             for n, anchor, outcome in found
@@ -207,7 +202,7 @@ def read(path: Path) -> Recorded:
             subject=str(path),
         )
     try:
-        job = _resolved(from_json(found["job"]), path.parent)
+        job = resolved(from_json(found["job"]), path.parent)
         inputs = tuple(str(each["sha256"]) for each in found["inputs"])
         made_with = dict(found["weights"]), dict(found["versions"])
         return Recorded(path, job, tuple(absent(found["job"])), inputs, *made_with)
@@ -265,55 +260,6 @@ def _changed(recorded: Recorded, name: str, what: str, command: str) -> MediaErr
         f"bring the old {what} back, or start anew with {command}",
         subject=name,
     )
-
-
-def relative(job: J, folder: Path) -> J:
-    """The job with its file names as seen from `folder`."""
-
-    def seen(name: str) -> str:
-        path = Path(name).absolute()
-        try:
-            shared = Path(os.path.commonpath([path, folder.absolute()]))
-        except ValueError:  # another drive
-            return str(path)
-        far = shared == Path(
-            shared.anchor
-        )  # nothing but the root in common: they will not move together
-        return str(path) if far else Path(os.path.relpath(path, folder)).as_posix()
-
-    return _renamed(job, seen)
-
-
-def _resolved(job: J, folder: Path) -> J:
-    """The job with file names relative to `folder` made to hold from the current one."""
-    return _renamed(job, lambda name: str(folder / name))
-
-
-def _renamed(job: J, rename: Callable[[str], str]) -> J:
-    """The job with other file names; what is not a file keeps its name."""
-
-    def other(name: str) -> str:
-        return name if name == "-" else rename(name)
-
-    made: Job
-    if isinstance(job, Timeline):
-        segments = tuple(_renamed_keys(each, other) for each in job.segments)
-        made = replace(job, segments=segments, output=job.output and other(job.output))
-    elif isinstance(job, Retime):
-        clip = replace(job.clip, path=other(job.clip.path))
-        made = replace(job, clip=clip, between=_renamed_keys(job.between, other))
-    elif isinstance(job, Bridge):
-        first, last = (replace(clip, path=other(clip.path)) for clip in (job.first, job.last))
-        between = _renamed_keys(job.between, other)
-        made = replace(job, first=first, last=last, between=between)
-    else:
-        made = _renamed_keys(job, other)
-    return cast("J", made)
-
-
-def _renamed_keys(job: Interpolate, other: Callable[[str], str]) -> Interpolate:
-    output = None if job.output is None else other(job.output)
-    return replace(job, keyframes=tuple(map(other, job.keyframes)), output=output)
 
 
 def _finite(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,13 +43,18 @@ Load = Callable[[Plan], "Backbone"]
 OnRungs = Callable[[tuple[str, ...]], None]
 """Told, after every segment, the rungs of the memory ladder a model has been at"""
 
+OnNote = Callable[[str], None]
+"""Told, while segments are drawn, what a person should know afterwards, a sentence each"""
 
-def renderers(made: Plan, load: Load, on_rungs: OnRungs | None = None) -> list[Seeded]:
+
+def renderers(
+    made: Plan, load: Load, on_rungs: OnRungs | None = None, on_note: OnNote | None = None
+) -> list[Seeded]:
     """What draws each segment of a plan."""
     with guarded(made):
         if made.model.spec is None:
             return [always(flow)] * len(made.segments)
-        return diffusion(made, load, on_rungs)
+        return diffusion(made, load, on_rungs, on_note)
 
 
 def either(cancels: Sequence[Cancel | None]) -> Cancel:
@@ -124,7 +129,12 @@ def key_of(made: Plan) -> Hashable:
     )
 
 
-def diffusion(made: Plan, load: Load = loaded, on_rungs: OnRungs | None = None) -> list[Seeded]:
+def diffusion(
+    made: Plan,
+    load: Load = loaded,
+    on_rungs: OnRungs | None = None,
+    on_note: OnNote | None = None,
+) -> list[Seeded]:
     """The plan's diffusion model, loaded, for each segment: it draws clips of a length it can at
     even times, which are retimed where others are asked for."""
     from vtg_cli.conditioning.keyframes import Keyframes
@@ -164,6 +174,7 @@ def diffusion(made: Plan, load: Load = loaded, on_rungs: OnRungs | None = None) 
                     identity=identity,
                     progress=progress,
                     cancel=cancel,
+                    on_note=on_note,
                 )
         with adapted:
             frames = papers.render(

@@ -21,4 +21,10 @@ def inverted(predict: Predictor, z: Tensor, path: Path, on_step: OnStep | None =
     """
     # euler draws none, so what this gives is never used
     noise = torch.zeros_like
-    return sample(predict, z, ascending(path), up=euler, noise=noise, on_step=on_step)
+    return sample(
+        *(predict, z, ascending(path)),
+        up=euler,
+        noise=noise,
+        on_step=on_step,
+        name="inversion step",
+    )

@@ -25,12 +25,14 @@ def sample(
     noise: Noise,
     up: Solver = renoise,
     on_step: OnStep | None = None,
+    name: str = "step",
 ) -> Tensor:
     """Walk `path` from x, which is at path[0], to path[-1].
 
     `solver` takes the down-moves; `up` takes the up-moves: `renoise` (TRF, RePaint, Generative
     Inbetweening) or `euler` (DDIM inversion). Up-moves clear the multistep history, which belongs
-    to another trajectory. QualityError where a move ends in NaN or infinity.
+    to another trajectory. QualityError, in which a move is called `name`, where one ends in NaN or
+    infinity.
     """
     history: History = []
     moves = len(path) - 1
@@ -39,7 +41,7 @@ def sample(
             x, history = up(predict, x, a, b, history, noise), []
         else:
             x = solver(predict, x, a, b, history, noise)
-        check_finite(x, f"step {i + 1} of {moves} gave latents that are no numbers")
+        check_finite(x, f"{name} {i + 1} of {moves} gave latents that are no numbers")
         if on_step is not None:
             on_step(i + 1, moves, x)
     return x

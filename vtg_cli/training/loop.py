@@ -2,20 +2,24 @@
 
 Everything random depends on the seed and the number of the step, so the state is the step, the
 parameters, their average and the optimizer's moments: a folder of four safetensors files and a JSON
-file. Where torch.distributed runs, the processes share the parts of every step among them.
+file, named by its step. It is written aside, on the disk before anything else is, and becomes valid
+by one rename; only then older ones go. So at any moment there is a whole one, and resuming takes
+the newest. Where torch.distributed runs, the processes share the parts of every step among them.
+
+A step whose gradient is no number changes nothing and is counted; ROW of them in a row end the run.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.distributed as processes
@@ -24,7 +28,8 @@ from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
 
 from vtg_cli.errors import QualityError, WeightsError
-from vtg_cli.ground import documents
+from vtg_cli.ground import documents, temporary
+from vtg_cli.ground.tensor import is_finite
 from vtg_cli.training.muon import Muon
 
 Losses = Callable[[int, Generator], Sequence[Callable[[], Tensor]]]
@@ -33,6 +38,7 @@ mean the step follows. The generator is seeded for this step and used before the
 """
 OnStep = Callable[[int, float], None]
 """on_step(steps done, loss)"""
+OnNote = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +68,16 @@ class Plan:
 
 
 class Run:
-    """Training of a network, in a folder: loss.csv and the last checkpoint."""
+    """Training of a network, in a folder: loss.csv and the last checkpoint.
 
-    def __init__(self, network: nn.Module, plan: Plan, folder: Path) -> None:
+    overflowed, row: steps whose gradient was no number, in all and in a row up to now.
+    """
+
+    def __init__(
+        self, network: nn.Module, plan: Plan, folder: Path, on_note: OnNote | None = None
+    ) -> None:
+        """on_note: told what a person should know, a sentence each."""
+        self._on_note, self._kept = on_note, Path()  # the checkpoint that holds the state, if any
         self.network, self.plan, self.folder = network, plan, folder
         self.trained = {n: p for n, p in network.named_parameters() if p.requires_grad}
         self.mean = {n: p.detach().clone() for n, p in self.trained.items()}
@@ -74,7 +87,7 @@ class Run:
             else torch.optim.AdamW(self.trained.values(), plan.rate, weight_decay=plan.decay)
         )
         self.step = 0
-        self.overflowed, self.row = 0, 0  # steps without a finite gradient: in all, in a row
+        self.overflowed, self.row = 0, 0
         shared = processes.is_available() and processes.is_initialized()
         self.rank, self.world = (
             (processes.get_rank(), processes.get_world_size()) if shared else (0, 1)
@@ -90,11 +103,11 @@ class Run:
     ) -> None:
         """Train to step `until` (the plan's end) or for this long, and keep the state there."""
         end = min(self.plan.steps, until or self.plan.steps)
-        began = time.monotonic()
+        began, before = time.monotonic(), self.overflowed
         while self.step < end and not self._any(time.monotonic() - began >= 60 * minutes):
             loss = self._one(losses)
             if self.rank == 0:
-                with (self.folder / "loss.csv").open("a") as log:
+                with (self.folder / LOSSES).open("a") as log:
                     log.write(
                         f"{self.step},{loss:.6g},{time.monotonic() - began:.1f},{self.overflowed}\n"
                     )
@@ -104,6 +117,11 @@ class Run:
                     self.save()
         if self.rank == 0:
             self.save()
+        if self.overflowed > before:
+            self._tell(
+                f"the gradients of {self.overflowed} of {self.step} steps were no numbers: these "
+                "steps were left out"
+            )
 
     def _one(self, losses: Losses) -> float:
         plan, total = self.plan, torch.zeros(())
@@ -118,23 +136,22 @@ class Run:
             group["lr"] = plan.rate_at(self.step)
         if math.isfinite(float(norm)):
             self.row = 0
+            self.optimizer.step()
         else:  # one bad batch must not end a long run, many must
             self.overflowed, self.row = self.overflowed + 1, self.row + 1
-            if self.row == ROW:
+            if self.row >= ROW:
                 raise QualityError(
-                    f"the gradients of {ROW} steps in a row, up to step {self.step + 1}, "
+                    f"the gradients of {self.row} steps in a row, up to step {self.step + 1}, "
                     "are no numbers",
                     "a smaller rate, or single precision; the last checkpoint is kept",
                 )
-            for parameter in self.trained.values():
-                parameter.grad = torch.zeros_like(parameter)
-        self.optimizer.step()
         self.optimizer.zero_grad()
         self.step += 1
-        keep = min(plan.average, self.step / (self.step + 10))
-        with torch.no_grad():
-            for name, parameter in self.trained.items():
-                self.mean[name].lerp_(parameter, 1 - keep)
+        if self.row == 0:
+            keep = min(plan.average, self.step / (self.step + 10))
+            with torch.no_grad():
+                for name, parameter in self.trained.items():
+                    self.mean[name].lerp_(parameter, 1 - keep)
         return float(total)
 
     def _summed(self, tensors: list[Tensor]) -> None:
@@ -155,85 +172,135 @@ class Run:
         return bool(votes > 0)
 
     def save(self) -> Path:
-        """Write the state as folder/checkpoint. At any moment one of PLACES holds a whole one."""
-        new, last = self.folder / "checkpoint.partial", self.folder / "checkpoint"
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir()
+        """Write the state as folder/checkpoint-STEP, which one rename makes valid, and remove the
+        others; return it. At any moment there is a whole one.
+        """
+        target = self.folder / f"{CHECKPOINT}-{self.step:09}"
+        if target != self._kept:
+            shutil.rmtree(target, ignore_errors=True)  # a torn one, or of a run that began anew
+            draft = temporary.Folder(target)
+            try:
+                self._write(draft.path)
+                draft.publish()
+            finally:
+                draft.close()
+            self._kept = target
+        for other in _checkpoints(self.folder):
+            if other != target:
+                shutil.rmtree(other, ignore_errors=True)
+        return target
+
+    def _write(self, place: Path) -> None:
         for name, tensors in self._state().items():
-            save_file(
-                {n: t.contiguous().cpu() for n, t in tensors.items()}, new / f"{name}.safetensors"
-            )
-        (new / "state.json").write_text(json.dumps({"step": self.step}))
-        for file in (*new.iterdir(), new):
-            _flush(file)
-        old = self.folder / "checkpoint.old"
-        if last.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            os.replace(last, old)
-        os.replace(new, last)
-        _flush(self.folder)
-        shutil.rmtree(old, ignore_errors=True)
-        return last
+            plain = {n: t.contiguous().cpu() for n, t in tensors.items()}
+            save_file(plain, place / f"{name}.safetensors")
+        counts = {"step": self.step, "overflowed": self.overflowed, "row": self.row}
+        (place / STATE).write_text(json.dumps(counts))
 
     def resume(self) -> bool:
-        """Take up the newest whole state of PLACES; False where there is none. WeightsError where
-        there are some and none is whole.
+        """Take up the newest whole checkpoint; return False where there is none. A torn one is
+        passed over and told. WeightsError where there are some and none is whole.
         """
-        places = [place for name in PLACES if (place := self.folder / name).exists()]
-        states = [whole for place in places if (whole := _loaded(place)) is not None]
-        if not states and (self.folder / PLACES[0]).exists():
-            raise WeightsError(
-                f"{self.folder / PLACES[0]} is damaged",
-                "remove it to begin again",
-                subject=PLACES[0],
-            )
-        if not states:
+        torn: list[Path] = []
+        for place in _checkpoints(self.folder):
+            state = _loaded(place)
+            if state is not None:
+                break
+            torn.append(place)
+        else:
+            damaged = [place for place in torn if place.name != UNFINISHED]
+            if damaged:
+                raise WeightsError(
+                    f"{damaged[0]} is damaged, and there is no other checkpoint",
+                    "remove it to begin again",
+                    subject=str(damaged[0]),
+                )
             return False
-        self.step, state = max(states, key=lambda each: each[0])
-        with torch.no_grad():
-            for name, parameter in self.trained.items():
-                parameter.copy_(state["network"][name])
-                self.mean[name].copy_(state["mean"][name])
-                self.optimizer.state[parameter] = {
-                    "step": torch.tensor(float(self.step)),
-                    "exp_avg": state["moment1"][name].to(parameter.device),
-                    "exp_avg_sq": state["moment2"][name].to(parameter.device),
-                }
-        self._forget_later_losses()
+        self._take(state)
+        self._kept = place
+        if self.rank == 0:
+            self._forget_later_losses()
+        for each in torn:
+            self._tell(f"{each} is damaged and passed over")
+        self._tell(f"goes on from step {self.step} of {self.plan.steps}")
         return True
 
+    def _take(self, state: _State) -> None:
+        self.step, self.overflowed, self.row = state.step, state.overflowed, state.row
+        moved = self.step - self.overflowed  # steps that the optimizer has made
+        with torch.no_grad():
+            for name, parameter in self.trained.items():
+                parameter.copy_(state.tensors["network"][name])
+                self.mean[name].copy_(state.tensors["mean"][name])
+                self.optimizer.state[parameter] = {
+                    "step": torch.tensor(float(moved)),
+                    "exp_avg": state.tensors["moment1"][name].to(parameter.device),
+                    "exp_avg_sq": state.tensors["moment2"][name].to(parameter.device),
+                }
+
+    def _tell(self, note: str) -> None:
+        if self.rank == 0 and self._on_note is not None:
+            self._on_note(note)
+
     def _state(self) -> dict[str, dict[str, Tensor]]:
-        moments: dict[str, Any] = {n: self.optimizer.state[p] for n, p in self.trained.items()}
+        def moments(kind: str) -> dict[str, Tensor]:  # zero until a step has moved something
+            states = {name: self.optimizer.state.get(p, {}) for name, p in self.trained.items()}
+            return {n: s.get(kind, torch.zeros_like(self.mean[n])) for n, s in states.items()}
+
         return {
             "network": {n: p.detach() for n, p in self.trained.items()},
             "mean": self.mean,
-            "moment1": {n: m["exp_avg"] for n, m in moments.items()},
-            "moment2": {n: m["exp_avg_sq"] for n, m in moments.items()},
+            "moment1": moments("exp_avg"),
+            "moment2": moments("exp_avg_sq"),
         }
 
     def _forget_later_losses(self) -> None:
-        log = self.folder / "loss.csv"
-        lines = log.read_text().splitlines() if log.exists() else []
-        kept = [line for line in lines if int(line.split(",")[0]) <= self.step]
-        log.write_text("".join(f"{line}\n" for line in kept))
+        log = self.folder / LOSSES
+        whole = log.read_text().split("\n")[:-1] if log.exists() else []  # a kill may tear a line
+        kept = [line for line in whole if int(line.split(",")[0]) <= self.step]
+        temporary.write(log, "".join(f"{line}\n" for line in kept).encode())
 
 
-def _loaded(place: Path) -> tuple[int, dict[str, dict[str, Tensor]]] | None:
-    """The step and the tensors of a checkpoint; None where it is not whole."""
+@dataclass(frozen=True)
+class _State:
+    """The content of a checkpoint. tensors: by file (NAMES) and parameter."""
+
+    step: int
+    overflowed: int
+    row: int
+    tensors: dict[str, dict[str, Tensor]]
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """All of a run's checkpoints, whole or not, the newest first; those of unknown step lead."""
+    places = [place for place in folder.iterdir() if _FORM.fullmatch(place.name)]
+    return sorted(places, key=_step_of, reverse=True)
+
+
+def _step_of(place: Path) -> float:
+    number = place.name.removeprefix(f"{CHECKPOINT}-")
+    if number.isdecimal():
+        return int(number)
     try:
-        step = int(documents.json_file(place / "state.json")["step"])
-        return step, {name: load_file(place / f"{name}.safetensors") for name in NAMES}
+        return int(documents.json_file(place / STATE)["step"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return math.inf
+
+
+def _loaded(place: Path) -> _State | None:
+    """What a checkpoint holds; None where it is not whole, or holds parameters that are no
+    numbers.
+    """
+    try:
+        counts = {"overflowed": 0, "row": 0} | documents.json_file(place / STATE)
+        step, overflowed, row = (int(counts[name]) for name in ("step", "overflowed", "row"))
+        tensors = {name: load_file(place / f"{name}.safetensors") for name in NAMES}
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         return None
-
-
-def _flush(path: Path) -> None:
-    """Have what was written of a file or folder on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    kept = (*tensors["network"].values(), *tensors["mean"].values())
+    if not all(is_finite(tensor) for tensor in kept):
+        return None
+    return _State(step, overflowed, row, tensors)
 
 
 def _grad(parameter: nn.Parameter) -> Tensor:
@@ -245,5 +312,7 @@ def _grad(parameter: nn.Parameter) -> Tensor:
 ROW = 10
 """Steps in a row without a finite gradient that end a run."""
 NAMES = ("network", "mean", "moment1", "moment2")
-PLACES = ("checkpoint", "checkpoint.partial", "checkpoint.old")
-"""Where a checkpoint may stand after a kill."""
+CHECKPOINT, STATE, LOSSES = "checkpoint", "state.json", "loss.csv"
+UNFINISHED = f"{CHECKPOINT}.partial"
+_FORM = re.compile(rf"{CHECKPOINT}(-[0-9]+|\.partial|\.old)?", re.ASCII)
+"""Names of checkpoints; those without a step are of before they had one."""

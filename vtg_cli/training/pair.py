@@ -40,9 +40,10 @@ from vtg_cli.conditioning.text import keyframe_weights
 from vtg_cli.errors import QualityError, WeightsError
 from vtg_cli.ground.atomic import replacing
 from vtg_cli.ground.hooks import overriding
+from vtg_cli.ground.tensor import is_finite
 from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.settings import LORA_RANK, LORA_STEPS
-from vtg_cli.training.loop import Losses, OnStep, Plan, Run
+from vtg_cli.training.loop import Losses, OnNote, OnStep, Plan, Run
 from vtg_cli.training.losses import denoising_loss
 
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
@@ -174,14 +175,17 @@ def fit_pair(
     captions: Sequence[str] | None = None,
     identity: str | None = None,
     cache: Path | None = None,
+    on_note: OnNote | None = None,
 ) -> Pair:
     """An update for every keyframe, from zero. conds: as still_conds gives them.
 
     identity: everything else the numbers depend on, in words: the model's weights and what its
     conditions hold beside picture and caption; None: nothing is kept. Otherwise a fit is a file in
     the folder `cache` (cache_folder() if None), and one that was stopped goes on where it last kept
-    its state, bit for bit. A picture that another process is fitting is waited for.
+    its state, bit for bit. A picture that another process is fitting is waited for. on_note: told
+    of steps that were left out, of damaged states and of where a fit goes on.
 
+    QualityError for gradients that are no numbers at loop.ROW steps in a row, or at every step.
     ValueError for another number of conditions or captions than of keyframes, MediaError or OSError
     if the folder cannot be written.
     """
@@ -190,8 +194,9 @@ def fit_pair(
         raise ValueError(f"{count} keyframes want as many conditions and captions")
     layers, updates = layers_of(m), []
     for k, picture in enumerate(keyframes.pixels):
+        note = partial(_noted, on_note, k + 1)
         step = partial(_reported, on_step, k * settings.steps, count * settings.steps)
-        fit = partial(_fitted, m, layers, picture, conds[k], settings, step)
+        fit = partial(_fitted, m, layers, picture, conds[k], settings, step, note)
         if identity is None:
             with tempfile.TemporaryDirectory(prefix="vtg-lora-") as folder:
                 updates.append(fit(Path(folder)))
@@ -249,6 +254,11 @@ def _reported(on_step: OnFit | None, before: int, total: int, done: int, loss: f
         on_step(before + done, total, loss)
 
 
+def _noted(on_note: OnNote | None, keyframe: int, note: str) -> None:
+    if on_note is not None:
+        on_note(f"the fit to keyframe {keyframe}: {note}")
+
+
 class _Update(nn.Module):
     """What is trained: factors of every layer, in float32 whatever the network's precision."""
 
@@ -275,6 +285,7 @@ def _fitted(
     cond: Cond,
     settings: PairSettings,
     on_step: OnStep,
+    on_note: OnNote,
     folder: Path,
 ) -> dict[nn.Module, Factors]:
     """One keyframe's update; the folder is where its training is kept."""
@@ -298,16 +309,31 @@ def _fitted(
             cond = cond.map(torch.clone)
         update = _Update(list(layers.values()), settings.rank, settings.seed)
         mixed = mix_updates([update.factors(detached=False)], [1.0])
-        run = Run(update, plan, folder)
-        run.resume()
-        with overriding(layers.values(), mixed):
+        run = Run(update, plan, folder, on_note)
+        try:
+            run.resume()
+        except WeightsError as damaged:
+            on_note(f"{damaged.message}: it begins again")
+        with overriding(layers.values(), mixed), _whole():
             run.go(_losses(m, x0, cond, settings.space), on_step=on_step)
-        if run.overflowed and run.overflowed >= settings.steps:
-            raise QualityError(
-                "the fit to a keyframe overflowed at every step, nothing of it is kept",
-                "try --dtype fp32, or --lora off",
-            )
+            if 0 < settings.steps <= run.overflowed:
+                raise QualityError(f"the gradients of all {run.step} steps are no numbers")
+            if not all(is_finite(p) for p in update.parameters()):
+                raise QualityError(f"what {run.step} steps gave holds values that are no numbers")
     return update.factors()
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Put what is wrong with a fit in the words of the person who asked for one."""
+    try:
+        yield
+    except QualityError as error:
+        raise QualityError(
+            f"the fit to a keyframe failed, nothing of it is kept: {error.message}",
+            "try --dtype fp32, or --lora off",
+            subject="--lora",
+        ) from error
 
 
 def _losses(m: Backbone, x0: Tensor, cond: Cond, space: Literal["eps", "v"]) -> Losses:
@@ -334,13 +360,17 @@ def _kept(
     try:
         update = lora.load(file, m.network, layers)
     except WeightsError:  # none yet, or the disk has spoilt it
-        with _alone(unfinished, on_wait):
-            try:
-                update = lora.load(file, m.network, layers)  # another process may have been faster
-            except WeightsError:
-                update = fit(unfinished)
-                with replacing(file) as whole:
-                    lora.save(update, m.network, whole)
+        try:
+            with _alone(unfinished, on_wait):
+                try:
+                    update = lora.load(file, m.network, layers)  # another process was faster
+                except WeightsError:
+                    update = fit(unfinished)
+                    with replacing(file) as whole:
+                        lora.save(update, m.network, whole)
+        except QualityError:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
     shutil.rmtree(unfinished, ignore_errors=True)
     return update
 

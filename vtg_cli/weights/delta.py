@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from vtg_cli.errors import UsageError, WeightsError, missing
 from vtg_cli.ground import documents, temporary
-from vtg_cli.weights import layout, store
+from vtg_cli.weights import layout, sizes, store
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,6 +67,8 @@ def from_pair(tuned: Path, base: Path) -> dict[str, Tensor]:
 def _difference(tuned: Path, base: Path) -> tuple[dict[str, Tensor], int]:
     import torch
 
+    from vtg_cli.ground.tensor import is_finite
+
     after, before = _read(tuned), _read(base)
     for name in sorted(set(after) ^ set(before)):
         owner, other = (tuned, base) if name in after else (base, tuned)
@@ -86,10 +88,9 @@ def _difference(tuned: Path, base: Path) -> tuple[dict[str, Tensor], int]:
         if torch.equal(new.to(coarse), old.to(coarse)):
             continue
         changed[name] = new.float() - old.float()
-        if not torch.isfinite(changed[name]).all():
-            raise WeightsError(
-                f"{name} is not finite in {tuned} or {base}", "a file is damaged", subject=name
-            )
+        if not is_finite(changed[name]):
+            file = _file_of(base if is_finite(new) else tuned, name)
+            raise WeightsError(_damaged(file, name), "fetch it again", subject=name)
     if not changed:
         raise WeightsError(
             f"{tuned} and {base} have the same temporal attention: there is nothing to keep",
@@ -97,6 +98,15 @@ def _difference(tuned: Path, base: Path) -> tuple[dict[str, Tensor], int]:
             subject=str(tuned),
         )
     return changed, len(after) - len(changed)
+
+
+def _file_of(folder: Path, name: str) -> Path:
+    files = layout.unet_weights(folder)
+    return next((file for file in files if name in sizes.shapes_in(file)), files[0])
+
+
+def _damaged(file: Path, name: str) -> str:
+    return f"{file} is damaged: {name} holds values that are no numbers"
 
 
 def _read(folder: Path) -> dict[str, Tensor]:
@@ -186,8 +196,9 @@ def _replace(out: Path, content: bytes, *, overwrite: bool) -> None:
 
 def load(path: Path) -> dict[str, Tensor]:
     """Parameter name -> delta, float32, of a file that `write` made; WeightsError for others."""
-    import torch
     from safetensors import SafetensorError, safe_open
+
+    from vtg_cli.ground.tensor import is_finite
 
     try:
         with safe_open(path, framework="pt") as opened:
@@ -206,10 +217,12 @@ def load(path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{path} is damaged: it is empty", subject=str(path))
     for name, tensor in tensors.items():
         known = is_tuned(name) and name.endswith((".weight", ".bias"))
-        if not (known and tensor.is_floating_point() and torch.isfinite(tensor).all()):
+        if not (known and tensor.is_floating_point()):
             raise WeightsError(
                 f"{path} is damaged: {name} does not belong in a reverse-motion delta", subject=name
             )
+        if not is_finite(tensor):
+            raise WeightsError(_damaged(path, name), "make it again", subject=name)
     return {name: tensor.float() for name, tensor in tensors.items()}
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from vtg_cli.backbones.tiny.model import Tiny
 from vtg_cli.backbones.tiny.network import Network, Shape
 from vtg_cli.errors import WeightsError
+from vtg_cli.ground import temporary
 from vtg_cli.machine.device import choose_device
 from vtg_cli.weights.layout import INDEX, NETWORK
 
@@ -31,8 +32,8 @@ def save(parameters: Mapping[str, Tensor], shape: Shape, folder: Path) -> None:
     }
     about = {"format": FORMAT, "shape": json.dumps(asdict(shape), sort_keys=True)}
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / NETWORK).write_bytes(packed(half, about))
-    (folder / INDEX).write_text(json.dumps({"_class_name": KIND}, indent=2) + "\n")
+    temporary.write(folder / NETWORK, packed(half, about))
+    temporary.write(folder / INDEX, (json.dumps({"_class_name": KIND}, indent=2) + "\n").encode())
 
 
 def load(
