@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from vtg_cli.job import Bridge, Interpolate, Retime, Timeline
 
 MAX_SIDE = 16384  # pixels
-MAX_FRAMES = 100_000  # of a segment
 MAX_SEED = 2**63 - 1
 MAX_CANDIDATES = 100
 MAX_REUSE = 100
@@ -71,7 +70,7 @@ def check_interpolate(job: Interpolate) -> None:
     _within("--height", job.height, 1, MAX_SIDE)
     _within("--decode-chunk", job.decode_chunk, 1, 10_000)
     for count in job.frames or ():
-        _within("--frames", count, 2, MAX_FRAMES)
+        _within("--frames", count, 2, timing.MAX_FRAMES)
     _within("--fps", job.fps, Fraction(1, 1000), timing.MAX_FPS)
     _within("--duration", job.duration, Fraction(1, 1000), 24 * 3600)
     if not _DEVICE.fullmatch(job.device):
@@ -147,7 +146,7 @@ def check_retime(job: Retime) -> None:
 
 def check_bridge(job: Bridge) -> None:
     check_interpolate(job.between)
-    _within("--trim", job.trim, 0, MAX_FRAMES)
+    _within("--trim", job.trim, 0, timing.MAX_FRAMES)
     _one_of("--copy", job.copy, get_args(Copy))
     _one_of("--audio", job.audio, get_args(Fade))
     if job.first.path == job.last.path == "-":
