@@ -130,3 +130,28 @@ def test_a_clip_that_appeared_meanwhile_stays(
     assert "cannot write c.mp4: c.mp4 appeared meanwhile" in capfd.readouterr().err
     left = sorted(file.name for file in Path().iterdir())
     assert left == ["a.png", "b.png", "c.mp4"] and Path("c.mp4").read_bytes() == b"the other's"
+
+
+def test_a_rendered_clip_never_replaces_its_timeline_or_keyframes(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """By a link to the timeline, by the report's name, by a number; --overwrite or not."""
+    Path("kk").mkdir()
+    for name, source in (("0000.png", "a.png"), ("0003.png", "b.png")):
+        Path("kk", name).write_bytes(Path(source).read_bytes())
+    assert main(["timeline", "init", "kk/0000.png", "kk/0003.png", "-o", "clip.mp4.json.toml"]) == 0
+    Path("clip.mp4.json.toml").rename("clip.mp4.json")
+    os.link("clip.mp4.json", "link.mp4")
+    timeline, pictures = Path("clip.mp4.json").read_bytes(), contents("kk")
+    for output, named in (
+        ("link.mp4", "link.mp4 is one of the inputs"),
+        ("clip.mp4", "clip.mp4.json is one of the inputs"),
+        ("kk/%04d.png", "kk/0000.png is one of the inputs and a name of kk/%04d.png"),
+    ):
+        for more in ([], ["--overwrite"]):
+            capfd.readouterr()
+            command = ["render", "clip.mp4.json", "-o", output, "--model", "flow", "-q", *more]
+            assert main(command) == 2
+            assert capfd.readouterr().err == f"vtg: {named}\n     give the output another name\n"
+    assert (Path("clip.mp4.json").read_bytes(), contents("kk")) == (timeline, pictures)
+    assert sorted(contents("kk")) == ["0000.png", "0003.png"] and not Path("clip.mp4").exists()

@@ -246,3 +246,69 @@ def test_no_paths_leaves_names_only(capfd: pytest.CaptureFixture[str], tmp_path:
     assert vtg("run", "out/c.mkv.json", "-o", "again.mkv") == 0
     assert np.array_equal(read_video("out/c.mkv")[0], read_video("again.mkv")[0])
     assert json.loads(Path("again.mkv.json").read_text())["job"]["keyframes"] == ["a.png", "b.png"]
+
+
+def every_kind(folder: str, *more: str) -> dict[str, list[str]]:
+    """Outputs of all kinds of jobs in the folder, and what their reports say of their inputs."""
+    how = (*more, "--model", "flow")
+    Path("pairs").mkdir()
+    Path(folder).mkdir()
+    for source in ("a", "b"):
+        shutil.copy(f"{source}.png", f"pairs/p_{source}.png")
+    assert vtg("interpolate", "a.png", "b.png", "-o", f"{folder}/i.mkv", "--frames", "4", *how) == 0
+    shutil.copy(f"{folder}/i.mkv", "clip.mkv")
+    assert vtg("slow", "clip.mkv", "--factor", "2", "-o", f"{folder}/s.mkv", *how) == 0
+    bridge = ("bridge", "clip.mkv", "clip.mkv", "-o", f"{folder}/b.mkv", "--frames", "4")
+    assert vtg(*bridge, *how) == 0
+    assert main(["timeline", "init", "a.png", "b.png", "-o", "t.toml"]) == 0
+    assert vtg("render", "t.toml", "-o", f"{folder}/t.mkv", *how) == 0
+    suffix = ("--output-template", "{name}.mkv")
+    assert vtg("batch", "pairs", "-o", folder, *suffix, "--frames", "4", *how) == 0
+    return {
+        name: inputs(json.loads(Path(folder, f"{name}.mkv.json").read_text("utf-8"))["job"])
+        for name in ("i", "s", "b", "t", "p")
+    }
+
+
+def inputs(job: dict[str, Any]) -> list[str]:
+    """The pictures or clips in a report's job, each once."""
+    segments = job.get("segments", [job])
+    keys = [name for segment in segments for name in segment.get("keyframes", ())]
+    clips = [job[key]["path"] for key in ("clip", "first", "last") if key in job]
+    return list(dict.fromkeys([*keys, *clips]))
+
+
+def test_every_kind_of_report_is_run_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert every_kind("out") == {
+        "i": ["../a.png", "../b.png"],
+        "s": ["../clip.mkv"],
+        "b": ["../clip.mkv"],
+        "t": ["../a.png", "../b.png"],
+        "p": ["../pairs/p_a.png", "../pairs/p_b.png"],
+    }
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    monkeypatch.chdir(tmp_path)
+    for name in ("i", "s", "b", "t", "p"):
+        report = Path(f"there/out/{name}.mkv.json")
+        assert str(tmp_path) not in report.read_text("utf-8")
+        assert vtg("run", str(report), "-o", f"{name}.mkv") == 0
+        again, first = (read_video(f"{folder}{name}.mkv")[0] for folder in ("", "there/out/"))
+        assert np.array_equal(again, first)
+
+
+def test_no_paths_holds_for_every_kind(capfd: pytest.CaptureFixture[str]) -> None:
+    names = every_kind("out", "--no-paths")
+    assert names == {
+        "i": ["a.png", "b.png"],
+        "s": ["clip.mkv"],
+        "b": ["clip.mkv"],
+        "t": ["a.png", "b.png"],
+        "p": ["p_a.png", "p_b.png"],
+    }
+    for name, (first, *_) in names.items():
+        capfd.readouterr()
+        assert vtg("run", f"out/{name}.mkv.json", "-o", "again.mkv") == 7
+        assert f"out/{name}.mkv.json names {first} without its folder" in capfd.readouterr().err
+    assert not Path("again.mkv").exists()

@@ -342,3 +342,12 @@ def test_a_cubic_has_its_slopes_and_never_turns_back(ends: tuple[float, float]) 
     assert (slope(pace, 0), slope(pace, 1)) == pytest.approx(ends, abs=1e-3)
     steps = [pace(i / 200) for i in range(201)]
     assert steps == sorted(steps) and (steps[0], steps[-1]) == (0, 1)
+
+
+def test_a_segment_of_too_many_frames_is_refused() -> None:
+    """A day at 24 frames a second: 2,073,600 frames in one piece, or 86,400 in 24."""
+    day = {"frames": None, "duration": F(86400), "fps": F(24), "loop": False}
+    defaults = {"default_frames": 16, "default_fps": F(24)}
+    with pytest.raises(UsageError, match="2073600 frames of one segment, at 24 a second"):
+        schedule(2, **day, **defaults)  # type: ignore[arg-type]
+    assert max(schedule(25, **day, **defaults).segments) == 86401  # type: ignore[arg-type]

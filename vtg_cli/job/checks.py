@@ -21,7 +21,6 @@ from vtg_cli.ground.literals import (
 from vtg_cli.ground.option import options_of
 from vtg_cli.job import times
 from vtg_cli.job.jobs import Bridge, Interpolate, J, Retime, Timeline
-from vtg_cli.job.options import MAX_FRAMES
 from vtg_cli.job.sampling import (
     BETWEEN_INVERTED,
     OWN_SOLVER,
@@ -146,7 +145,7 @@ def check_retime(job: Retime) -> None:
 
 def check_bridge(job: Bridge) -> None:
     check_interpolate(job.between)
-    _within("--trim", job.trim, 0, MAX_FRAMES)
+    _within("--trim", job.trim, 0, times.MAX_FRAMES)
     _one_of("--copy", job.copy, get_args(Copy))
     _one_of("--audio", job.audio, get_args(Fade))
     if job.first.path == job.last.path == "-":

@@ -13,10 +13,9 @@ from typing import Annotated
 from vtg_cli.ground.literals import Detail, Endpoints, Fit
 from vtg_cli.ground.option import PICTURE, TEXT, TIMING, Opt
 from vtg_cli.job import reading
-from vtg_cli.job.times import MAX_FPS
+from vtg_cli.job.times import MAX_FPS, MAX_FRAMES
 
 MAX_SIDE = 16384  # pixels
-MAX_FRAMES = 100_000  # of a segment
 MAX_SECONDS = 24 * 3600
 RATE = {"type": "string", "pattern": "^[0-9.]+(/[0-9]+)?$", "maxLength": 20}
 FPS_SCHEMA = {"anyOf": [{"type": "number", "minimum": 0.001, "maximum": MAX_FPS}, RATE]}

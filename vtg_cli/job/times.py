@@ -28,6 +28,7 @@ CURVES = {  # control points x1, y1, x2, y2 as CSS Easing Functions Level 1 defi
     "ease-in-out": (0.42, 0.0, 0.58, 1.0),
 }
 MAX_FPS = 1000
+MAX_FRAMES = 100_000  # of a segment
 
 _NUMBER = r"\d{1,99}(?:\.\d{0,99})?|\.\d{1,99}"  # Python reads no number of thousands of digits
 _RATE = re.compile(rf"({_NUMBER})(?:/(\d{{1,99}}))?", re.ASCII)
@@ -146,6 +147,13 @@ def schedule(
             f"--fps {exact(made.fps)} contradict each other: that time holds {fitting} frames",
             "leave one of the three out and it follows from the other two",
             subject="--frames",
+        )
+    if (most := max(segments)) > MAX_FRAMES:  # derived from times: given counts were looked at
+        raise UsageError(
+            f"{most} frames of one segment, at {exact(made.fps)} a second, are more than "
+            f"{MAX_FRAMES}",
+            "ask for a shorter time or a lower --fps, or put keyframes between",
+            subject="--frames" if duration is None else "--duration",
         )
     return made
 
