@@ -51,13 +51,14 @@ def test_the_list_of_commands_is_printed_without_rich() -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], []])
 def test_the_list_of_commands_imports_none_of_them(arguments: list[str]) -> None:
-    """The command line's own three modules, how vtg fails, and what a terminal may be shown."""
+    """The command line's own modules, how vtg fails, and what a terminal may be shown."""
     ours = {
         name
         for name in modules(f"from vtg_cli.cli import main; assert main({arguments!r}) == 0")
         if name.startswith("vtg_cli.")
     }
-    own = ("cli", "cli.commands", "cli.console", "errors", "printable")
+    own = ("cli", "cli.commands", "cli.console", "cli.settings")
+    own += ("errors", "ground", "ground.printable")
     assert ours == {f"vtg_cli.{name}" for name in own}
 
 
