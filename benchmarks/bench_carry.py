@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from vtg_cli.flow.engine import in_between
 from vtg_cli.flow.tracks import Tracks
-from vtg_cli.job.times import easing, segment_times
+from vtg_cli.job.easing import easing, segment_times
 
 SIZE, FRAMES, RADIUS = (192, 320), 17, 26
 Path = Callable[[float], tuple[float, float]]

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from vtg_cli import interpolate
 from vtg_cli.flow.engine import in_between, retime
-from vtg_cli.job.times import easing, segment_times
+from vtg_cli.job.easing import easing, segment_times
 from vtg_cli.media.image import read_image
 from vtg_cli.quality.segment import THRESHOLDS, Verdict, judge
 from vtg_cli.training.scenes import HELD_OUT_SEEDS, KINDS, render_clip

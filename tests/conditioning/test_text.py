@@ -17,7 +17,7 @@ from vtg_cli.conditioning.text import (
     text_curve,
 )
 from vtg_cli.errors import UsageError
-from vtg_cli.job.times import easing
+from vtg_cli.job.easing import easing
 
 L, D = 5, 8
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from vtg_cli.batch.naming import filled
 from vtg_cli.errors import UsageError, WeightsError
-from vtg_cli.job import shorthand, times
+from vtg_cli.job import easing, shorthand, times
 from vtg_cli.job.checks import validated
 from vtg_cli.job.document import from_json, to_json
 from vtg_cli.job.jobs import Interpolate
@@ -62,7 +62,7 @@ VALUES = {
         ("duration", "00:01:30.5", times.parse_duration),
         ("frames", "16,24,16", times.parse_frames),
         ("time", "1.2s", shorthand.parse_time),
-        ("ease", "cubic-bezier(0.1,0.2,0.3,1)", times.easing),
+        ("ease", "cubic-bezier(0.1,0.2,0.3,1)", easing.easing),
         ("background", "hsl(120, 50%, 50%)", colour),
         ("keyframe", "a.jpg@1.2s", lambda text: shorthand.split(["a.png@0", text])),
         ("model", "some/model/unet", store.resolve),
@@ -88,7 +88,7 @@ def test_words(
     def read(text: str) -> None:
         value = parse(text)
         if name == "ease":
-            steps = times.segment_times(9, value)
+            steps = easing.segment_times(9, value)
             assert steps[0] == 0 and steps[-1] == 1 and all(0 <= step <= 1 for step in steps)
 
     hold(name, numbers, lambda rng: several(rng, right), read, tmp_path)

@@ -16,6 +16,7 @@ from vtg_cli.errors import UsageError
 from vtg_cli.ground.literals import Init, Method, Rotate, Solver, Stream
 from vtg_cli.job.checks import validated
 from vtg_cli.job.document import absent, from_json, to_json
+from vtg_cli.job.easing import CURVES
 from vtg_cli.job.jobs import (
     Bridge,
     Interpolate,
@@ -29,7 +30,6 @@ from vtg_cli.job.sampling import (
     ROTATED,
     Sampling,
 )
-from vtg_cli.job.times import CURVES
 from vtg_cli.media.encoding import Encoding, Input
 from vtg_cli.media.formats import STREAMS
 from vtg_cli.sampling.settings import DEFAULTS, SOLVER_CALLS

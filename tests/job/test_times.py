@@ -10,20 +10,22 @@ import pytest
 from scipy.optimize import brentq
 
 from vtg_cli.errors import UsageError
-from vtg_cli.job.times import (
+from vtg_cli.job.easing import (
     CURVES,
     Easing,
-    Schedule,
     carried,
     cubic,
     easing,
+    segment_times,
+)
+from vtg_cli.job.times import (
+    Schedule,
     exact,
     parse_duration,
     parse_fps,
     parse_frames,
     placed,
     schedule,
-    segment_times,
 )
 from vtg_cli.media.rates import beside
 

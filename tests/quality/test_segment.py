@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vtg_cli.job.times import easing, segment_times
+from vtg_cli.job.easing import easing, segment_times
 from vtg_cli.quality.segment import THRESHOLDS, Measures, judge, measure, reduced
 
 Clip = NDArray[np.uint8]

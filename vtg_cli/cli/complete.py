@@ -28,7 +28,7 @@ def reverse_names(incomplete: str) -> Iterator[tuple[str, str]]:
 
 def curve_names(incomplete: str) -> list[str]:
     """Completion of --ease."""
-    from vtg_cli.job.times import CURVES
+    from vtg_cli.job.easing import CURVES
 
     return [name for name in CURVES if name.startswith(incomplete)]
 

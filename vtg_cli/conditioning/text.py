@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vtg_cli.errors import UsageError
 from vtg_cli.ground.tensor import slerp
-from vtg_cli.job.times import CURVES, easing, segment_times
+from vtg_cli.job.easing import CURVES, easing, segment_times
 
 HOLD = (0.1, 0.9)
 """Ends of the curve "hold": TVG never tells a frame one caption alone."""

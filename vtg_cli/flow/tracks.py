@@ -24,7 +24,7 @@ import numpy as np
 from vtg_cli.flow.correspondence import Correspondence, correspond
 from vtg_cli.flow.filters import Field, warp
 from vtg_cli.flow.splatting import Bend, Picture, Track, seen
-from vtg_cli.job.times import cubic
+from vtg_cli.job.easing import cubic
 
 STEEPEST = 3.0  # slope of a cubic that still never turns back
 

@@ -19,7 +19,7 @@ from vtg_cli.ground.literals import (
     Fade,
 )
 from vtg_cli.ground.option import options_of
-from vtg_cli.job import times
+from vtg_cli.job import easing, times
 from vtg_cli.job.jobs import Bridge, Interpolate, J, Retime, Timeline
 from vtg_cli.job.sampling import (
     BETWEEN_INVERTED,
@@ -56,7 +56,7 @@ def check_interpolate(job: Interpolate) -> None:
             subject="keyframes",
         )
     check_values(job)
-    times.easing(job.ease)
+    easing.easing(job.ease)
     _check_text(job)
     _check_retakes(job)
     if not _DEVICE.fullmatch(job.device):
@@ -199,9 +199,9 @@ def _check_curve(option: str, name: str, others: tuple[str, ...]) -> None:
     if name in others:
         return
     try:
-        times.easing(name)
+        easing.easing(name)
     except UsageError as error:
-        known = ", ".join((*others, *times.CURVES))
+        known = ", ".join((*others, *easing.CURVES))
         raise UsageError(
             f"{option} {name} is not a curve",
             f"choose {known} or cubic-bezier(x1,y1,x2,y2)",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from vtg_cli import __version__
 from vtg_cli.errors import Interrupted, UsageError
-from vtg_cli.job import times as timing
+from vtg_cli.job.easing import segment_times
 from vtg_cli.job.jobs import Drawing
 from vtg_cli.media.image import flattened
 from vtg_cli.plan import needs
@@ -201,7 +201,7 @@ def _frames(
         drawn = begin + DRAWING * (end - begin)
         which = f" {i + 1} of {len(segments)}" if len(segments) > 1 else ""
         drawing, writing = _part(progress, begin, drawn, which), _part(progress, drawn, end, which)
-        times = timing.segment_times(n, easing_of(made, i))
+        times = segment_times(n, easing_of(made, i))
         ends = first.pixels, last.pixels
         take = partial(_take, part, draw, *ends, times, report, drawing, cancel)
         possible = variants(part.job, draw.by)

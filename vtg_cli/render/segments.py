@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vtg_cli.errors import Interrupted, MemoryLadderError
-from vtg_cli.job import times as timing
 from vtg_cli.job.sampling import Sampling
 from vtg_cli.machine.rungs import RUNGS, OutOfRungsError, ran_out
 from vtg_cli.plan.pictures import Frame
@@ -163,7 +162,7 @@ def diffusion(
         cancel: Cancel,
     ) -> Frames:
         length = backbone.spec.drawn(len(times))
-        even = timing.segment_times(length, timing.easing("linear"))
+        even = segment_times(length, easing("linear"))
         small = [fit(key, *made.drawn, "stretch") for key in (first, last)]
         ends = Keyframes.ends(to_pixels(small[0]), to_pixels(small[1]), length)
         adapted: AbstractContextManager[None] = nullcontext()
