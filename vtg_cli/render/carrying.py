@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from vtg_cli.job.easing import Easing, carried, easing
+from vtg_cli.job import easing
 from vtg_cli.job.sampling import Sampling
 from vtg_cli.plan.pictures import Frame
 from vtg_cli.plan.plan import Plan
@@ -39,19 +39,19 @@ def carried(made: Plan | TimelinePlan, draws: Sequence[Seeded]) -> list[Seeded]:
     ]
 
 
-def easing_of(made: Plan | TimelinePlan, i: int) -> Easing:
+def easing_of(made: Plan | TimelinePlan, i: int) -> easing.Easing:
     """Of segment i: where motion goes on through a keyframe, no curve slows it down."""
     eases = [part.job.ease for part in made.parts for _ in part.segments]
-    return carried(easing(eases[i]), made.through[i - 1], made.through[i])
+    return easing.carried(easing.easing(eases[i]), made.through[i - 1], made.through[i])
 
 
-def _seeded(draw: Seeded, pace: Callable[[], Easing], sampling: Sampling) -> Renderer:
+def _seeded(draw: Seeded, pace: Callable[[], easing.Easing], sampling: Sampling) -> Renderer:
     return partial(_paced, draw(sampling), pace)
 
 
 def _paced(
     draw: Renderer,
-    pace: Callable[[], Easing],
+    pace: Callable[[], easing.Easing],
     first: Frame,
     last: Frame,
     times: Sequence[float],

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vtg_cli.errors import Interrupted, MemoryLadderError
+from vtg_cli.job.easing import easing, segment_times
 from vtg_cli.job.sampling import Sampling
 from vtg_cli.machine.rungs import RUNGS, OutOfRungsError, ran_out
 from vtg_cli.plan.pictures import Frame
