@@ -429,3 +429,14 @@ def test_the_completion_script_is_for_vtg() -> None:
     )
     assert done.returncode == 0
     assert "complete -o default -F _vtg_completion vtg" in done.stdout
+
+
+def test_transparency_is_kept_by_default_where_the_output_can() -> None:
+    """Red discs on nothing: the corner stays clear, the discs opaque, in the middle frame too."""
+    for name, left in (("x.png", 4), ("y.png", 12)):
+        sprite = np.zeros((32, 48, 4), np.uint8)
+        sprite[8:24, left : left + 16] = 230, 40, 30, 255
+        Image.fromarray(sprite).save(name)
+    assert vtg("x.png", "y.png", "-o", "%d.png", "--frames", "3", "--model", "flow") == 0
+    middle = np.asarray(Image.open("1.png"))
+    assert middle.shape == (32, 48, 4) and middle[0, 0, 3] == 0 and middle[16, 20, 3] == 255

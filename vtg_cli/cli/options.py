@@ -64,7 +64,7 @@ def _parameter(option: Option, default: Any) -> Parameter:
     if opt.read is not None:
         kind = list[str] if option.kind == tuple[str, ...] else str
     if default is _NOTHING:
-        default = opt.shown or option.default or (False if kind is bool else option.default)
+        default = opt.shown or option.default
         default = None if default == () else default
     how = typer.Option(
         *(opt.flags or (option.flag,)),
