@@ -6,9 +6,10 @@ Each raises UsageError naming the first option whose value cannot be.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from fractions import Fraction
-from typing import get_args
+from typing import Any, get_args
 
 from vtg_cli.errors import UsageError, naming
 from vtg_cli.ground.literals import (
@@ -36,14 +37,7 @@ _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?|xpu(:\d+)?", re.ASCII)
 
 def validated(job: J) -> J:
     """The job itself; UsageError naming the first option whose value cannot be."""
-    if isinstance(job, Timeline):
-        check_timeline(job)
-    elif isinstance(job, Retime):
-        check_retime(job)
-    elif isinstance(job, Bridge):
-        check_bridge(job)
-    else:
-        check_interpolate(job)
+    CHECKS[type(job)](job)
     return job
 
 
@@ -152,6 +146,14 @@ def check_bridge(job: Bridge) -> None:
         raise UsageError(
             "standard input can be one of the clips, not both", "name the other", subject="-"
         )
+
+
+CHECKS: Mapping[type[Any], Callable[[Any], None]] = {
+    Interpolate: check_interpolate,
+    Timeline: check_timeline,
+    Retime: check_retime,
+    Bridge: check_bridge,
+}
 
 
 def _check_at(job: Interpolate, at: tuple[Fraction, ...]) -> None:

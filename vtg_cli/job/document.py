@@ -19,7 +19,7 @@ from vtg_cli.job.records import built, missing, plain
 
 def to_json(job: Job) -> dict[str, Any]:
     """The job as plain JSON values, its kind first."""
-    kind = next(name for name, made in KINDS.items() if isinstance(job, made))
+    kind = next(name for name, made in KINDS.items() if made is type(job))
     return {"kind": kind, **plain(job)}
 
 

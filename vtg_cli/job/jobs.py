@@ -1,14 +1,16 @@
 """What a person asked for: one frozen dataclass per kind of job, the same in Python, JSON and argv.
 
-Their options stand in options.py, once each; checks.py holds the rules between them.
+Their options stand in options.py, once each; checks.py holds the rules between them. Every kind
+tells its paths (`inputs`, `output`, `renamed`), so that nobody asks which kind a job is of.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, TypeVar
 
 from vtg_cli.ground.literals import Audio, Copy, Cuts, Duplicates, Fade
 from vtg_cli.ground.option import OUTPUT, Opt
@@ -17,11 +19,16 @@ from vtg_cli.job.options import Captions, Picture, Timing
 from vtg_cli.job.sampling import Sampling
 from vtg_cli.media.encoding import Encoding, Input
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 NEGATIVE_PROMPT = (
     "Distorted, discontinuous, Ugly, blurry, low resolution, motionless, static, disfigured, "
     "disconnected limbs, Ugly faces, incomplete arms"
 )
 """VTG's, which is the stock text of I2VGen-XL."""
+
+Rename = Callable[[str], str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +64,32 @@ class Interpolate(Machine, Judging, Picture, Engine, Captions, Timing):
     sampling: Sampling = field(default_factory=Sampling)
     encoding: Encoding = field(default_factory=Encoding)
 
+    clips: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The pictures or clips it is made from."""
+        return self.keyframes
+
+    def written_to(self, output: str, encoding: Encoding) -> Self:
+        """Return the job with another output."""
+        return replace(self, output=output, encoding=encoding)
+
+    def renamed(self, rename: Rename, model: Rename) -> Self:
+        """Return the job with other file names, and other names of models and weights.
+
+        What is not a file keeps its name.
+        """
+        return replace(
+            self,
+            keyframes=tuple(_other(name, rename) for name in self.keyframes),
+            output=None if self.output is None else _other(self.output, rename),
+            model=model(self.model),
+            reverse=self.reverse and model(self.reverse),
+            reverse_base=self.reverse_base and model(self.reverse_base),
+            lora=model(self.lora),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Timeline:
@@ -71,18 +104,60 @@ class Timeline:
     output: str | None = None
     encoding: Encoding = field(default_factory=Encoding)
 
+    clips: ClassVar[tuple[str, ...]] = ()
+
     @property
     def keyframes(self) -> tuple[str, ...]:
         """Each once, in order."""
         return (self.segments[0].keyframes[0], *(each.keyframes[1] for each in self.segments))
 
     @property
+    def inputs(self) -> tuple[str, ...]:
+        """See Interpolate."""
+        return self.keyframes
+
+    @property
     def background(self) -> str:
         return self.segments[0].background
 
+    def written_to(self, output: str, encoding: Encoding) -> Self:
+        """See Interpolate."""
+        return replace(self, output=output, encoding=encoding)
+
+    def renamed(self, rename: Rename, model: Rename) -> Self:
+        """See Interpolate."""
+        segments = tuple(each.renamed(rename, model) for each in self.segments)
+        return replace(self, segments=segments, output=self.output and _other(self.output, rename))
+
+
+class _OfClips:
+    """What jobs of clips share: `between` says how frames between frames of the clips are drawn,
+    and where the clip goes.
+    """
+
+    between: Interpolate
+
+    @property
+    def clips(self) -> tuple[str, ...]:
+        """The clips it is made from; of a job of pictures none."""
+        raise NotImplementedError
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """See Interpolate."""
+        return self.clips
+
+    @property
+    def output(self) -> str | None:
+        return self.between.output
+
+    @property
+    def encoding(self) -> Encoding:
+        return self.between.encoding
+
 
 @dataclass(frozen=True, kw_only=True)
-class Retime:
+class Retime(_OfClips):
     """A clip in, the same clip at another pace or rate out.
 
     clip:       what comes in
@@ -103,9 +178,22 @@ class Retime:
     cuts: Cuts = "hold"
     duplicates: Duplicates = "smooth"
 
+    @property
+    def clips(self) -> tuple[str, ...]:
+        return (self.clip.path,)
+
+    def written_to(self, output: str, encoding: Encoding) -> Self:
+        """See Interpolate."""
+        return replace(self, between=self.between.written_to(output, encoding))
+
+    def renamed(self, rename: Rename, model: Rename) -> Self:
+        """See Interpolate."""
+        clip = replace(self.clip, path=_other(self.clip.path, rename))
+        return replace(self, clip=clip, between=self.between.renamed(rename, model))
+
 
 @dataclass(frozen=True, kw_only=True)
-class Bridge:
+class Bridge(_OfClips):
     """Two clips in, one out that leads from the first to the second.
 
     first, last: the clips
@@ -124,6 +212,24 @@ class Bridge:
     trim: int = 0
     copy: Copy = "auto"
     audio: Fade = "fade"
+
+    @property
+    def clips(self) -> tuple[str, ...]:
+        return self.first.path, self.last.path
+
+    def written_to(self, output: str, encoding: Encoding) -> Self:
+        """See Interpolate."""
+        return replace(self, between=self.between.written_to(output, encoding))
+
+    def renamed(self, rename: Rename, model: Rename) -> Self:
+        """See Interpolate."""
+        first = replace(self.first, path=_other(self.first.path, rename))
+        last = replace(self.last, path=_other(self.last.path, rename))
+        return replace(self, first=first, last=last, between=self.between.renamed(rename, model))
+
+
+def _other(name: str, rename: Rename) -> str:
+    return name if name == "-" else rename(name)
 
 
 Drawing = Interpolate | Timeline

@@ -7,23 +7,17 @@ with a dot; of older reports, if they are absolute.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import cast
 
 from vtg_cli.errors import MediaError, WeightsError
-from vtg_cli.job.jobs import Bridge, Interpolate, J, Job, Retime, Timeline
-from vtg_cli.media.encoding import Encoding
-
-Rename = Callable[[str], str]
+from vtg_cli.job.jobs import Job, Rename
 
 
-def named(job: J, folder: Path | None) -> J:
+def named(job: Job, folder: Path | None) -> Job:
     """The job with its file names as the report in `folder` has them; None: of a report that is
     no file, where they stay, unless only names are wanted.
     """
-    return _renamed(job, _shown(job, folder), lambda name: shown_model(name, job, folder))
+    return job.renamed(_shown(job, folder), lambda name: shown_model(name, job, folder))
 
 
 def shown_model(name: str, job: Job, folder: Path | None) -> str:
@@ -38,30 +32,28 @@ def worded(text: str, job: Job, folder: Path | None) -> str:
     """A note with the job's files in it as the report names them, where it would tell too much."""
     shown = _shown(job, folder)
     for name in sorted(_names(job), key=len, reverse=True):
-        if os.path.isabs(name) or (not _encoding(job).paths and PurePath(name).name != name):
+        if os.path.isabs(name) or (not job.encoding.paths and PurePath(name).name != name):
             text = text.replace(name, shown(name))
     return text
 
 
-def resolved(job: J, folder: Path) -> J:
+def resolved(job: Job, folder: Path) -> Job:
     """The job of a report in `folder` with names that hold from the current one."""
 
     def model(name: str) -> str:
         return os.path.abspath(folder / name) if name.startswith(("./", "../")) else name
 
-    return _renamed(job, lambda name: str(folder / name), model)
+    return job.renamed(lambda name: str(folder / name), model)
 
 
 def check_there(job: Job, path: Path) -> None:
     """MediaError or WeightsError for the first input of the report in `path` that is not beside it,
     where that holds names only.
     """
-    between = job.between if isinstance(job, Retime | Bridge) else job
-    if between.encoding.paths:
+    if job.encoding.paths:
         return
-    inputs = _inputs(job)
-    for name in (*inputs, *sorted(_names(job) - {*inputs, between.output})):
-        picture = name in inputs
+    for name in (*job.inputs, *sorted(_names(job) - {*job.inputs, job.output})):
+        picture = name in job.inputs
         if not os.path.exists(name) and (picture or os.path.isabs(name)):
             kind = MediaError if picture else WeightsError
             raise kind(
@@ -72,13 +64,6 @@ def check_there(job: Job, path: Path) -> None:
             )
 
 
-def _inputs(job: Job) -> tuple[str, ...]:
-    """The pictures or clips a job is made from."""
-    if isinstance(job, Retime):
-        return (job.clip.path,)
-    return (job.first.path, job.last.path) if isinstance(job, Bridge) else job.keyframes
-
-
 def _names(job: Job) -> set[str]:
     """Every name in the job that may be a file's or a folder's."""
     names: set[str] = set()
@@ -87,14 +72,14 @@ def _names(job: Job) -> set[str]:
         names.add(name)
         return name
 
-    _renamed(job, collect, collect)
+    job.renamed(collect, collect)
     return names
 
 
 def _shown(job: Job, folder: Path | None) -> Rename:
     def seen(name: str) -> str:
         path = Path(name).absolute()
-        if not _encoding(job).paths:
+        if not job.encoding.paths:
             return path.name
         if folder is None:
             return name
@@ -108,39 +93,3 @@ def _shown(job: Job, folder: Path | None) -> Rename:
         return str(path) if far else Path(os.path.relpath(path, folder)).as_posix()
 
     return seen
-
-
-def _encoding(job: Job) -> Encoding:
-    return (job.between if isinstance(job, Retime | Bridge) else job).encoding
-
-
-def _renamed(job: J, rename: Rename, model: Rename) -> J:
-    """The job with other file names; what is not a file keeps its name."""
-
-    def other(name: str) -> str:
-        return name if name == "-" else rename(name)
-
-    def keys(one: Interpolate) -> Interpolate:
-        return replace(
-            one,
-            keyframes=tuple(map(other, one.keyframes)),
-            output=None if one.output is None else other(one.output),
-            model=model(one.model),
-            reverse=one.reverse and model(one.reverse),
-            reverse_base=one.reverse_base and model(one.reverse_base),
-            lora=model(one.lora),
-        )
-
-    made: Job
-    if isinstance(job, Timeline):
-        segments = tuple(map(keys, job.segments))
-        made = replace(job, segments=segments, output=job.output and other(job.output))
-    elif isinstance(job, Retime):
-        clip = replace(job.clip, path=other(job.clip.path))
-        made = replace(job, clip=clip, between=keys(job.between))
-    elif isinstance(job, Bridge):
-        first, last = (replace(clip, path=other(clip.path)) for clip in (job.first, job.last))
-        made = replace(job, first=first, last=last, between=keys(job.between))
-    else:
-        made = keys(job)
-    return cast("J", made)
