@@ -192,8 +192,7 @@ def run(
     recorded = sidecars.read(Path(sidecar))
     asked = recorded.job
     check_there(asked, recorded.path)
-    old = asked.between if isinstance(asked, Retime | Bridge) else asked
-    target = output or old.output
+    target = output or asked.output
     if target is None:
         raise UsageError(f"{sidecar} names no output", "name one with -o", subject="--output")
     if output is None and not Path(target).resolve().is_relative_to(Path(sidecar).resolve().parent):
@@ -202,28 +201,22 @@ def run(
             f"say that you want it there: -o {quote(target)}",
             subject="--output",
         )
-    same_kind = old.output is not None and Path(target).suffix == Path(old.output).suffix
+    same_kind = asked.output is not None and Path(target).suffix == Path(asked.output).suffix
     choices = replace(
-        old.encoding,
+        asked.encoding,
         format=format,
-        crf=old.encoding.crf if same_kind else None,
+        crf=asked.encoding.crf if same_kind else None,
         overwrite=overwrite,
         skip_existing=skip_existing,
     )
     if isinstance(asked, Retime | Bridge):
         from vtg_cli.cli.again import again
 
-        between = replace(asked.between, output=target, encoding=choices)
-        again(
-            recorded,
-            replace(asked, between=between),
-            as_json=as_json,
-            dry_run=dry_run,
-            quiet=quiet,
-        )
+        clips = asked.written_to(target, choices)
+        again(recorded, clips, as_json=as_json, dry_run=dry_run, quiet=quiet)
         return
-    job = replace(asked, output=target, encoding=choices)
-    inputs = (sidecar,) if job.output != old.output else ()
+    job = asked.written_to(target, choices)
+    inputs = (sidecar,) if job.output != asked.output else ()
     if not goes_ahead(job, sheet, inputs, as_json=as_json, dry_run=dry_run, quiet=quiet):
         return
     made = planned(job)

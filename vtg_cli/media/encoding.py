@@ -169,18 +169,20 @@ def check(
     if encoding.overwrite and encoding.skip_existing:
         raise UsageError("--overwrite and --skip-existing exclude each other", subject=output)
     if encoding.alpha and form.alpha is None:
-        raise _no_alpha(form)
+        having = " ".join(each.suffix or each.name for each in FORMATS if each.alpha)
+        raise UsageError(
+            f"{form.name} cannot keep alpha", f"these can: {having}", subject=form.name
+        )
     if encoding.crf is not None and form.crf is None:
         having = " and ".join(f".{each.name}" for each in FORMATS if each.crf)
         raise UsageError(f"{form.name} has no --crf", f"only {having} have one", subject="--crf")
-    if encoding.crf is not None and form.crf is not None:
-        lowest, highest = form.crf.lowest, form.crf.highest
-        if not lowest <= encoding.crf <= highest:
-            raise UsageError(
-                f"--crf {encoding.crf} is outside {form.name}'s range of {lowest} to {highest}",
-                f"the default is {form.crf.default}; lower is better and larger",
-                subject="--crf",
-            )
+    crf = form.crf
+    if crf and encoding.crf is not None and not crf.lowest <= encoding.crf <= crf.highest:
+        raise UsageError(
+            f"--crf {encoding.crf} is outside {form.name}'s range of {crf.lowest} to {crf.highest}",
+            f"the default is {crf.default}; lower is better and larger",
+            subject="--crf",
+        )
     fewest, most = form.sides
     if any(side is not None and not fewest <= side <= most for side in (height, width)):
         raise UsageError(
@@ -300,13 +302,6 @@ def _check_pattern(path: Path, form: Format) -> None:
             "is .apng",
             subject=str(path),
         )
-
-
-def _no_alpha(form: Format) -> UsageError:
-    having = [each.suffix or each.name for each in FORMATS if each.alpha]
-    return UsageError(
-        f"{form.name} cannot keep alpha", f"these can: {' '.join(having)}", subject=form.name
-    )
 
 
 def _uneven_delays(fps: Fraction) -> str:
