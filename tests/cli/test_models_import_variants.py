@@ -190,6 +190,32 @@ def test_tooncrafters_decoder_is_not_taken_for_another(tmp_path: Path) -> None:
     assert not out.exists()
 
 
+def test_what_is_named_beside_a_checkpoint_is_looked_at(tmp_path: Path) -> None:
+    """Though this one needs neither."""
+    (plain, _), out = saved("512", tmp_path, "ckpt"), tmp_path / "mine"
+    text, other, gone = tmp_path / "notes.txt", tmp_path / "other.safetensors", tmp_path / "gone"
+    text.write_text("no decoder")
+    save_file({"a": torch.zeros(1)}, other)
+    refusals = {
+        ("--decoder", text): f"{text} cannot be read as a checkpoint: "
+        "it is no zip archive, as torch writes them",
+        ("--decoder", other): f"{other} holds no plain decoder",
+        ("--decoder", gone): f"there is no file {gone}",
+        ("--clip", gone): f"there is no folder {gone}",
+        ("--clip", tmp_path): f"{tmp_path} holds no CLIP weights and no vocabulary of it: none of "
+        "open_clip_model.safetensors, model.safetensors, open_clip_pytorch_model.bin, "
+        "pytorch_model.bin, and not both of vocab.json, merges.txt",
+    }
+    for arguments, message in refusals.items():
+        error = refusal(plain, "-o", out, *arguments)
+        assert (error.message, error.exit_code) == (message, 5)
+    assert not out.exists()
+    result = invoke("models", "import", plain, "-o", out, "--decoder", plain)
+    assert result.exit_code == 0
+    told = "--decoder is not needed: model.ckpt has a plain decoder of its own"
+    assert told in result.stderr.splitlines()
+
+
 def test_tooncrafters_network_is_that_of_512() -> None:
     """Its published config (configs/inference_512_v1.0.yaml): every size of the U-Net."""
     unet = {

@@ -109,7 +109,7 @@ def test_a_pull_continues_with_the_commit_that_is_partly_here(hub: Hub) -> None:
     assert f", {kept / 1000:.0f} kB of it here already\n" in result.stderr
     assert [r for r in hub.requests if r.startswith("GET /lfs")] != []
     asked = [r.partition(" ")[0] for r in hub.requests if "/resolve/" in r or "/lfs/" in r]
-    assert asked == ["GET", "GET", "HEAD"]  # the file, where it redirects to; the client's link
+    assert asked == ["GET", "GET"]  # the file, and where it redirects to
 
 
 def test_a_reverse_u_net_says_what_to_make_of_it(hub: Hub) -> None:

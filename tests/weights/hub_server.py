@@ -94,7 +94,7 @@ class Hub:
     refuse: file name, or "api" -> status and headers that answer its next GETs, one by one.
     status: every request is answered by it. requests: "METHOD path" of all that came in.
     listing: what is answered in place of a repository's true listing.
-    waits: seconds that were to pass before another attempt.
+    etag: sent in place of every true one. waits: seconds that were to pass before another attempt.
     ranges: False for a server that knows no ranges. asked: "FILE RANGE" of all that asked for one.
     """
 
@@ -106,6 +106,7 @@ class Hub:
     refuse: dict[str, list[tuple[int, dict[str, str]]]] = field(default_factory=dict)
     status: int | None = None
     listing: bytes | None = None
+    etag: str | None = None
     ranges: bool = True
     requests: list[str] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
@@ -292,8 +293,10 @@ def serving() -> Iterator[Hub]:
             if content is None:
                 return self._send(404, {**headers, "X-Error-Code": "EntryNotFound"}, b"", body)
             if not is_large(name):
-                return self._file(name, content, {**headers, "ETag": f'"{blob_id(content)}"'}, body)
-            headers["X-Linked-Etag"] = f'"{sha256(content)}"'
+                return self._file(
+                    name, content, {**headers, "ETag": f'"{hub.etag or blob_id(content)}"'}, body
+                )
+            headers["X-Linked-Etag"] = f'"{hub.etag or sha256(content)}"'
             headers["X-Linked-Size"] = str(len(content))
             store = hub.url.replace("127.0.0.1", "localhost")  # as the real ones, on another host
             headers["Location"] = f"{store}/lfs/{sha256(content)}"

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -15,8 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import XT, XT_WANTED, Hub, Repository, info_of, sha256, small_model
+from hub_server import (
+    XT,
+    XT_WANTED,
+    Hub,
+    Repository,
+    info_of,
+    lay_out_cache,
+    sha256,
+    small_model,
+)
 
+from vtg_cli.cli import main
 from vtg_cli.errors import WeightsError
 from vtg_cli.weights import cache, faults, licence, store, transfer
 from vtg_cli.weights import hub as client
@@ -365,31 +378,71 @@ def test_a_file_that_rotted_on_the_disk_is_fetched_again(hub: Hub) -> None:
     assert (folder / UNET).read_bytes() == FILES[UNET]
 
 
-def test_a_client_that_fetches_a_file_itself_is_checked(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_disk_without_links_has_the_files_themselves(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It should find the blob and link it; if it ever does otherwise, its bytes are hashed too."""
-    import huggingface_hub
+    def refuse(*args: object, **options: object) -> None:
+        raise OSError(errno.EPERM, "no links")
 
-    def otherwise(repo_id: str, name: str, **options: object) -> str:
-        file = client.look_up("svd-xt").folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-        return str(file)
+    monkeypatch.setattr(os, "symlink", refuse)
+    folder = pull()
+    assert complete() and not (folder / UNET).is_symlink()
+    assert [*(cache.repo_folder(XT) / "blobs").iterdir()] == []  # one copy is enough
+    assert store.recheck("svd-xt") == folder
 
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", otherwise)
-    content = FILES[XT_WANTED[0]]
-    listing = client.look_up("svd-xt")
-    first = client.Listing(
-        "svd-xt", listing.place, listing.commit, listing.folder, listing.files[:1]
-    )
-    client.pull(first)
-    assert not listing.blob(listing.files[0]).exists()  # one copy is enough
-    cache.discard(listing.folder / XT_WANTED[0])
-    content = bytes(len(content))
-    with pytest.raises(WeightsError, match="changed while it was fetched"):
-        client.pull(first)
-    assert not (listing.folder / XT_WANTED[0]).exists()
+
+OUT = "../../x"
+
+
+@pytest.mark.parametrize("field", ["sha", "blobId", "sha256", "etag"])
+def test_what_a_server_says_is_no_path(
+    field: str, hub: Hub, repository: Repository, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of what it sends, a commit and the hashes name files: nothing lands beside them."""
+    answer = info_of(XT, repository)
+    for file in answer["siblings"]:
+        if field == "blobId":
+            file[field] = OUT
+        elif "lfs" in file:
+            file["lfs"] |= {field: OUT} if field == "sha256" else {}
+    hub.listing = json.dumps(answer | ({field: OUT} if field == "sha" else {})).encode()
+    hub.etag = OUT
+    code = main(["models", "pull", "svd-xt", "--accept-licence"])
+    *_, error, hint = capsys.readouterr().err.splitlines()
+    if field == "etag":  # which is asked of nobody
+        assert code == 0 and complete()
+    else:
+        assert code == 5 and error.startswith("vtg: svd-xt: the hub's answer is damaged: the ")
+        assert hint.strip() == "nothing was written; check HF_ENDPOINT where it is set"
+    files = {file for file in tmp_path.rglob("*") if file.is_file()}
+    places = {file.relative_to(tmp_path / "hf").parts[:3] for file in files}
+    kept = {("hub", cache.repo_folder(XT).name, kind) for kind in ("blobs", "snapshots")}
+    own = {("assets", "vtg", name) for name in ("licences.json", "trust")}
+    assert places == (own | kept if field == "etag" else {("assets", "vtg", "licences.json")})
+    blobs = {file.name for file in files if file.parent.name == "blobs"}
+    assert all(re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", name) for name in blobs)
+
+
+def test_a_commit_that_is_a_path_is_not_followed(hub: Hub, repository: Repository) -> None:
+    """In the cache, where other programs write it down as a server says it."""
+    folder = lay_out_cache(XT, repository)
+    (folder.parents[1] / "refs" / "main").write_text("../../x")
+    shutil.copytree(folder, folder.parents[2] / "x")
+    assert [*store.snapshots(XT)] == [folder]
+    shutil.rmtree(folder.parents[2] / "x")
+
+
+def test_short_files_for_ever_end_in_a_line(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without ranges, each as if it were whole: five times the same 3500 bytes."""
+    hub.ranges, hub.cut[UNET] = False, [-3500] * 99
+    assert main(["models", "pull", "svd-xt", "--accept-licence"]) == 5
+    *_, error, hint = capsys.readouterr().err.splitlines()
+    reason = f"3500 of the announced {SIZE} bytes came"
+    assert error == f"vtg: {XT} cannot be fetched from {hub.url}: {reason}"
+    assert hint.strip() == "check the connection, then pull again; it goes on where it stopped"
+    lines = [request for request in hub.requests if request.endswith(f"/lfs/{sha256(FILES[UNET])}")]
+    assert lines == [f"GET /lfs/{sha256(FILES[UNET])}"] * transfer.ATTEMPTS
+    assert hub.waits == [1, 2, 4, 8] and [part.stat().st_size for part in parts()] == [3500]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ The variables HF_HOME, HF_HUB_CACHE and HF_ASSETS_CACHE decide, and are never se
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -36,6 +37,11 @@ def own_folder() -> Path:
     from huggingface_hub import constants
 
     return Path(constants.HF_ASSETS_CACHE).expanduser() / "vtg"
+
+
+def is_commit(text: str) -> bool:
+    """Whether it is git's name of a commit, and so may be a folder's."""
+    return re.fullmatch("[0-9a-f]{40}", text) is not None
 
 
 def record_path(repo_id: str) -> Path:

@@ -1,12 +1,12 @@
 """Reading a released checkpoint file: a pickle of tensors and nothing else, or safetensors.
 
-A pickle can run any code, so only torch's own tensor types are let through; a file that asks for
-more is refused before anything of it runs. Tensors stay in the file until they are asked for.
+A pickle can run any code, so only torch's own tensors are let through (pickled.py); a file that
+asks for more is refused before anything of it runs. Tensors stay in the file until they are asked
+for.
 """
 
 from __future__ import annotations
 
-import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtg_cli.errors import WeightsError, missing
+from vtg_cli.weights import pickled
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,34 +59,29 @@ def _safetensors(path: Path) -> Checkpoint:
 
 
 def _pickle(path: Path, bare: bool) -> Checkpoint:
-    content = _load(path)
+    content = _content(path)
     if bare and isinstance(content, dict) and not {"state_dict", "module"} & content.keys():
         content = {"state_dict": content}
     tensors = _tensors(path, content)
-    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    return Checkpoint(path, shapes, tensors.__getitem__)
+    shapes = {name: stored.shape for name, stored in tensors.items()}
+    tensor = pickled.mapped(path)
+    return Checkpoint(path, shapes, lambda name: tensor(tensors[name]))
 
 
-def _load(path: Path) -> Any:
-    import pickle
-
-    import torch
-
+def _content(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except pickle.UnpicklingError as error:
-        asked = re.search(r"GLOBAL (\S+)", str(error))
-        what = f" ({asked[1]})" if asked else ""
+        return pickled.read(path)
+    except pickled.Refused as error:
         raise WeightsError(
-            f"{path} is refused: its pickle wants more than tensors{what}, none of it was executed",
+            f"{path} is refused: {error}, none of it was executed",
             "take the file from the model's official place, or save its weights as safetensors",
             subject=str(path),
         ) from error
     except MemoryError:
         raise
-    except Exception as error:  # a damaged file makes torch's readers raise whatever they raise
+    except Exception as error:  # a damaged file makes the readers raise whatever they raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if not _is_zip(path):  # of which torch says how its author should save it
+        if not _is_zip(path):
             reason = "it is no zip archive, as torch writes them"
         raise WeightsError(
             f"{path} cannot be read as a checkpoint: {reason}",
@@ -101,9 +97,7 @@ def _is_zip(path: Path) -> bool:
         return False
 
 
-def _tensors(path: Path, content: Any) -> dict[str, Tensor]:
-    import torch
-
+def _tensors(path: Path, content: Any) -> dict[str, pickled.Stored]:
     top = next(
         (k for k in ("state_dict", "module") if isinstance(content, dict) and k in content), None
     )
@@ -115,7 +109,7 @@ def _tensors(path: Path, content: Any) -> dict[str, Tensor]:
             subject=str(path),
         )
     for name, value in found.items():
-        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
+        if not isinstance(name, str) or not isinstance(value, pickled.Stored):
             raise WeightsError(
                 f"{path} is no checkpoint: {name!r} in its {top} is no tensor", subject=str(path)
             )

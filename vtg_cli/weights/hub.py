@@ -3,7 +3,8 @@
 The client's session, token and cache are used as they are; its variables (HF_HOME, HF_HUB_CACHE,
 HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE) are never set. Its own download forgets a file that was cut
 when the process ends, so the bytes are fetched here, checked, and only then put where the client
-keeps them; nothing unchecked ever has the name of a finished file.
+keeps them; nothing unchecked ever has the name of a finished file, and nothing that a server says
+becomes part of a path unless it is a hash.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ def look_up(name: str, here: str | None = None) -> Listing:
             wait_for_answer,
             pause,
         )
-    if not isinstance(info.sha, str) or not re.fullmatch("[0-9a-f]{40}", info.sha):
+    if not isinstance(info.sha, str) or not cache.is_commit(info.sha):
         raise _odd(name, "the commit")
     siblings = info.siblings or ()
     if not all(isinstance(file.rfilename, str) for file in siblings):
@@ -262,7 +263,7 @@ def _obtain(listing: Listing, remote: Remote, report: Report) -> None:
         raise _other_content(listing, remote, announced=False)
     with explained(listing.place):
         if not file.is_file():
-            _link(listing, remote, blob)
+            _link(blob, file)
         trust.write(path, replace(record, files={**record.files, remote.name: known}))
     report("verifying", remote.size)
 
@@ -319,21 +320,13 @@ def _transfer(listing: Listing, remote: Remote, part: Path, report: Report) -> N
     )
 
 
-def _link(listing: Listing, remote: Remote, blob: Path) -> None:
-    """Has the client put a checked blob into the snapshot; it finds that nothing is to be fetched.
-
-    Where it copies instead of linking, or calls the blob otherwise, ours is in the way.
+def _link(blob: Path, file: Path) -> None:
+    """Give a checked blob its name in the snapshot, as the client does: by a link, where the disk
+    knows links. (The client itself would ask the server again, and make a path of its ETag.)
     """
-    from huggingface_hub import hf_hub_download
-
-    file = Path(
-        hf_hub_download(
-            listing.place.repo_id, remote.name, revision=listing.commit, library_name="vtg"
-        )
-    )
-    if file.resolve() == blob.resolve():
-        return
-    blob.unlink(missing_ok=True)
-    if _known(remote, file) is None:
-        cache.discard(file)
-        raise ValueError(f"{remote.name} changed while it was fetched")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)  # it led to nothing
+    try:
+        file.symlink_to(os.path.relpath(blob, file.parent))
+    except OSError:
+        os.replace(blob, file)

@@ -136,7 +136,7 @@ def snapshots(repo_id: str) -> Iterator[Path]:
         )
         commits += [folder.name for folder in newest]
     for commit in dict.fromkeys(commits):
-        if (root / "snapshots" / commit).is_dir():
+        if cache.is_commit(commit) and (root / "snapshots" / commit).is_dir():
             yield root / "snapshots" / commit
 
 

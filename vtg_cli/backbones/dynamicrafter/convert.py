@@ -25,7 +25,7 @@ from vtg_cli.backbones.dynamicrafter import keys
 from vtg_cli.backbones.dynamicrafter.spec import INTERP, TOON, VARIANTS, Facts
 from vtg_cli.backbones.dynamicrafter.vocabulary import CLIP_REPOSITORY, VOCABULARY
 from vtg_cli.backbones.dynamicrafter.weights import Sizes, config_of
-from vtg_cli.errors import UsageError, WeightsError
+from vtg_cli.errors import UsageError, WeightsError, missing
 from vtg_cli.ground import documents
 from vtg_cli.weights import trust
 from vtg_cli.weights.checkpoint import Checkpoint, open_checkpoint
@@ -75,12 +75,17 @@ def convert(
             subject=variant,
         )
     check_place(out, overwrite)
+    if clip is not None:
+        _check_clip(clip)
     report = on_phase or (lambda phase: None)
     report(f"reading {source.name}")
     checkpoint = open_checkpoint(source)
     facts, sizes = _identified(checkpoint, variant, config)
     if _dual(checkpoint):
         checkpoint = _decoded_by(checkpoint, decoder)
+    elif decoder is not None:
+        _lender(decoder)
+        report(f"--decoder is not needed: {source.name} has a plain decoder of its own")
     networks = sizes.networks()
     _fill(networks, checkpoint, clip)
     with whole(out) as part:
@@ -100,18 +105,22 @@ def _decoded_by(checkpoint: Checkpoint, lender: Path | None) -> Checkpoint:
             "name a DynamiCrafter checkpoint with --decoder: its decoder reads the same latents",
             subject=str(checkpoint.path),
         )
-    plain = open_checkpoint(lender)
-    if _dual(plain) or not any(name.startswith(DECODER) for name in plain.shapes):
-        raise WeightsError(
-            f"{lender} holds no plain decoder",
-            "a DynamiCrafter checkpoint does",
-            subject=str(lender),
-        )
+    plain = _lender(lender)
     own = {n: shape for n, shape in checkpoint.shapes.items() if not n.startswith(DECODER)}
     lent = {n: shape for n, shape in plain.shapes.items() if n.startswith(DECODER)}
     return Checkpoint(
         checkpoint.path, own | lent, lambda n: (plain if n in lent else checkpoint).read(n)
     )
+
+
+def _lender(file: Path) -> Checkpoint:
+    """A checkpoint whose decoder can be lent. WeightsError for any other file."""
+    plain = open_checkpoint(file)
+    if _dual(plain) or not any(name.startswith(DECODER) for name in plain.shapes):
+        raise WeightsError(
+            f"{file} holds no plain decoder", "a DynamiCrafter checkpoint does", subject=str(file)
+        )
+    return plain
 
 
 def _identified(
@@ -190,7 +199,7 @@ def _fill(networks: Mapping[str, nn.Module], checkpoint: Checkpoint, clip: Path 
             f"fetch https://huggingface.co/{CLIP_REPOSITORY} and name its folder with --clip",
             subject=str(checkpoint.path),
         )
-    file = next((clip / name for name in CLIP_FILES if (clip / name).is_file()), None)
+    file = _clip_weights(clip)
     if file is None:
         raise WeightsError(
             f"{clip} holds no CLIP weights: none of {', '.join(CLIP_FILES)}",
@@ -205,6 +214,23 @@ def _fill(networks: Mapping[str, nn.Module], checkpoint: Checkpoint, clip: Path 
         renamed = _as_reference(found, lacking)
         shapes = {name: found.shapes[old] for name, old in renamed.items()}
         _put(towers, shapes, lambda name: found.read(renamed[name]))
+
+
+def _check_clip(folder: Path) -> None:
+    """WeightsError for a place where neither CLIP's weights nor its vocabulary are."""
+    if not folder.is_dir():
+        raise WeightsError(missing(folder, "there is no folder"), subject=str(folder))
+    if _clip_weights(folder) is None and not all((folder / n).is_file() for n in VOCABULARY):
+        raise WeightsError(
+            f"{folder} holds no CLIP weights and no vocabulary of it: none of "
+            f"{', '.join(CLIP_FILES)}, and not both of {', '.join(VOCABULARY)}",
+            f"it is a copy of https://huggingface.co/{CLIP_REPOSITORY}",
+            subject=str(folder),
+        )
+
+
+def _clip_weights(folder: Path) -> Path | None:
+    return next((folder / name for name in CLIP_FILES if (folder / name).is_file()), None)
 
 
 def _as_reference(found: Checkpoint, wanted: set[str]) -> dict[str, str]:
