@@ -57,7 +57,7 @@ def picture(height: int, width: int, shift: float) -> NDArray[np.uint8]:
 def child(kind: str, frames: int, height: int, width: int) -> dict[str, Any]:
     from vtg_cli.job.keywords import Options, job_of
     from vtg_cli.plan import needs
-    from vtg_cli.plan.plan import plan
+    from vtg_cli.plan.segments import planned
     from vtg_cli.render import draw
 
     with tempfile.TemporaryDirectory() as folder:
@@ -67,7 +67,7 @@ def child(kind: str, frames: int, height: int, width: int) -> dict[str, Any]:
         options: Options = {"frames": frames, "output": f"{folder}/clip.mp4", "model": kind}
         if kind == "svd":
             options |= {"model": str(SVD), "steps": 1, "height": height, "width": width}
-        made = plan(job_of(keys, options))
+        made = planned(job_of(keys, options))
         cost = needs.checked(made).cost
         draw.render(made).save()
     used = resource.getrusage(resource.RUSAGE_SELF)

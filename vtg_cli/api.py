@@ -47,8 +47,9 @@ def interpolate(
     for a model that is not here whole, MemoryLadderError for what this machine has no memory for.
     """
     job, pictures = _asked(keyframes, options)
+    wanted = _claimed(job, pictures)
     rendering = draw.run(job, progress=on_progress, cancel=cancel, keyframes=pictures)
-    if job.output is not None and claimed(job.output, job.encoding):
+    if wanted:
         rendering.save()
     return rendering
 
@@ -62,6 +63,7 @@ def predict(*keyframes: Picture, **options: Unpack[Options]) -> Preflight:
     Nothing is drawn or written, no network is loaded. It raises what `interpolate` would.
     """
     job, pictures = _asked(keyframes, options)
+    _claimed(job, pictures)
     return needs.checked(planned(job, pictures))
 
 
@@ -73,6 +75,12 @@ def _asked(
     files = all(isinstance(picture, str | os.PathLike) for picture in keyframes)
     pictures = None if files else [_pixels(picture) for picture in keyframes]
     return job_of(names, options), pictures
+
+
+def _claimed(job: Interpolate, pictures: Sequence[Frame] | None) -> bool:
+    """Return whether a file is to be written. UsageError, MediaError where it cannot be."""
+    inputs = job.keyframes if pictures is None else ()
+    return job.output is not None and claimed(job.output, job.encoding, inputs)
 
 
 def _name(picture: Picture, number: int) -> str:

@@ -31,7 +31,8 @@ from vtg_cli.machine.rungs import AWAY, NAMED, RUNGS, ran_out
 from vtg_cli.media.clip import open_clip
 from vtg_cli.media.encoding import Input
 from vtg_cli.plan import memory
-from vtg_cli.plan.plan import Plan, plan
+from vtg_cli.plan.plan import Plan
+from vtg_cli.plan.segments import planned
 from vtg_cli.render import draw
 
 SVD = Path(__file__).parents[1] / "data" / "parity" / "tiny_svd"
@@ -97,7 +98,7 @@ def out_of_memory(
 
 def test_a_named_rung_stands_alone() -> None:
     for name in NAMES:
-        made = plan(job(memory=name))
+        made = planned(job(memory=name))
         assert [rung.name for rung in memory.ladder(made, room(0))] == [name]
         assert memory.told(made) == name
 
@@ -108,7 +109,7 @@ def room(free: float) -> Memory:
 
 def test_auto_goes_from_what_fits_to_the_last() -> None:
     """The expected peaks of the rungs themselves as the free memory; the latents are a window's."""
-    made = on_gpu(plan(job()))
+    made = on_gpu(planned(job()))
     peaks = [on_device(memory.work_of(made, rung)) for rung in RUNGS]
     assert peaks == sorted(peaks, reverse=True) and peaks[1] > peaks[2] > peaks[3]
     for rung, peak in zip(RUNGS, peaks, strict=True):
@@ -121,16 +122,16 @@ def test_auto_goes_from_what_fits_to_the_last() -> None:
 def test_auto_on_a_gpu(free: int | None) -> None:
     expected = [*NAMES[:4], *NAMES[3:]] if free != 0 else [NAMES[-1]]
     here = None if free is None else room(free)
-    rungs = memory.ladder(on_gpu(plan(job())), here)
+    rungs = memory.ladder(on_gpu(planned(job())), here)
     assert [rung.name for rung in rungs] == expected
     # as many frames at once as the model does by itself, but for the last three
     assert [rung.chunk for rung in rungs] == [None, None, None, None, 1, 1, 1][-len(rungs) :]
-    fitting = [rung.name for rung in memory.ladder(on_gpu(plan(job()), lora="fit"), here)]
+    fitting = [rung.name for rung in memory.ladder(on_gpu(planned(job()), lora="fit"), here)]
     assert fitting == (["full", "chunked"] if free != 0 else ["chunked"])
 
 
 def test_auto_on_a_cpu_does_what_was_always_done_there() -> None:
-    made = plan(job())
+    made = planned(job())
     begin = memory.ladder(made, memory.room_of(made))[0]
     assert (begin.name, begin.one_by_one, begin.chunk, begin.weights) == (
         *("chunked", True, None),
@@ -143,7 +144,7 @@ def test_auto_on_a_cpu_does_what_was_always_done_there() -> None:
 
 def test_auto_on_a_cpu_begins_lower_only_where_it_would_be_refused() -> None:
     """Weights that are away are on the same CPU: what helps there is to compute less at once."""
-    made = plan(job(width=512, height=512))
+    made = planned(job(width=512, height=512))
     rungs = memory.ladder(made, None)
     found = [predict([memory.work_of(made, rung)]) for rung in rungs]
     peaks = [each.memory for each in found]
@@ -154,7 +155,7 @@ def test_auto_on_a_cpu_begins_lower_only_where_it_would_be_refused() -> None:
 
 
 def test_weights_that_do_not_fit_the_device_stay_on_the_host() -> None:
-    made = plan(job())
+    made = planned(job())
     asked: list[str] = []
 
     def load(device: str) -> Backbone:
@@ -176,33 +177,33 @@ def test_weights_that_do_not_fit_the_device_stay_on_the_host() -> None:
 
 @pytest.mark.parametrize("model", ["tiny", "flow"])
 def test_models_without_a_ladder_take_full_alone(model: str) -> None:
-    plan(job(model=model, memory="full", sampling=Sampling(), frames=(4,)))
+    planned(job(model=model, memory="full", sampling=Sampling(), frames=(4,)))
     with pytest.raises(UsageError) as refusal:
-        plan(job(model=model, memory="offload", sampling=Sampling(), frames=(4,)))
+        planned(job(model=model, memory="offload", sampling=Sampling(), frames=(4,)))
     said = {
         "tiny": "--memory means nothing to tiny",
         "flow": "--memory is for diffusion models, and the model is flow",
     }
     assert refusal.value.message == said[model]
-    assert memory.told(plan(job(model=model, sampling=Sampling(), frames=(4,)))) == ""
+    assert memory.told(planned(job(model=model, sampling=Sampling(), frames=(4,)))) == ""
 
 
 def test_a_network_that_comes_and_goes_cannot_be_trained() -> None:
     for name in AWAY:
         with pytest.raises(UsageError) as refusal:
-            plan(job(memory=name, lora="fit"))
+            planned(job(memory=name, lora="fit"))
         assert refusal.value.message == f"--memory {name} and --lora fit exclude each other"
-    plan(job(memory="chunked", lora="fit"))
+    planned(job(memory="chunked", lora="fit"))
 
 
 def test_an_unknown_rung_is_refused() -> None:
     with pytest.raises(UsageError, match="--memory small") as refusal:
-        plan(job(memory="small"))
+        planned(job(memory="small"))
     assert refusal.value.exit_code == 2
 
 
 def test_batches_know_a_clip_by_its_frames_not_by_the_memory_they_took() -> None:
-    keys = {name: key_of(plan(job(memory=name)).job, ["0"], {}) for name in ("auto", *NAMES)}
+    keys = {name: key_of(planned(job(memory=name)).job, ["0"], {}) for name in ("auto", *NAMES)}
     same = [name for name in NAMES if NAMED[name].same_frames]
     assert len({keys[name] for name in ("auto", *same)}) == 1
     assert len({*keys.values()}) == 3  # tiny-vram and tiled
@@ -367,7 +368,7 @@ def test_after_the_last_rung_it_ends_with_4(
 
 def test_the_error_carries_what_ran_out(monkeypatch: pytest.MonkeyPatch) -> None:
     with out_of_memory(monkeypatch, range(99)), pytest.raises(MemoryLadderError) as refusal:
-        list(draw.render(plan(job(memory="full"))))
+        list(draw.render(planned(job(memory="full"))))
     cause = refusal.value.__cause__
     assert cause is not None and isinstance(cause.__cause__, torch.OutOfMemoryError)
 

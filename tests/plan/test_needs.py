@@ -18,7 +18,8 @@ from vtg_cli.machine.rungs import RUNGS
 from vtg_cli.plan import needs
 from vtg_cli.plan.memory import first, work_of
 from vtg_cli.plan.needs import Machine, checked, document, rounded
-from vtg_cli.plan.plan import Plan, plan
+from vtg_cli.plan.plan import Plan
+from vtg_cli.plan.segments import planned
 from vtg_cli.weights import sizes
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER
 
@@ -26,12 +27,12 @@ SVD = Path(__file__).parents[1] / "data" / "parity" / "tiny_svd"
 PLENTY = Machine(memory=Memory(10**12, 10**12), gpu=None, disk=10**12, cores=1)
 
 
-def planned(folder: Path, model: str = "flow", height: int = 36, **options: object) -> Plan:
+def plan_of(folder: Path, model: str = "flow", height: int = 36, **options: object) -> Plan:
     keys = [str(folder / f"{name}.png") for name in "ab"]
     for key in keys:
         Image.fromarray(np.full((height, 64, 3), 90, np.uint8)).save(key)
     given = {"frames": 8, "output": str(folder / "clip.mp4"), "model": model, **options}
-    return plan(job_of(keys, given))  # type: ignore[arg-type]
+    return planned(job_of(keys, given))  # type: ignore[arg-type]
 
 
 def with_memory(total: float, free: float | None = None) -> Machine:
@@ -39,13 +40,13 @@ def with_memory(total: float, free: float | None = None) -> Machine:
 
 
 def test_what_fits_is_passed_without_a_word(tmp_path: Path) -> None:
-    found = checked(planned(tmp_path), PLENTY)
+    found = checked(plan_of(tmp_path), PLENTY)
     assert (found.notes, found.weights, found.whole, found.takes) == ((), (), True, 1)
     assert found.volume == round(8 * 36 * 64 * 0.12)
 
 
 def test_far_too_little_memory_is_refused_before_anything(tmp_path: Path) -> None:
-    made = planned(tmp_path, "tiny")
+    made = plan_of(tmp_path, "tiny")
     needed = checked(made, PLENTY).cost
     with pytest.raises(MemoryLadderError) as failed:
         checked(made, with_memory(needed.memory / needed.memory_within - 1e6))
@@ -62,18 +63,18 @@ def test_far_too_little_memory_is_refused_before_anything(tmp_path: Path) -> Non
 def test_a_model_with_a_ladder_can_go_down_it(tmp_path: Path) -> None:
     for rung, less in (("auto", ""), ("tiled", ""), ("full", ", or --memory auto")):
         with pytest.raises(MemoryLadderError) as failed:
-            checked(planned(tmp_path, str(SVD), memory=rung), with_memory(1e8))
+            checked(plan_of(tmp_path, str(SVD), memory=rung), with_memory(1e8))
         assert failed.value.hint == (
             "ask for a smaller --width, or fewer --frames from one keyframe to the next"
             f"{less}; --model tiny and flow need little"
         )
     with pytest.raises(MemoryLadderError) as failed:
-        checked(planned(tmp_path, str(SVD), decode_chunk=6), with_memory(1e8))
+        checked(plan_of(tmp_path, str(SVD), decode_chunk=6), with_memory(1e8))
     assert ", or a smaller --decode-chunk; --model tiny" in failed.value.hint
 
 
 def test_little_memory_is_said(tmp_path: Path) -> None:
-    made = planned(tmp_path)
+    made = plan_of(tmp_path)
     (note,) = checked(made, with_memory(1e12, 5e7)).notes
     assert note == (
         "note: flow at 64x36 needs about 88 MB of memory, and 50 MB are free on this machine: "
@@ -82,7 +83,7 @@ def test_little_memory_is_said(tmp_path: Path) -> None:
 
 
 def test_the_gpu_has_a_memory_of_its_own(tmp_path: Path) -> None:
-    made = planned(tmp_path, str(SVD))
+    made = plan_of(tmp_path, str(SVD))
     made = replace(made, model=replace(made.model, device="cuda"))
     full, last = (replace(made, job=replace(made.job, memory=name)) for name in ("full", "tiled"))
     plenty = replace(PLENTY, gpu=Memory(10**12, 10**12))
@@ -102,11 +103,11 @@ def test_the_gpu_has_a_memory_of_its_own(tmp_path: Path) -> None:
         checked(made, replace(PLENTY, gpu=Memory(0, 0)))
     work = work_of(made, RUNGS[0])
     assert (work.batch, work.terms) == (2, 2)  # directions, with and without guidance
-    assert work_of(planned(tmp_path, str(SVD)), RUNGS[0]).terms == 1  # in turn on a CPU
+    assert work_of(plan_of(tmp_path, str(SVD)), RUNGS[0]).terms == 1  # in turn on a CPU
 
 
 def test_a_disk_that_cannot_hold_the_clip(tmp_path: Path) -> None:
-    made = planned(tmp_path, output=str(tmp_path / "clip.mov"))
+    made = plan_of(tmp_path, output=str(tmp_path / "clip.mov"))
     volume = 8 * 36 * 64 * 0.6
     with pytest.raises(MediaError) as failed:
         checked(made, replace(PLENTY, disk=int(volume / 2) - 1))
@@ -117,7 +118,7 @@ def test_a_disk_that_cannot_hold_the_clip(tmp_path: Path) -> None:
     assert failed.value.exit_code == 7
     (note,) = checked(made, replace(PLENTY, disk=int(volume / 2) + 1)).notes
     assert note == (f"note: {tmp_path / 'clip.mov'} may take 11 kB, and its disk has 6 kB free")
-    assert checked(planned(tmp_path, output="-", format="y4m"), PLENTY).volume is None
+    assert checked(plan_of(tmp_path, output="-", format="y4m"), PLENTY).volume is None
 
 
 def test_every_format_of_files_has_a_volume() -> None:
@@ -127,7 +128,7 @@ def test_every_format_of_files_has_a_volume() -> None:
 
 
 def test_weights_are_counted_and_damaged_ones_refused(tmp_path: Path) -> None:
-    (found,) = (w for w in checked(planned(tmp_path, str(SVD)), PLENTY).weights)
+    (found,) = (w for w in checked(plan_of(tmp_path, str(SVD)), PLENTY).weights)
     files = [file for file in SVD.rglob("*") if file.is_file()]
     read = [f for f in files if "feature_extractor" not in f.parts and "index" not in f.name]
     assert (found.name, found.licence) == (str(SVD), None)
@@ -136,32 +137,32 @@ def test_weights_are_counted_and_damaged_ones_refused(tmp_path: Path) -> None:
     file = tmp_path / "mine" / "network.safetensors"
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(WeightsError, match=f"{file} is damaged: it has"):
-        checked(planned(tmp_path, str(tmp_path / "mine")), PLENTY)
+        checked(plan_of(tmp_path, str(tmp_path / "mine")), PLENTY)
 
 
 def test_work_is_what_the_plan_says(tmp_path: Path) -> None:
-    made = planned(tmp_path, str(SVD), steps=3)
+    made = plan_of(tmp_path, str(SVD), steps=3)
     work = work_of(made, RUNGS[1])
     assert (work.kind, work.device, work.segments, work.drawn) == ("svd", "cpu", (8,), (6,))
     assert (work.evaluations, work.singles) == (made.evaluations, 0)
     assert (work.size, work.canvas) == (made.shape[:2], made.drawn)
     assert work.model is not None and (work.model.factor, work.model.decoded) == (4, 8)
-    halves = work_of(planned(tmp_path, str(SVD), dtype="fp16"), RUNGS[1]).model
+    halves = work_of(plan_of(tmp_path, str(SVD), dtype="fp16"), RUNGS[1]).model
     assert halves is not None  # the autoencoder stays in single precision
     assert work.model.bytes - halves.bytes == 2 * (work.model.core + work.model.rest)
-    flow = work_of(planned(tmp_path), RUNGS[1], (5, 5, 5))
+    flow = work_of(plan_of(tmp_path), RUNGS[1], (5, 5, 5))
     assert (flow.kind, flow.segments, flow.model) == ("flow", (5, 5, 5), None)
 
 
 def test_retries_are_told_and_not_counted(tmp_path: Path) -> None:
-    usual = checked(planned(tmp_path, "tiny"), PLENTY)
-    more = checked(planned(tmp_path, "tiny", on_bad="retry", candidates=3), PLENTY)
+    usual = checked(plan_of(tmp_path, "tiny"), PLENTY)
+    more = checked(plan_of(tmp_path, "tiny", on_bad="retry", candidates=3), PLENTY)
     assert (usual.takes, more.takes) == (1, 3)
     assert more.cost == usual.cost
 
 
 def test_the_document_has_plain_numbers(tmp_path: Path) -> None:
-    found = checked(planned(tmp_path), PLENTY)
+    found = checked(plan_of(tmp_path), PLENTY)
     assert document(found) == {
         "memory_bytes": rounded(found.cost.memory),
         "gpu_memory_bytes": None,

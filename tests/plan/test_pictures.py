@@ -9,6 +9,7 @@ import pytest
 
 from vtg_cli.job.jobs import Interpolate
 from vtg_cli.plan import pictures as stills
+from vtg_cli.plan.setup import chosen, setup
 
 JOB = Interpolate(keyframes=("a.png", "b.png", "c.png"))
 LARGE = (
@@ -33,8 +34,8 @@ def test_what_reading_did_is_told_once_for_all_it_was_done_to() -> None:
     ("height", "width", "told"), [(2160, 3840, False), (2160, 4096, False), (4000, 6000, True)]
 )
 def test_pictures_over_4k_suggest_a_width(height: int, width: int, told: bool) -> None:
-    pictures = [still(name, size=(height, width)) for name in "ab"]
+    flow = replace(JOB, model="flow")
     expected = [LARGE.format(width, height)] if told else []
-    assert [*stills.notes(JOB, pictures, height, width, False)] == expected
-    for job in (replace(JOB, width=width), replace(JOB, height=height)):  # asked for
-        assert [*stills.notes(job, pictures, height, width, False)] == []
+    assert [*setup(flow, chosen(flow), (height, width), "a.png").notes] == expected
+    for job in (replace(flow, width=width), replace(flow, height=height)):  # asked for
+        assert [*setup(job, chosen(job), (height, width), "a.png").notes] == []

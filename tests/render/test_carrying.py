@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vtg_cli.job.jobs import Interpolate
 from vtg_cli.job.sampling import Sampling
-from vtg_cli.plan.plan import plan
+from vtg_cli.plan.segments import planned
 from vtg_cli.render import draw as drawing
 from vtg_cli.render.carrying import carried, easing_of
 from vtg_cli.render.segments import always
@@ -31,11 +31,11 @@ JOB = Interpolate(
 
 
 def test_only_the_ends_of_the_clip_are_eased() -> None:
-    made = plan(replace(JOB, ease="ease-in-out"), KEYS)
+    made = planned(replace(JOB, ease="ease-in-out"), KEYS)
     first, last = easing_of(made, 0), easing_of(made, 1)
     assert (first(1e-3) / 1e-3, (1 - last(1 - 1e-3)) / 1e-3) == pytest.approx((0, 0), abs=0.01)
     assert ((1 - first(1 - 1e-3)) / 1e-3, last(1e-3) / 1e-3) == pytest.approx((1, 1), abs=0.01)
-    uncarried = plan(replace(JOB, ease="ease-in-out", carry=False), KEYS)
+    uncarried = planned(replace(JOB, ease="ease-in-out", carry=False), KEYS)
     assert (1 - easing_of(uncarried, 0)(1 - 1e-3)) / 1e-3 == pytest.approx(0, abs=0.01)
 
 
@@ -60,7 +60,7 @@ def test_flow_draws_where_constant_acceleration_leads() -> None:
 
 def test_other_models_draw_at_times_of_that_pace() -> None:
     """Ways of 2 and 6 in equal times: s^2 and (2 s + s^2) / 3, as in test_carry.py."""
-    made = plan(JOB, KEYS)
+    made = planned(JOB, KEYS)
     drawn: list[list[float]] = []
 
     def draw(first, last, times, progress, cancel):  # type: ignore[no-untyped-def]

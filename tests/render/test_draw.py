@@ -37,7 +37,7 @@ from vtg_cli.media.encoding import Encoding
 from vtg_cli.media.image import fit, read_image
 from vtg_cli.media.video import read_video
 from vtg_cli.plan import model as models_of
-from vtg_cli.plan.plan import plan
+from vtg_cli.plan.segments import planned
 from vtg_cli.render import draw
 from vtg_cli.render import report as reports
 from vtg_cli.render.draw import Rendering
@@ -100,7 +100,7 @@ def test_every_keyframe_appears_once_at_its_place_bit_for_bit(
 ) -> None:
     if loop and len(frames) > 1:
         frames = (*frames, 3)
-    rendering = draw.render(plan(job(keys[:count], frames=frames, loop=loop)), renderer=renderer)
+    rendering = draw.render(planned(job(keys[:count], frames=frames, loop=loop)), renderer=renderer)
     clip = np.stack([*rendering])
     assert len(clip) == rendering.plan.schedule.total
     for name, at in zip(keys, rendering.plan.schedule.positions, strict=False):
@@ -131,7 +131,7 @@ def test_the_eased_times_reach_the_renderer(keys: list[str]) -> None:
         asked.append(times)
         return crossfade(first, last, times, *rest)  # type: ignore[arg-type]
 
-    made = plan(job(keys[:3], frames=(3, 5), ease="ease-in"))
+    made = planned(job(keys[:3], frames=(3, 5), ease="ease-in"))
     assert len([*draw.render(made, renderer=renderer)]) == 7
     # ease-in at one half, by the closed form of its cubic: 0.31536 (brentq in test_timing)
     assert asked[0] == pytest.approx([0, 0.31536, 1], abs=1e-4)
@@ -148,7 +148,7 @@ def test_one_segment_is_drawn_at_a_time_and_only_when_its_frames_are_taken(
         drawn.append(len(times))
         return crossfade(first, last, times, *rest)  # type: ignore[arg-type]
 
-    frames = iter(draw.render(plan(job(keys[:3], frames=(3, 5))), renderer=renderer))
+    frames = iter(draw.render(planned(job(keys[:3], frames=(3, 5))), renderer=renderer))
     assert drawn == []
     next(frames), next(frames)
     assert drawn == [3]
@@ -161,7 +161,7 @@ def test_endpoints_pin_the_keyframes_or_leave_the_model_be(keys: list[str], endp
     def darker(first: Pixels, last: Pixels, times: Sequence[float], *rest: object) -> Frames:
         return crossfade(first // 2, last // 2, times, *rest)  # type: ignore[arg-type]
 
-    made = plan(job(keys[:2], frames=(5,), endpoints=endpoints))
+    made = planned(job(keys[:2], frames=(5,), endpoints=endpoints))
     rendering = draw.render(made, renderer=darker)
     clip = [*rendering]
     first, last = read_image(keys[0]), read_image(keys[1])
@@ -216,7 +216,7 @@ def test_running_out_of_memory_is_said_in_one_way(keys: list[str]) -> None:
 
     while errors:
         with pytest.raises(MemoryLadderError, match="on cpu: flow at 48x32") as refusal:
-            list(draw.render(plan(job(keys[:2])), renderer=greedy))
+            list(draw.render(planned(job(keys[:2])), renderer=greedy))
         assert refusal.value.exit_code == 4
         assert refusal.value.__cause__ is errors.pop()
 
@@ -234,7 +234,7 @@ def test_other_failures_of_a_renderer_pass_through(keys: list[str]) -> None:
         raise ZeroDivisionError("mine")
 
     with pytest.raises(ZeroDivisionError, match="mine"):
-        list(draw.render(plan(job(keys[:2])), renderer=broken))
+        list(draw.render(planned(job(keys[:2])), renderer=broken))
 
 
 DATA = Path(__file__).parents[1] / "data" / "parity"
@@ -280,7 +280,7 @@ def test_a_diffusion_clip_of_native_length_is_the_method_s_own(keys: list[str]) 
 
 def test_with_detail_a_diffusion_clip_has_the_keyframes_size(keys: list[str]) -> None:
     sized = diffusion_job(keys[:2], detail="keyframes", width=None, height=None, frames=(3,))
-    made = plan(sized)
+    made = planned(sized)
     assert made.shape == (32, 48, 3)  # the keyframes' own
     height, width = made.drawn  # the model's area of 64 x 64 in their shape, in steps of 4
     assert (height, width) == (52, 80)
@@ -288,7 +288,7 @@ def test_with_detail_a_diffusion_clip_has_the_keyframes_size(keys: list[str]) ->
     assert clip.shape == (3, 32, 48, 3)
     assert np.array_equal(clip[0], read_image(keys[0]))
     with pytest.raises(UsageError, match="--detail"):
-        plan(job(keys, detail="keyframes"))  # flow needs none
+        planned(job(keys, detail="keyframes"))  # flow needs none
 
 
 def test_the_embedded_model_draws_any_number_of_frames_of_any_size(keys: list[str]) -> None:
@@ -312,8 +312,8 @@ def test_a_diffusion_clip_of_another_length_is_retimed(keys: list[str]) -> None:
 
 
 def test_reverse_motion_weights_make_gi_the_method(keys: list[str]) -> None:
-    assert plan(diffusion_job(keys[:2])).job.sampling.method == "trf"
-    made = plan(diffusion_job(keys[:3], **with_reverse()))
+    assert planned(diffusion_job(keys[:2])).job.sampling.method == "trf"
+    made = planned(diffusion_job(keys[:3], **with_reverse()))
     assert made.job.sampling.method == "gi"
     # per segment: 2 steps and 1 detour, 2 directions, 2 guidance terms
     assert made.evaluations == 2 * (2 + 1) * 2 * 2
@@ -338,7 +338,7 @@ def test_what_a_diffusion_model_cannot_do_is_refused(
     keys: list[str], change: dict[str, object], error: type[VtgError], said: str
 ) -> None:
     with pytest.raises(error, match=said):
-        plan(diffusion_job(keys[:2], **change))
+        planned(diffusion_job(keys[:2], **change))
 
 
 def test_a_report_holds_the_job_the_figures_and_the_versions(
@@ -406,7 +406,7 @@ def test_alpha_is_kept_where_all_keyframes_and_the_format_have_it(tmp_path: Path
 
     def channels(files: list[str], output: str, alpha: bool | None = None) -> int:
         asked = job(files, output=str(tmp_path / output), encoding=Encoding(alpha=alpha))
-        return plan(asked).shape[2]
+        return planned(asked).shape[2]
 
     assert channels(names, "c.mov") == 4
     assert channels(names, "c.mp4") == 3
@@ -435,12 +435,12 @@ def test_notes_say_what_may_surprise(keys: list[str], tmp_path: Path) -> None:
     Image.fromarray(picture(0, height=60, width=20)).save(tall)
     copy = str(tmp_path / "copy.png")
     Path(copy).write_bytes(Path(keys[0]).read_bytes())
-    assert plan(job(keys)).notes == ()
-    (same,) = plan(job([keys[0], copy])).notes
+    assert planned(job(keys)).notes == ()
+    (same,) = planned(job([keys[0], copy])).notes
     assert "copy.png is the same picture as" in same
-    (shape,) = plan(job([keys[0], tall])).notes
+    (shape,) = planned(job([keys[0], tall])).notes
     assert "tall.png (20x60) is cropped to 48x32" in shape
-    looped = plan(job([keys[0], keys[1], copy], loop=True)).notes  # copy leads back to its twin
+    looped = planned(job([keys[0], keys[1], copy], loop=True)).notes  # copy leads back to its twin
     assert len(looped) == 1
 
 
@@ -531,16 +531,16 @@ def test_options_the_embedded_model_has_no_use_for_are_refused_by_name(keys: lis
         ("--dtype", {"dtype": "fp16"}),
     ):
         with pytest.raises(UsageError) as error:
-            plan(replace(job(keys, **change), model="tiny"))
+            planned(replace(job(keys, **change), model="tiny"))
         assert error.value.message == f"{flag} means nothing to tiny"
-    made = plan(replace(job(keys, sampling=Sampling(steps=3)), model="tiny"))
+    made = planned(replace(job(keys, sampling=Sampling(steps=3)), model="tiny"))
     assert made.job.sampling.steps == 3 and made.job.sampling.guidance == (1.0, 1.0)
 
 
 def test_presets_of_speed_decide_what_was_left_open(keys: list[str]) -> None:
     def steps(**changes: object) -> tuple[int | None, str | None]:
         asked = job(keys[:2], **changes)
-        s = plan(replace(asked, model=str(DATA / "tiny_svd"), device="cpu")).job.sampling
+        s = planned(replace(asked, model=str(DATA / "tiny_svd"), device="cpu")).job.sampling
         return s.steps, s.schedule
 
     assert steps() == (25, "karras")
@@ -550,14 +550,14 @@ def test_presets_of_speed_decide_what_was_left_open(keys: list[str]) -> None:
     assert steps(quality=True) == (50, "karras")
     assert steps(quality=True, sampling=Sampling(method="tvg")) == (25, "karras")
     assert steps(quality=True, sampling=Sampling(steps=7)) == (7, "karras")
-    made = plan(replace(job(keys[:2], quality=True), model="tiny"))
+    made = planned(replace(job(keys[:2], quality=True), model="tiny"))
     assert made.job.sampling.steps == 2
     assert made.notes[-1] == "note: --quality changes no step: tiny takes 2 by itself"
 
 
 def test_reuse_and_spans_are_planned_and_recorded(keys: list[str]) -> None:
     s = Sampling(method="trf", steps=6, renoise=0, guidance=(1, 3), guidance_span=(0, 0.5), reuse=2)
-    made = plan(replace(job(keys[:2], sampling=s), model=str(DATA / "tiny_svd"), device="cpu"))
+    made = planned(replace(job(keys[:2], sampling=s), model=str(DATA / "tiny_svd"), device="cpu"))
     # 3 steps of 2 directions and 2 terms, 3 of 2 directions; whole are the 1st, 3rd, 4th and 6th
     assert (made.evaluations, made.whole) == (3 * 4 + 3 * 2, 2 * 4 + 2 * 2)
     (line,) = (line for line in summary(made, None) if line.startswith("sampling"))
@@ -569,7 +569,7 @@ def test_reuse_and_spans_are_planned_and_recorded(keys: list[str]) -> None:
     assert told["model"]["whole"] == 12
     assert told["job"]["sampling"]["guidance_span"] == [0, 0.5]
     with pytest.raises(UsageError, match="--guidance-span means nothing without guidance"):
-        plan(replace(job(keys[:2], sampling=Sampling(guidance_span=(0, 0.5))), model="tiny"))
+        planned(replace(job(keys[:2], sampling=Sampling(guidance_span=(0, 0.5))), model="tiny"))
 
 
 def test_compilation_without_a_compiler_is_left_out_and_said(
@@ -577,9 +577,9 @@ def test_compilation_without_a_compiler_is_left_out_and_said(
 ) -> None:
     asked = replace(job(keys[:2], compile=True), model=str(DATA / "tiny_svd"), device="cpu")
     monkeypatch.setenv("CXX", sys.executable)
-    assert plan(asked).job.compile
+    assert planned(asked).job.compile
     monkeypatch.setenv("CXX", "nonesuch")
-    made = plan(asked)
+    made = planned(asked)
     assert not made.job.compile
     assert made.notes[-1] == (
         "note: --compile needs a C++ compiler (nonesuch), which is not here: it is left out"
@@ -588,9 +588,9 @@ def test_compilation_without_a_compiler_is_left_out_and_said(
 
 def test_a_report_of_flow_that_names_the_usual_solver_is_drawn_again(keys: list[str]) -> None:
     """As reports did before a model could have a solver of its own."""
-    assert plan(job(keys, sampling=Sampling(solver="euler"))).model.name == "flow"
+    assert planned(job(keys, sampling=Sampling(solver="euler"))).model.name == "flow"
     with pytest.raises(UsageError, match="--solver is for diffusion models"):
-        plan(job(keys, sampling=Sampling(solver="heun")))
+        planned(job(keys, sampling=Sampling(solver="heun")))
 
 
 def test_options_flow_has_no_use_for_are_refused_by_name(keys: list[str]) -> None:
@@ -610,8 +610,8 @@ def test_options_flow_has_no_use_for_are_refused_by_name(keys: list[str]) -> Non
     }
     for flag, change in changes.items():
         with pytest.raises(UsageError, match=f"{flag} is for diffusion models"):
-            plan(job(keys[:2], **change))
-    plan(job(keys[:2], sampling=Sampling(seed=7), device="cpu"))  # harmless
+            planned(job(keys[:2], **change))
+    planned(job(keys[:2], sampling=Sampling(seed=7), device="cpu"))  # harmless
 
 
 class TestPython:

@@ -18,7 +18,7 @@ from vtg_cli.job.jobs import Interpolate
 from vtg_cli.job.sampling import MAX_SEED, Sampling
 from vtg_cli.media.anchor import AnchorReport
 from vtg_cli.media.sheet import save_png
-from vtg_cli.plan.plan import plan
+from vtg_cli.plan.segments import planned
 from vtg_cli.plan.takes import Variant, variants
 from vtg_cli.quality.segment import Label, Verdict
 from vtg_cli.render import draw as drawing
@@ -80,7 +80,7 @@ def in_turn(*renderers: Renderer) -> Renderer:
 
 
 def drawn(made: Interpolate, renderer: Renderer) -> tuple[Pixels, list[Outcome]]:
-    rendering = drawing.render(plan(made), renderer=renderer)
+    rendering = drawing.render(planned(made), renderer=renderer)
     return np.stack([*rendering]), rendering.report.outcomes
 
 
@@ -182,7 +182,7 @@ def test_fallback_is_flow_where_that_is_better() -> None:
 
 def test_fail_ends_before_any_frame_of_the_segment() -> None:
     rendering = drawing.render(
-        plan(job(3, on_bad="fail")), renderer=in_turn(segments.flow, slideshow)
+        planned(job(3, on_bad="fail")), renderer=in_turn(segments.flow, slideshow)
     )
     frames = iter(rendering)
     assert np.array_equal(np.stack([next(frames) for _ in range(8)]), good(3)[:8])
@@ -194,7 +194,7 @@ def test_fail_ends_before_any_frame_of_the_segment() -> None:
 
 def test_progress_only_grows_over_several_takes() -> None:
     told: list[float] = []
-    made = plan(job(on_bad="retry", candidates=3))
+    made = planned(job(on_bad="retry", candidates=3))
     renderer = in_turn(slideshow, slideshow, slideshow)
     [*drawing.render(made, progress=lambda share, phase: told.append(share), renderer=renderer)]
     assert told == sorted(told)
@@ -305,5 +305,5 @@ def test_quiet_says_nothing_of_it(
 )
 def test_what_cannot_be_asked(more: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError) as refusal:
-        plan(job(**more))
+        planned(job(**more))
     assert refusal.value.message == message

@@ -26,16 +26,20 @@ from vtg_cli import __version__
 from vtg_cli.batch.item import Item, Outcome, failed
 from vtg_cli.batch.store import Store, is_url
 from vtg_cli.errors import MemoryLadderError, UsageError, VtgError, explained
+from vtg_cli.job.checks import validated
 from vtg_cli.job.document import to_json
 from vtg_cli.job.jobs import Interpolate
 from vtg_cli.machine.rungs import NAMED
 from vtg_cli.media import encoding
 from vtg_cli.media.image import sha256_of
 from vtg_cli.plan import needs
-from vtg_cli.plan.plan import Plan, plan
+from vtg_cli.plan.plan import Plan, claimed
+from vtg_cli.plan.segments import planned
+from vtg_cli.plan.setup import Setup, chosen, precision
 from vtg_cli.render import draw, segments
 from vtg_cli.render import report as reports
 from vtg_cli.weights.catalog import FLOW
+from vtg_cli.weights.store import identity
 
 if TYPE_CHECKING:
     from vtg_cli.backbones.base import Backbone
@@ -74,7 +78,7 @@ class KeptModel:
         self._of: Hashable = None
         self._model: Backbone | None = None
 
-    def __call__(self, made: Plan) -> Backbone:
+    def __call__(self, made: Setup) -> Backbone:
         wanted = segments.key_of(made)
         if self._model is None or self._of != wanted:
             self._model = None  # before the next one needs its room
@@ -128,7 +132,7 @@ class Worker:
     def look(self, item: Item) -> tuple[Plan, Literal["make", "skip", "adopt"]]:
         """What would be done, without doing it. Raises what would make the item fail by then."""
         job = self._placed(item.job)
-        made = plan(replace(job, output=None))
+        made = planned(replace(job, output=None))
         if item.sidecar is not None:
             reports.compare(reports.read(Path(item.sidecar)), made)
         (height, width, _), fps = made.shape, made.schedule.fps
@@ -167,7 +171,8 @@ class Worker:
             again = found is not None or past.done is not None or past.start is not None
             again = again or self._settings.overwrite
             choices = replace(job.encoding, overwrite=again, skip_existing=False)
-            made = plan(replace(job, output=place, encoding=choices))
+            claimed(place, choices, job.keyframes)
+            made = planned(replace(job, output=place, encoding=choices))
             notes = [*made.notes]
             if item.sidecar is not None:
                 notes += reports.compare(reports.read(Path(item.sidecar)), made)
@@ -197,11 +202,11 @@ class Worker:
         reverse = (job.reverse, job.reverse_base, job.sampling.method)
         asked = (job.model, job.device, job.dtype, *reverse)
         if asked not in self._known:
-            made = plan(replace(job, output=None))
+            model = chosen(validated(job))
             self._known[asked] = {
-                "model": made.model.name,
-                "weights": reports.weights_of(made),
-                "dtype": made.job.dtype,
+                "model": model.name,
+                "weights": {role: identity(place) for role, place in model.folders.items()},
+                "dtype": precision(job.dtype, model),
             }
         return self._known[asked]
 

@@ -123,11 +123,11 @@ def _check_models(items: Sequence[Item]) -> None:
     """Refuses at once, with the first item of each model, what others would fail of as well: a
     model that is not here, an option it has no use for. Pictures are every item's own business.
     """
-    from vtg_cli.plan.plan import plan
+    from vtg_cli.plan.segments import planned
 
     for item in {item.job.model: item for item in reversed(items)}.values():
         try:
-            plan(replace(item.job, output=None))
+            planned(replace(item.job, output=None))
         except (UsageError, WeightsError) as error:
             error.message = f"{item.name}: {error.message}"
             raise

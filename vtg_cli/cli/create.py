@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vtg_cli.job.jobs import Drawing, Interpolate
     from vtg_cli.job.keywords import Options
     from vtg_cli.job.presets import Preset
+    from vtg_cli.plan.model import Choice
     from vtg_cli.plan.plan import Plan
     from vtg_cli.plan.segments import TimelinePlan
 
@@ -73,7 +74,7 @@ def preset_command(preset: Preset) -> Callable[..., None]:
 def _draw(ctx: typer.Context, preset: Preset | None = None) -> None:
     """What `interpolate` and the presets do with the options they were given."""
     from vtg_cli.job.keywords import job_of
-    from vtg_cli.plan.plan import plan
+    from vtg_cli.plan.segments import planned
     from vtg_cli.plan.unused import refuse_unused
 
     options = dict(ctx.params)
@@ -94,12 +95,12 @@ def _draw(ctx: typer.Context, preset: Preset | None = None) -> None:
 
         stream.carry_out(job, sheet, *arriving, given=given, preset=preset, **shown)
         return
-    notes: tuple[str, ...] = ()
+    model, notes = None, ()
     if preset is not None:
-        job, notes = _preset(job, preset, given)
+        job, model, notes = _preset(job, preset, given)
     if not goes_ahead(job, sheet, **shown):
         return
-    made = plan(job)
+    made = planned(job, model=model)
     refuse_unused(made.model, given)
     carry_out(replace(made, notes=(*notes, *made.notes)), sheet, **shown)
 
@@ -147,16 +148,17 @@ def _captions(
 
 def _preset(
     job: Interpolate, preset: Preset, given: Collection[str]
-) -> tuple[Interpolate, tuple[str, ...]]:
+) -> tuple[Interpolate, Choice, tuple[str, ...]]:
+    """Return the job with the preset's values, what draws it, and what to say about them."""
     from vtg_cli.job.checks import validated
     from vtg_cli.job.sampling import Sampling
-    from vtg_cli.machine.rungs import allowed
-    from vtg_cli.plan.model import choose
+    from vtg_cli.plan.setup import chosen
     from vtg_cli.plan.unused import reads
 
     validated(replace(job, sampling=Sampling()))  # the rest when the preset's values are in
-    model = choose(job.model, job.device, allowed(job.memory, job.lora))
-    return preset.applied(job, given, model=model.name, reads=reads(model))
+    model = chosen(job)
+    job, notes = preset.applied(job, given, model=model.name, reads=reads(model))
+    return job, model, notes
 
 
 @o.taking(

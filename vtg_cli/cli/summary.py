@@ -11,6 +11,7 @@ from vtg_cli.job.times import exact
 from vtg_cli.plan import memory
 from vtg_cli.plan.plan import Plan
 from vtg_cli.plan.segments import TimelinePlan
+from vtg_cli.plan.setup import Setup
 
 
 def summary(made: Plan | TimelinePlan, place: Path | None) -> Iterator[str]:
@@ -54,7 +55,7 @@ def _drawing(made: Plan) -> Iterator[str]:
             yield f"text      {'; '.join(job.prompts)} ({job.text_curve})"
 
 
-def where(made: Plan) -> Iterator[str]:
+def where(made: Setup) -> Iterator[str]:
     """The rungs of the memory ladder, where the plan's model has one."""
     if told := memory.told(made):
         yield f"memory    {told}"

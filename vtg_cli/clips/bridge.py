@@ -16,8 +16,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from vtg_cli.clips import notes as clip_notes
 from vtg_cli.clips import report as clip_report
 from vtg_cli.clips import tracks
@@ -37,7 +35,8 @@ from vtg_cli.media.sequence import is_sequence
 from vtg_cli.media.video import open_sink
 from vtg_cli.plan import pictures as stills
 from vtg_cli.plan.pictures import Frame, in_channels
-from vtg_cli.plan.plan import Plan, plan
+from vtg_cli.plan.plan import plan
+from vtg_cli.plan.setup import Setup, chosen, setup
 from vtg_cli.render import draw
 from vtg_cli.render import report as reports
 from vtg_cli.render.findings import Report
@@ -61,12 +60,18 @@ def prepared(job: Bridge) -> Iterator[Bridging]:
 def _decided(job: Bridge, first: Side, last: Side, notes: list[str]) -> Bridging:
     fps, said = clip_notes.rate_beside(job.between.fps, first.rate, [first.rate, last.rate])
     notes += said
-    base = plan(replace(job.between, fps=fps), _grounds(first, last))
+    between = replace(job.between, fps=fps)
+    opaque = None if first.alpha or last.alpha else first.clip.path
+    base = setup(between, chosen(between), first.size, opaque)
     output = base.job.output
     if output is None:
         raise UsageError("there is no output to save to", "name one: -o clip.mp4")
     form = encoding.format_of(output, base.job.encoding)
     notes[:0] = [*first.notes, *last.notes]
+    height, width, channels = base.shape
+    for side in (first, last):
+        facts = between, side.clip.path, side.size, side.alpha
+        notes += stills.laid(*facts, height, width, channels == 4)
     notes += base.notes
     if last.rate != fps:
         notes.append(
@@ -93,18 +98,7 @@ def _decided(job: Bridge, first: Side, last: Side, notes: list[str]) -> Bridging
     )
 
 
-def _grounds(first: Side, last: Side) -> list[Frame]:
-    """Return pictures in place of the clips' frames in a plan, clear where those have alpha."""
-    channels = 4 if first.alpha or last.alpha else 3
-    pictures = [
-        np.full((*side.size, channels), 255 * i, np.uint8) for i, side in ((0, first), (1, last))
-    ]
-    for picture, side in zip(pictures, (first, last), strict=True):
-        picture[..., 3:] = 0 if side.alpha else 255
-    return pictures
-
-
-def _other_alpha(side: Side, base: Plan) -> str:
+def _other_alpha(side: Side, base: Setup) -> str:
     """Return why packets cannot stay for transparency's sake; empty where they can."""
     alpha = base.shape[2] == 4
     if side.alpha != alpha:
@@ -115,7 +109,7 @@ def _other_alpha(side: Side, base: Plan) -> str:
 
 
 def _kept(
-    first: Side, last: Side, form: Format, base: Plan, fps: Fraction
+    first: Side, last: Side, form: Format, base: Setup, fps: Fraction
 ) -> tuple[tuple[int, int], list[str]]:
     """How many packets of each clip can stay as they are, and why others cannot."""
     pictures = is_sequence(first.clip.path)
@@ -278,8 +272,7 @@ def _frames(work: Work, found: Found, head: int, begins: int | None) -> Iterator
         raise nothing((first if leaves is None else last).clip.path)
     pictures = [in_channels(each, channels, base.job.background) for each in (leaves, arrives)]
     ends = stills.from_arrays(base.job.keyframes, pictures)
-    keys = tuple(stills.fitted(end, base.job, height, width, channels == 4) for end in ends)
-    way = draw.render(replace(base, stills=keys), progress=work.progress, cancel=work.cancel)
+    way = draw.render(plan(base, ends), progress=work.progress, cancel=work.cancel)
     inner = base.schedule.total - 2
     for frame in islice(way, 1, 1 + inner):
         found.between += 1

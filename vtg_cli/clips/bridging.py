@@ -8,20 +8,20 @@ from fractions import Fraction
 from vtg_cli.clips.ends import Side
 from vtg_cli.job.jobs import Bridge
 from vtg_cli.media.formats import Format
-from vtg_cli.plan.plan import Plan
+from vtg_cli.plan.setup import Setup
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bridging:
     """What will be made, with everything that was left open decided.
 
-    base: how the way is drawn; its keyframes are not yet the clips' frames
+    base: how the way is drawn
     kept: frames of the first clip, from its start, and of the last, to its end, whose packets are
           copied
     """
 
     job: Bridge
-    base: Plan
+    base: Setup
     first: Side
     last: Side
     fps: Fraction

@@ -10,7 +10,7 @@ from vtg_cli.media import sound
 from vtg_cli.media.libav import named
 from vtg_cli.media.probe import Facts
 from vtg_cli.media.rates import beside
-from vtg_cli.plan.plan import Plan
+from vtg_cli.plan.setup import Setup
 
 HDR = ("smpte2084", "arib-std-b67")
 
@@ -38,7 +38,7 @@ def unmapped(clips: Iterable[Facts]) -> list[str]:
     ]
 
 
-def laid(path: str, alpha: bool, base: Plan) -> list[str]:
+def laid(path: str, alpha: bool, base: Setup) -> list[str]:
     """Return a note for a clip with alpha, where the new one, planned as `base`, has none."""
     ground = base.job.background
     note = f"transparent parts of {named(path)} are laid on {ground} (--background)"

@@ -17,8 +17,6 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from vtg_cli import __version__
 from vtg_cli.clips import notes as clip_notes
 from vtg_cli.clips import report as clip_report
@@ -34,7 +32,7 @@ from vtg_cli.media.probe import Facts
 from vtg_cli.media.sequence import facts_of
 from vtg_cli.media.video import open_sink
 from vtg_cli.plan.pictures import Frame, in_channels
-from vtg_cli.plan.plan import Plan, plan
+from vtg_cli.plan.setup import Setup, chosen, setup
 from vtg_cli.render import report as reports
 from vtg_cli.render import segments
 from vtg_cli.render.findings import Report
@@ -85,11 +83,11 @@ def _decided(job: Retime, clip: Clip, facts: Facts | None) -> Retiming:
     if fps > MAX_FPS:
         raise UsageError(f"{exact(fps)} frames a second are more than {MAX_FPS}", "give --fps")
     height, width = clip.size
-    blank = np.zeros((height, width, 4 if clip.alpha else 3), np.uint8)
-    between = replace(job.between, width=width, height=height, fps=None, frames=None, duration=None)
-    base = plan(between, [blank, blank])
+    between = replace(job.between, width=width, height=height, fps=fps, frames=None, duration=None)
+    opaque = None if clip.alpha else job.clip.path
+    base = setup(between, chosen(between), clip.size, opaque)
     output = between.output
-    form = encoding.check(output, between.encoding, height, width, fps) if output else None
+    form = encoding.format_of(output, between.encoding) if output else None
     heard, said = tracks.heard(job, facts, form, factor, fps)
     notes += said
     notes += [] if facts is None else clip_notes.unmapped([facts])
@@ -181,7 +179,7 @@ def _shown(
         yield frame
 
 
-def _draw(base: Plan, report: Report, cancel: Cancel) -> Draw:
+def _draw(base: Setup, report: Report, cancel: Cancel) -> Draw:
     """The plan's model as a Draw; flow draws frame by frame, a diffusion model pair by pair."""
     if base.model.spec is None:
         from vtg_cli.flow.engine import each_between
@@ -255,7 +253,7 @@ def _comment(made: Retiming) -> str | None:
     return ours if made.kept is None else made.kept.comment(ours)
 
 
-def comment(base: Plan) -> str:
+def comment(base: Setup) -> str:
     """What a clip says of its making."""
     return f"made with vtg {__version__}, model {Path(base.model.name).name}"
 

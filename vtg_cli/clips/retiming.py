@@ -12,7 +12,7 @@ from vtg_cli.media import extras, sound
 from vtg_cli.media.probe import Facts
 from vtg_cli.media.survey import Extent
 from vtg_cli.plan.pictures import Frame
-from vtg_cli.plan.plan import Plan
+from vtg_cli.plan.setup import Setup
 
 Draw = Callable[[Frame, Frame, Sequence[float]], Iterator[Frame]]
 """(first, last, shares of the way in (0, 1)) -> a frame for each"""
@@ -22,7 +22,7 @@ Draw = Callable[[Frame, Frame, Sequence[float]], Iterator[Frame]]
 class Retiming:
     """What will be made, with everything that was left open decided.
 
-    base:   what draws in-betweens, as for two pictures of the clip's size
+    base:   how in-betweens are drawn
     source: what the file holds; None for standard input
     extent: how long it is; None where only the end will tell
     fps:    of the new clip; factor: times as long
@@ -30,7 +30,7 @@ class Retiming:
     """
 
     job: Retime
-    base: Plan
+    base: Setup
     source: Facts | None
     extent: Extent | None
     rate: Fraction

@@ -10,18 +10,18 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-import numpy as np
-
 from vtg_cli.clips import notes
 from vtg_cli.clips.retime import comment
 from vtg_cli.errors import UsageError
+from vtg_cli.job.checks import validated
 from vtg_cli.job.jobs import Interpolate
 from vtg_cli.job.times import exact
 from vtg_cli.media.clip import Clip
 from vtg_cli.media.video import open_sink
 from vtg_cli.plan import pictures
 from vtg_cli.plan.pictures import Frame
-from vtg_cli.plan.plan import Plan, plan
+from vtg_cli.plan.plan import plan
+from vtg_cli.plan.setup import Setup, chosen, setup
 from vtg_cli.render import draw, segments
 from vtg_cli.render import report as reports
 from vtg_cli.render.findings import Report
@@ -30,7 +30,7 @@ from vtg_cli.render.segments import Cancel, Progress
 NAMES = ("a keyframe", "the next")
 
 
-def decided(job: Interpolate, clip: Clip) -> Plan:
+def decided(job: Interpolate, clip: Clip) -> Setup:
     """How a segment is drawn, for keyframes of the clip's size.
 
     UsageError for what cannot be said of keyframes nobody has counted.
@@ -41,16 +41,17 @@ def decided(job: Interpolate, clip: Clip) -> Plan:
         raise _uncounted("--duration")
     if len(job.prompts) > 1 or len(job.frames or ()) > 1:
         raise _uncounted("more than one " + ("--frames" if job.frames else "--prompt"))
-    channels = 4 if clip.alpha else 3
-    grounds = [np.full((*clip.size, channels), 255 * i, np.uint8) for i in range(2)]
-    for ground in grounds:
-        ground[..., 3:] = 255
-    made = plan(replace(job, keyframes=NAMES), grounds)
-    return replace(made, notes=(*made.notes, *notes.laid("the keyframes", clip.alpha, made)))
+    job = validated(replace(job, keyframes=NAMES))
+    made = setup(job, chosen(job), clip.size, None if clip.alpha else NAMES[0])
+    height, width, channels = made.shape
+    size = height, width, channels == 4
+    said = [note for each in NAMES for note in pictures.laid(job, each, clip.size, False, *size)]
+    said += [*made.notes, *notes.laid("the keyframes", clip.alpha, made)]
+    return replace(made, notes=tuple(said))
 
 
 def frames(
-    made: Plan, clip: Clip, report: Report, *, cancel: Cancel | None = None
+    made: Setup, clip: Clip, report: Report, *, cancel: Cancel | None = None
 ) -> Iterator[Frame]:
     """The whole clip, every keyframe once, drawn while it is taken. UsageError for one keyframe."""
     height, width, channels = made.shape
@@ -63,8 +64,7 @@ def frames(
         (still,) = pictures.from_arrays([f"keyframe {arrived}"], [pixels])
         key = pictures.fitted(still, made.job, height, width, channels == 4)
         if before is not None:
-            segment = replace(made, stills=(before, key))
-            drawn = draw.render(segment, cancel=cancel, load=load)
+            drawn = draw.render(plan(made, (before, key)), cancel=cancel, load=load)
             yield from islice(drawn, made.schedule.total - 1)
             for phase, spent in drawn.report.seconds.items():
                 report.seconds[phase] = report.seconds.get(phase, 0.0) + spent
@@ -78,7 +78,7 @@ def frames(
 
 
 def save(
-    made: Plan, clip: Clip, *, progress: Progress | None = None, cancel: Cancel | None = None
+    made: Setup, clip: Clip, *, progress: Progress | None = None, cancel: Cancel | None = None
 ) -> dict[str, Any]:
     """Draws the clip into its output; returns what it came to. There is no sidecar: what came
     through the pipe cannot be asked for again.

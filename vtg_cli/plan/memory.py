@@ -12,7 +12,7 @@ from vtg_cli.machine import cost, hardware
 from vtg_cli.machine.cost import Work
 from vtg_cli.machine.hardware import Memory
 from vtg_cli.machine.rungs import NAMED, Rung, allowed, ran_out
-from vtg_cli.plan.plan import Plan
+from vtg_cli.plan.setup import Setup
 from vtg_cli.sampling.settings import ONE_WAY
 from vtg_cli.weights import sizes
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from vtg_cli.lowmem.ladder import Movable
 
 
-def has_ladder(made: Plan) -> bool:
+def has_ladder(made: Setup) -> bool:
     """Whether rungs mean anything to the plan's model."""
     return made.model.spec is not None and "--memory" not in made.model.spec.unused
 
 
-def ladder(made: Plan, room: Memory | None) -> tuple[Rung, ...]:
+def ladder(made: Setup, room: Memory | None) -> tuple[Rung, ...]:
     """The rungs that may be used, the one to begin with first. room: of the model's device, None:
     it does not tell.
 
@@ -40,12 +40,12 @@ def ladder(made: Plan, room: Memory | None) -> tuple[Rung, ...]:
     return rungs[next(fitting, len(rungs) - 1) :]
 
 
-def fits(rung: Rung, made: Plan, room: Memory | None) -> bool:
+def fits(rung: Rung, made: Setup, room: Memory | None) -> bool:
     """Whether a rung is expected to do on the plan's device."""
     return room is None or cost.fits(work_of(made, rung), room.total, room.free)
 
 
-def room_of(made: Plan) -> Memory | None:
+def room_of(made: Setup) -> Memory | None:
     """What the plan's device has, and has to give; None: it does not say, or nothing depends on
     it.
     """
@@ -55,7 +55,7 @@ def room_of(made: Plan) -> Memory | None:
     return hardware.memory() if device == "cpu" else hardware.gpu_memory(device)
 
 
-def work_of(made: Plan, rung: Rung, segments: tuple[int, ...] | None = None) -> Work:
+def work_of(made: Setup, rung: Rung, segments: tuple[int, ...] | None = None) -> Work:
     """What a plan asks of this machine at a rung. segments: in place of the plan's, drawn alike."""
     lengths = made.schedule.segments if segments is None else segments
     height, width = made.shape[:2]
@@ -91,12 +91,12 @@ def work_of(made: Plan, rung: Rung, segments: tuple[int, ...] | None = None) -> 
     )
 
 
-def first(made: Plan, room: Memory | None) -> Rung:
+def first(made: Setup, room: Memory | None) -> Rung:
     """The rung to begin with; of a model without a ladder, one that changes nothing."""
     return ladder(made, room)[0] if has_ladder(made) else NAMED["chunked"]
 
 
-def loaded(made: Plan, load: Callable[[str], Backbone]) -> Backbone:
+def loaded(made: Setup, load: Callable[[str], Backbone]) -> Backbone:
     """The plan's model on its ladder. load: brings it, its weights on the device named.
 
     Where the weights alone are too much for the device, they stay on the host.
@@ -130,7 +130,7 @@ def loaded(made: Plan, load: Callable[[str], Backbone]) -> Backbone:
     )
 
 
-def told(made: Plan) -> str:
+def told(made: Setup) -> str:
     """For people, before it runs; empty where the model has no ladder."""
     if not has_ladder(made):
         return ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 
 from vtg_cli.backbones.base import Spec, spec_of
 from vtg_cli.ground.units import size_text
@@ -16,6 +17,7 @@ from vtg_cli.machine.hardware import device_name, gpu_memory
 from vtg_cli.machine.rungs import AWAY, RUNGS, Rung
 from vtg_cli.weights import sizes, store
 from vtg_cli.weights.catalog import EMBEDDED, FLOW
+from vtg_cli.weights.reverse import Reverse
 from vtg_cli.weights.store import Source
 
 FLOW_FRAMES, FLOW_FPS = 24, Fraction(24)
@@ -28,6 +30,7 @@ class Choice:
     reason: why it was taken, empty where it was asked for
     source, spec: its files and facts; None for flow, which has neither
     device: "cpu", "cuda", "cuda:1", "mps"
+    reverse: its reverse-motion weights, if any
     """
 
     name: str
@@ -35,6 +38,23 @@ class Choice:
     source: Source | None
     spec: Spec | None
     device: str
+    reverse: Reverse | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie. ValueError for flow, which has none."""
+        if self.source is None:
+            raise ValueError(f"{self.name} has no files")
+        return self.source.folder
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """Role -> place of all weights that its frames depend on; empty for flow."""
+        found = {"model": self.source.folder} if self.source else {}
+        if self.reverse:
+            found["reverse"] = self.reverse.path
+            found |= {"reverse_base": self.reverse.base} if self.reverse.base else {}
+        return found
 
     @property
     def frames(self) -> int:

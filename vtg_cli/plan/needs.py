@@ -21,8 +21,8 @@ from vtg_cli.machine.hardware import Memory
 from vtg_cli.machine.rungs import RUNGS
 from vtg_cli.media import encoding
 from vtg_cli.plan import memory
-from vtg_cli.plan.plan import Plan
 from vtg_cli.plan.segments import TimelinePlan
+from vtg_cli.plan.setup import Setup
 from vtg_cli.plan.takes import variants
 from vtg_cli.weights import layout
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER, EMBEDDED_LICENCE
@@ -91,7 +91,7 @@ class Preflight:
         return self.cost.seconds if self.whole else None
 
 
-def checked(made: Plan | TimelinePlan, machine: Machine | None = None) -> Preflight:
+def checked(made: Setup | TimelinePlan, machine: Machine | None = None) -> Preflight:
     """The prediction of a plan. machine: stands in for this one.
 
     MemoryLadderError for what needs more memory than there is by more than the prediction may be
@@ -101,7 +101,7 @@ def checked(made: Plan | TimelinePlan, machine: Machine | None = None) -> Prefli
 
 
 def of_clip(
-    made: Plan, segments: tuple[int, ...], frames: int | None, machine: Machine | None = None
+    made: Setup, segments: tuple[int, ...], frames: int | None, machine: Machine | None = None
 ) -> Preflight:
     """As `checked`, of other segments, drawn as the plan's are. frames: of the clip, None where
     that is not known.
@@ -110,7 +110,7 @@ def of_clip(
 
 
 def _predicted(
-    made: Plan | TimelinePlan,
+    made: Setup | TimelinePlan,
     segments: tuple[int, ...] | None,
     frames: int | None,
     machine: Machine | None,
@@ -137,7 +137,7 @@ def _predicted(
     )
 
 
-def _room(part: Plan, here: Machine) -> Memory | None:
+def _room(part: Setup, here: Machine) -> Memory | None:
     return here.memory if part.model.device == "cpu" else here.gpu
 
 
@@ -155,7 +155,7 @@ def this_machine(device: str, output: str | None) -> Machine:
     )
 
 
-def weights_of(made: Plan) -> tuple[Weights, ...]:
+def weights_of(made: Setup) -> tuple[Weights, ...]:
     """The files of a plan's model and of its reverse motion; none for flow."""
     found = []
     source = made.model.source
@@ -163,8 +163,8 @@ def weights_of(made: Plan) -> tuple[Weights, ...]:
         files = [*layout.used_files(source.folder)]
         licence = source.entry.licence if source.entry else _own(source.folder)
         found.append(_weights(source.name, source.folder, files, licence))
-    if made.reverse is not None:
-        place = made.reverse.path
+    if made.model.reverse is not None:
+        place = made.model.reverse.path
         files = [place] if place.is_file() else [*layout.used_files(place)]
         found.append(_weights(made.job.reverse or "reverse", place, files, _own(place)))
     return tuple(found)
@@ -216,7 +216,7 @@ def _weights(name: str, folder: Path, files: Sequence[Path], licence: str | None
     return Weights(name=name, folder=str(folder), files=len(files), bytes=total, licence=licence)
 
 
-def _volume(made: Plan | TimelinePlan, frames: int | None) -> tuple[int | None, float]:
+def _volume(made: Setup | TimelinePlan, frames: int | None) -> tuple[int | None, float]:
     output = made.job.output
     if output in (None, "-") or frames is None:
         return None, 1.0
@@ -226,7 +226,7 @@ def _volume(made: Plan | TimelinePlan, frames: int | None) -> tuple[int | None, 
     return round(frames * height * width * share * (4 / 3 if channels == 4 else 1)), within
 
 
-def _memory(made: Plan | TimelinePlan, cost: Cost, here: Machine) -> list[str]:
+def _memory(made: Setup | TimelinePlan, cost: Cost, here: Machine) -> list[str]:
     height, width, _ = made.shape
     what = f"{' and '.join(model.name for model in made.models)} at {width}x{height}"
     places = [("this machine", cost.memory, here.memory)]
@@ -251,7 +251,7 @@ def _memory(made: Plan | TimelinePlan, cost: Cost, here: Machine) -> list[str]:
     return notes
 
 
-def _less(made: Plan | TimelinePlan) -> str:
+def _less(made: Setup | TimelinePlan) -> str:
     """What to do about too little memory."""
     less = "ask for a smaller --width, or fewer --frames from one keyframe to the next"
     if any(part.job.decode_chunk for part in made.parts):  # which no rung changes

@@ -10,13 +10,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from vtg_cli.errors import MediaError, UsageError
+from vtg_cli.errors import MediaError
 from vtg_cli.job.jobs import Interpolate
 from vtg_cli.media import image
 from vtg_cli.media.image import flattened
-
-FOUR_K = 4096 * 2160
-"""Pixels of a frame of DCI 4K."""
 
 Frame = NDArray[np.uint8]
 """[H, W, 3] RGB or [H, W, 4] with straight alpha."""
@@ -66,20 +63,9 @@ def from_arrays(names: Sequence[str], pictures: Sequence[Frame]) -> list[Still]:
     return stills
 
 
-def keeps_alpha(asked: bool | None, possible: str, stills: Sequence[Still]) -> bool:
-    """Whether the clip is transparent where the keyframes are.
-
-    asked: by --alpha; None: wherever it can be. possible: what forbids it, empty if nothing does.
-    UsageError where it is asked for and cannot be.
-    """
-    opaque = next((still.name for still in stills if not still.has_alpha), None)
-    if asked and (possible or opaque):
-        raise UsageError(
-            f"--alpha: {possible or f'{opaque} has no transparency'}",
-            "leave --alpha out; transparent keyframes are then laid on --background",
-            subject="--alpha",
-        )
-    return asked is not False and not possible and opaque is None
+def opaque(stills: Sequence[Still]) -> str | None:
+    """Return the name of the first picture without transparency, if there is one."""
+    return next((still.name for still in stills if not still.has_alpha), None)
 
 
 def fitted(still: Still, job: Interpolate, height: int, width: int, alpha: bool) -> Still:
@@ -114,15 +100,24 @@ def notes(
             said_of.setdefault(note, []).append(still.name)
     for note, names in said_of.items():
         yield f"{', '.join(names)}: {note}"
-    how = {"crop": "cropped", "pad": "padded", "stretch": "stretched"}[job.fit]
     for still in dict.fromkeys(stills):
-        rows, columns = still.size
-        if abs(columns * height - rows * width) > max(rows, columns):  # more than rounding
-            yield f"{still.name} ({columns}x{rows}) is {how} to {width}x{height} (--fit)"
-        if not alpha and still.has_alpha and still.pixels[..., 3].min() < 255:
-            yield f"transparent parts of {still.name} are laid on {job.background} (--background)"
-    if height * width > FOUR_K and job.width is None and job.height is None:
-        yield (
-            f"the clip is {width}x{height}, larger than 4K: --width 3840 or less is faster, and "
-            "every player shows it"
-        )
+        clear = still.has_alpha and bool(still.pixels[..., 3].min() < 255)
+        yield from laid(job, still.name, still.size, clear, height, width, alpha)
+
+
+def laid(
+    job: Interpolate,
+    name: str,
+    size: tuple[int, int],
+    clear: bool,
+    height: int,
+    width: int,
+    alpha: bool,
+) -> Iterator[str]:
+    """Notes on a picture of a (height, width) in a clip of another. clear: parts of it are."""
+    rows, columns = size
+    if abs(columns * height - rows * width) > max(rows, columns):  # more than rounding
+        how = {"crop": "cropped", "pad": "padded", "stretch": "stretched"}[job.fit]
+        yield f"{name} ({columns}x{rows}) is {how} to {width}x{height} (--fit)"
+    if not alpha and clear:
+        yield f"transparent parts of {name} are laid on {job.background} (--background)"

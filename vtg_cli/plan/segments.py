@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import overload
 
 from vtg_cli.errors import UsageError, naming
 from vtg_cli.job.checks import validated
@@ -13,10 +14,10 @@ from vtg_cli.job.times import Schedule
 from vtg_cli.media import encoding
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.plan import pictures as stills
-from vtg_cli.plan import plan as plans
 from vtg_cli.plan.model import Choice
 from vtg_cli.plan.pictures import Frame, Still
-from vtg_cli.plan.plan import Plan, claimed
+from vtg_cli.plan.plan import Plan, plan
+from vtg_cli.plan.setup import Setup, chosen, setup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,13 +68,41 @@ def schedule_of(job: Timeline) -> Schedule:
     return Schedule(tuple(n for each in job.segments for n in each.frames or ()), fps)
 
 
+@overload
 def planned(
-    job: Interpolate | Timeline, pictures: Sequence[Frame] | None = None
+    job: Interpolate, pictures: Sequence[Frame] | None = None, *, model: Choice | None = None
+) -> Plan: ...
+
+
+@overload
+def planned(job: Timeline, pictures: Sequence[Frame] | None = None) -> TimelinePlan: ...
+
+
+def planned(
+    job: Interpolate | Timeline,
+    pictures: Sequence[Frame] | None = None,
+    *,
+    model: Choice | None = None,
 ) -> Plan | TimelinePlan:
-    """The plan of a job of any kind; arguments and errors as of plan.plan."""
+    """Decide and check everything about a job; whether its output may be written is asked before.
+
+    pictures: uint8 [H, W, 3 or 4] that stand in for the files `job.keyframes` names.
+    model: what draws, where that is chosen already.
+
+    UsageError, MediaError or WeightsError; after it only the computation itself can fail.
+    """
+    validated(job)
     if isinstance(job, Timeline):
-        return _timeline(job, pictures)
-    return plans.plan(job, pictures)
+        return _timeline(job, _read(job, pictures))
+    model = model or chosen(job)
+    read = _read(job, pictures)
+    return plan(setup(job, model, read[0].size, stills.opaque(read)), read)
+
+
+def _read(job: Interpolate | Timeline, pictures: Sequence[Frame] | None) -> list[Still]:
+    if pictures is None:
+        return stills.from_files(job.keyframes)
+    return stills.from_arrays(job.keyframes, pictures)
 
 
 def written_to(made: Plan | TimelinePlan, output: str, choices: Encoding) -> Plan | TimelinePlan:
@@ -83,23 +112,19 @@ def written_to(made: Plan | TimelinePlan, output: str, choices: Encoding) -> Pla
     return replace(made, job=replace(made.job, output=output, encoding=choices))
 
 
-def _timeline(job: Timeline, pictures: Sequence[Frame] | None) -> TimelinePlan:
-    validated(job)
-    form = None
-    if job.output is not None:
-        claimed(job.output, job.encoding, job.keyframes if pictures is None else ())
-        form = encoding.format_of(job.output, job.encoding)
-    read = (
-        stills.from_files(job.keyframes)
-        if pictures is None
-        else stills.from_arrays(job.keyframes, pictures)
-    )
+def _timeline(job: Timeline, read: Sequence[Still]) -> TimelinePlan:
+    form = None if job.output is None else encoding.format_of(job.output, job.encoding)
     asked = job.encoding.alpha
     if asked is None and form is not None and form.alpha is None:
         asked = False
-    parts = _parts(job.segments, read, asked)
-    if len({part.shape for part in parts}) > 1:  # transparent here, opaque there
-        parts = _parts(job.segments, read, False)
+    models: list[Choice] = []
+    for i, segment in enumerate(job.segments):
+        with naming(f"segment {i + 1}"):
+            models.append(chosen(segment))
+    setups = _setups(job, models, read, asked)
+    if len({each.shape for each in setups}) > 1:  # transparent here, opaque there
+        setups = _setups(job, models, read, False)
+    parts = [plan(each, pair) for each, pair in zip(setups, pairwise(read), strict=True)]
     height, width, channels = parts[0].shape
     notes = [note for part in parts for note in part.notes]
     if form is not None and job.output is not None:
@@ -114,20 +139,22 @@ def _timeline(job: Timeline, pictures: Sequence[Frame] | None) -> TimelinePlan:
     return TimelinePlan(job=decided, parts=tuple(parts), notes=tuple(dict.fromkeys(notes)))
 
 
-def _parts(
-    segments: Sequence[Interpolate], read: Sequence[Still], alpha: bool | None
-) -> list[Plan]:
-    """The plans of all segments, at the size of the first."""
-    parts: list[Plan] = []
-    for i, (segment, pair) in enumerate(zip(segments, pairwise(read), strict=True)):
-        job = replace(segment, encoding=replace(segment.encoding, alpha=alpha))
-        if parts:
-            job = replace(job, width=parts[0].shape[1], height=parts[0].shape[0])
+def _setups(
+    job: Timeline, models: Sequence[Choice], read: Sequence[Still], alpha: bool | None
+) -> list[Setup]:
+    """Return the setups of all segments, at the size of the first."""
+    setups: list[Setup] = []
+    each = zip(job.segments, models, pairwise(read), strict=True)
+    for i, (segment, model, pair) in enumerate(each):
+        asked = replace(segment, encoding=replace(segment.encoding, alpha=alpha))
+        if setups:
+            asked = replace(asked, width=setups[0].shape[1], height=setups[0].shape[0])
         with naming(f"segment {i + 1}"):
             try:
-                parts.append(plans.plan(job, read=pair))
+                setups.append(setup(asked, model, pair[0].size, stills.opaque(pair)))
             except UsageError as error:
-                if parts and error.subject in ("--width", "--height") and segment.width is None:
-                    error.message += f" ({parts[0].shape[1]}x{parts[0].shape[0]} is segment 1's)"
+                if setups and error.subject in ("--width", "--height") and segment.width is None:
+                    height, width, _ = setups[0].shape
+                    error.message += f" ({width}x{height} is segment 1's)"
                 raise
-    return parts
+    return setups

@@ -26,6 +26,7 @@ from vtg_cli.job.times import exact
 from vtg_cli.media.beside import SCHEMA, foreign, sidecar_path
 from vtg_cli.plan.plan import Plan
 from vtg_cli.plan.segments import TimelinePlan
+from vtg_cli.plan.setup import Setup
 from vtg_cli.render.report_paths import named, resolved, shown_model, worded
 from vtg_cli.render.retry import plain
 
@@ -37,7 +38,7 @@ PICTURES = ("numpy", "pillow", "opencv-python-headless", "opencv-python")
 NETWORKS = ("torch", "diffusers", "transformers")
 
 
-def place_of(plan: Plan | TimelinePlan) -> Path | None:
+def place_of(plan: Setup | TimelinePlan) -> Path | None:
     """Where the plan's report goes; None: nowhere."""
     wanted = plan.job.encoding.sidecar and plan.job.encoding.metadata
     return sidecar_path(plan.job.output) if wanted and plan.job.output else None
@@ -87,7 +88,7 @@ def heading(job: Job, folder: Path | None) -> dict[str, Any]:
     return {"schema": SCHEMA, "version": VERSION, "job": to_json(named(job, folder))}
 
 
-def model(plan: Plan, job: Job, folder: Path | None) -> dict[str, str]:
+def model(plan: Setup, job: Job, folder: Path | None) -> dict[str, str]:
     """What draws this part of the job, why, and where."""
     return {
         "name": shown_model(plan.job.model, job, folder),
@@ -116,7 +117,7 @@ def document(
     }
 
 
-def versions(plan: Plan | TimelinePlan) -> dict[str, str]:
+def versions(plan: Setup | TimelinePlan) -> dict[str, str]:
     """Of vtg, Python, ffmpeg and the libraries that draw this plan's frames."""
     networks = NETWORKS if any(model.spec for model in plan.models) else ()
     return dict(_versions((*PICTURES, *networks)))
@@ -136,19 +137,15 @@ def _versions(names: tuple[str, ...]) -> dict[str, str]:
     return {**found, "ffmpeg": imageio_ffmpeg.get_ffmpeg_version()}
 
 
-def weights_of(plan: Plan | TimelinePlan) -> dict[str, dict[str, str]]:
+def weights_of(plan: Setup | TimelinePlan) -> dict[str, dict[str, str]]:
     """Role -> file -> sha256 of all weights the frames depend on; empty for flow."""
     from vtg_cli.weights import store
 
-    single = isinstance(plan, Plan)
+    single = isinstance(plan, Setup)
     folders: dict[str, Path] = {}
     for i, part in enumerate(plan.parts, start=1):
         where = "" if single else f" of segment {i}"
-        if part.model.source:
-            folders[f"model{where}"] = part.model.source.folder
-        if part.reverse:
-            folders[f"reverse{where}"] = part.reverse.path
-            folders |= {f"reverse_base{where}": part.reverse.base} if part.reverse.base else {}
+        folders |= {f"{role}{where}": place for role, place in part.model.folders.items()}
     known = {folder: store.identity(folder) for folder in set(folders.values())}
     return {role: known[folder] for role, folder in folders.items()}
 

@@ -15,7 +15,7 @@ from vtg_cli.job.easing import easing, segment_times
 from vtg_cli.job.sampling import Sampling
 from vtg_cli.machine.rungs import RUNGS, OutOfRungsError, ran_out
 from vtg_cli.plan.pictures import Frame
-from vtg_cli.plan.plan import Plan
+from vtg_cli.plan.setup import Setup
 
 if TYPE_CHECKING:
     from vtg_cli.backbones.base import Backbone
@@ -37,7 +37,7 @@ Renderer = Callable[[Frame, Frame, Sequence[float], Progress, Cancel], Frames]
 Seeded = Callable[[Sampling], Renderer]
 """What draws a segment, under other choices of sampling than the plan's too"""
 
-Load = Callable[[Plan], "Backbone"]
+Load = Callable[[Setup], "Backbone"]
 """The plan's diffusion model, ready to draw"""
 
 OnRungs = Callable[[tuple[str, ...]], None]
@@ -48,12 +48,12 @@ OnNote = Callable[[str], None]
 
 
 def renderers(
-    made: Plan, load: Load, on_rungs: OnRungs | None = None, on_note: OnNote | None = None
+    made: Setup, load: Load, on_rungs: OnRungs | None = None, on_note: OnNote | None = None
 ) -> list[Seeded]:
     """What draws each segment of a plan."""
     with guarded(made):
         if made.model.spec is None:
-            return [always(flow)] * len(made.segments)
+            return [always(flow)] * len(made.schedule.segments)
         return diffusion(made, load, on_rungs, on_note)
 
 
@@ -86,21 +86,20 @@ def flow(
     return in_between(first, last, times, track=track and track(), on_frame=on_frame)
 
 
-def loaded(made: Plan) -> Backbone:
+def loaded(made: Setup) -> Backbone:
     """The plan's diffusion model, read from its files, on its memory ladder if it has one."""
     from vtg_cli.backbones import base
     from vtg_cli.plan import memory
     from vtg_cli.weights import reverse
 
-    assert made.model.source is not None
-    folder = made.model.source.folder
+    reversed_by = made.model.reverse
     return memory.loaded(
         made,
         lambda device: base.load(
-            folder,
+            made.model.folder,
             device=device,
             dtype=made.job.dtype,
-            reverse=reverse.load(made.reverse) if made.reverse else None,
+            reverse=reverse.load(reversed_by) if reversed_by else None,
             decode_chunk=made.job.decode_chunk,
         ),
     )
@@ -110,7 +109,7 @@ def once(load: Load) -> Load:
     """Loads every model once and keeps it."""
     kept: dict[Hashable, Backbone] = {}
 
-    def keeping(made: Plan) -> Backbone:
+    def keeping(made: Setup) -> Backbone:
         key = key_of(made)
         if key not in kept:
             kept[key] = load(made)
@@ -119,18 +118,17 @@ def once(load: Load) -> Load:
     return keeping
 
 
-def key_of(made: Plan) -> Hashable:
+def key_of(made: Setup) -> Hashable:
     """Equal for plans that one loaded model serves."""
-    assert made.model.source is not None
     job = made.job
     return (
-        *(made.model.source.folder, made.model.device, job.dtype),
-        *(made.reverse, job.decode_chunk, job.memory, job.lora == "fit"),
+        *(made.model.folder, made.model.device, job.dtype),
+        *(made.model.reverse, job.decode_chunk, job.memory, job.lora == "fit"),
     )
 
 
 def diffusion(
-    made: Plan,
+    made: Setup,
     load: Load = loaded,
     on_rungs: OnRungs | None = None,
     on_note: OnNote | None = None,
@@ -144,13 +142,12 @@ def diffusion(
     from vtg_cli.media.image import fit
     from vtg_cli.methods import papers
 
-    assert made.model.source is not None
     job = made.job
     identity = ""
     if job.lora != "off":
         from vtg_cli.render import fitting
 
-        identity = fitting.identity_of(made.model.source.folder)
+        identity = fitting.identity_of(made.model.folder)
     backbone = load(made)
 
     def draw(
@@ -208,7 +205,7 @@ def _detailed(frames: Frames, first: Frame, last: Frame, cancel: Cancel) -> Fram
 
 
 @contextmanager
-def guarded(made: Plan, when: str = "", instead: str = "") -> Iterator[None]:
+def guarded(made: Setup, when: str = "", instead: str = "") -> Iterator[None]:
     """Says out of memory in one way, whoever ran out of it. when: as the message ends; instead:
     options that ask for less.
     """
