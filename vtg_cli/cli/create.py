@@ -95,7 +95,8 @@ def _draw(ctx: typer.Context, preset: Preset | None = None) -> None:
 
         stream.carry_out(job, sheet, *arriving, given=given, preset=preset, **shown)
         return
-    model, notes = None, ()
+    notes: tuple[str, ...] = ()
+    model = None
     if preset is not None:
         job, model, notes = _preset(job, preset, given)
     if not goes_ahead(job, sheet, **shown):
