@@ -244,7 +244,7 @@ def claim(output: str, encoding: Encoding, inputs: Collection[str] = ()) -> bool
                 what = f"{place} is one of the inputs"
                 said = f"{what} and a name of {output}" if sequence else what
                 raise UsageError(said, "give the output another name", subject=output)
-    if taken and encoding.skip_existing:
+    if taken and encoding.skip_existing and not encoding.overwrite:
         return False
     strange = foreign(output) if report is not None else None
     replaceable = report is not None and strange is None and os.path.lexists(report)

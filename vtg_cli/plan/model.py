@@ -107,6 +107,8 @@ def _least(source: Source, device: str, rungs: Sequence[Rung]) -> tuple[Rung | N
     if device == "cpu":
         return None, "there is no GPU to run it on"
     spec, room = spec_of(source.folder), gpu_memory(device)
+    if room is None:
+        return rungs[0], ""
     kind, model = sizes.in_memory(source.folder, sizes.ITEM["fp16"], spec.factor)
     side = round((spec.area or 0) ** 0.5)
     work = Work(
@@ -123,9 +125,8 @@ def _least(source: Source, device: str, rungs: Sequence[Rung]) -> tuple[Rung | N
     )
     for rung in rungs:
         work = replace(work, rung=rung)
-        if room is None or fits(work, room.total, room.total):
+        if fits(work, room.total, room.total):
             return rung, ""
-    assert room is not None
     return None, (
         f"at --memory {rungs[-1].name} it wants about {size_text(on_device(work))} of GPU memory "
         f"and there are {size_text(room.total)}"

@@ -46,7 +46,7 @@ def claimed(output: str, choices: encoding.Encoding, inputs: Collection[str] = (
 
     UsageError or MediaError where it cannot be, or would replace one of the `inputs`.
     """
-    form = encoding.check(output, choices)
+    form = encoding.format_of(output, choices)
     if output == "-":
         return True
     path = Path(output)

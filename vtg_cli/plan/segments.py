@@ -33,7 +33,8 @@ class TimelinePlan:
 
     @property
     def schedule(self) -> Schedule:
-        return schedule_of(self.job)
+        frames = (n for part in self.parts for n in part.schedule.segments)
+        return Schedule(tuple(frames), self.parts[0].schedule.fps)
 
     @property
     def stills(self) -> tuple[Still, ...]:
