@@ -95,6 +95,8 @@ def no_folder(output: str, folder: str | os.PathLike[str]) -> MediaError:
 
 def explained(error: Exception) -> VtgError:
     """Any failure as one of ours."""
+    if _out_of_files(error):
+        return _too_many_files(error)
     if isinstance(error, VtgError):
         return error
     if isinstance(error, MemoryError):
@@ -110,4 +112,32 @@ def explained(error: Exception) -> VtgError:
     return VtgError(
         f"unexpected failure: {said}",
         "run it again with --debug to see where; it is a bug in vtg",
+    )
+
+
+_TOO_MANY = {number: os.strerror(number) for number in (errno.EMFILE, errno.ENFILE)}
+
+
+def _out_of_files(error: BaseException | None) -> bool:
+    """Whether an error, or one that it came of, is that no more files can be opened; libraries
+    wrap it in errors of their own, or in words.
+    """
+    while error is not None:
+        if getattr(error, "errno", None) in _TOO_MANY:
+            return True
+        if any(reason in str(error) for reason in _TOO_MANY.values()):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _too_many_files(error: Exception) -> VtgError:
+    """The error with this cause in place of what was made of it, and with its own exit code."""
+    kind, subject = (
+        (type(error), error.subject) if isinstance(error, VtgError) else (MediaError, "")
+    )
+    return kind(
+        "too many files are open" + (f", at {subject}" if subject else ""),
+        "raise the limit, as in: ulimit -n 1024",
+        subject=subject,
     )

@@ -6,6 +6,7 @@ their own pictures are opened, and no protocol but files and pipes.
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 from vtg_cli.errors import MediaError
@@ -32,7 +33,21 @@ def ffmpeg() -> str:
     try:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError as error:
+        _check_descriptors()
         raise no_ffmpeg() from error
+
+
+def _check_descriptors() -> None:
+    """Raise OSError where a child cannot be started for want of pipes, which imageio-ffmpeg hides:
+    it takes an ffmpeg that does not run for none.
+    """
+    ends: list[int] = []
+    try:
+        for _ in range(4):
+            ends += os.pipe()
+    finally:
+        for end in ends:
+            os.close(end)
 
 
 def command(*arguments: str) -> list[str]:
