@@ -62,6 +62,10 @@ def lcm(folder: Path) -> Path:
     return animatelcm.assemble(checkpoint, SVD, folder)
 
 
+def sound_lcm(folder: Path) -> Path:
+    return animatelcm.assemble(SVD / UNET, SVD, folder)
+
+
 def tiny(folder: Path) -> Path:
     return Path(shutil.copytree(resolve(EMBEDDED).folder, folder))
 
@@ -205,6 +209,63 @@ def test_so_does_an_inversion(m: Any) -> None:
     path = [level for level in m.path(STEPS) if level.sigma > 0]
     said = refusal(m, path[-2].t, method="trf", init="slerp")
     assert said == f"inversion step 2 of {len(path) - 1} gave latents that are no numbers"
+
+
+MODELS: dict[Callable[[Path], Path], str] = {
+    tiny: "",
+    svd: "vae",
+    sound_lcm: "vae",
+    dynamicrafter: "autoencoder",
+}
+"""And which of its parts decodes; the embedded one's is a function."""
+
+
+@pytest.fixture(scope="module", params=MODELS, ids=lambda make: make.__name__)
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A model of each kind, and the network that decodes, if any."""
+    folder = request.param(tmp_path_factory.mktemp("models") / "model")
+    each: Any = base.load(folder, device="cpu", dtype="fp32")
+    part = MODELS[request.param]
+    return each, each.parts()[part].decoder if part else None
+
+
+def ends_of(each: Any) -> Keyframes:
+    size = (tiny_models.HEIGHT, tiny_models.WIDTH)
+    first, last = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(5)) * 2 - 1
+    return Keyframes.ends(first, last, each.spec.drawn(4))
+
+
+def test_every_model_ends_at_the_step(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one value of its answer is no number, from the second level on that it is asked at."""
+    (each, _), seen = made, list[float]()
+    whole = type(each).__call__
+
+    def answer(self: Any, x: Tensor, level: Level, cond: Any) -> Tensor:
+        out: Tensor = whole(self, x, level, cond).clone()
+        seen.append(level.t)
+        if level.t != seen[0]:
+            out.view(-1)[7] = torch.nan
+        return out
+
+    monkeypatch.setattr(type(each), "__call__", answer)
+    with pytest.raises(QualityError) as caught:
+        papers.render(each, ends_of(each), Sampling(steps=STEPS, renoise=0, seed=1))
+    assert caught.value.exit_code == 6
+    assert caught.value.message == f"step 2 of {STEPS} gave latents that are no numbers"
+
+
+@pytest.mark.parametrize("made", [svd, sound_lcm, dynamicrafter], indirect=True)
+def test_no_models_pictures_are_cast(made: Any) -> None:
+    each, decoder = made
+
+    def spoilt(_: nn.Module, forward: Callable[..., Tensor], *given: Any, **more: Any) -> Tensor:
+        out = forward(*given, **more).clone()
+        out[-1, 0, 3, 5] = -torch.inf
+        return out
+
+    with overriding([decoder], spoilt), pytest.raises(QualityError) as caught:
+        papers.render(each, ends_of(each), Sampling(steps=1, renoise=0))
+    assert caught.value.message == "the decoded pictures are no numbers"
 
 
 def test_pictures_that_are_no_numbers_are_not_cast(m: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from vtg_cli.training import pair as pairs
 from vtg_cli.training.loop import Run
 from vtg_cli.training.pair import PairSettings
 
+SVD = Path(__file__).parents[1] / "data" / "parity" / "tiny_svd"
 STEPS = 4
 Clip = NDArray[np.uint8]
 
@@ -290,6 +292,27 @@ def test_a_fit_that_overflowed_at_every_step_is_not_kept(
     assert [*here.iterdir()] == []
     drawn(lora="fit")  # from the beginning, and well
     assert len([*here.iterdir()]) == 2
+
+
+def test_a_fit_in_half_precision_that_overflows_ends_in_a_line(
+    here: Path, steps: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A real one: weights that half precision holds, whose products it does not."""
+    shutil.copytree(SVD, "model")
+    file = Path("model/unet/diffusion_pytorch_model.safetensors")
+    weights = load_file(file)
+    weights["conv_out.weight"] = torch.full_like(weights["conv_out.weight"], 6e4)
+    save_file(weights, file, {"format": "pt"})
+    command = ["interpolate", "a.png", "b.png", "-o", "clip.mkv", "--model", "./model"]
+    half = ["--dtype", "fp16", "--lora", "fit", "--width", "32", "--steps", "1", "-q"]
+    assert main([*command, *half, "--method", "i2v"]) == 6
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        "vtg: the fit to a keyframe failed, nothing of it is kept: "
+        f"the gradients of all {STEPS} steps are no numbers",
+        "     try --dtype fp32, or --lora off",
+    ]
+    assert steps == [*range(STEPS)] and [*here.iterdir()] == []
+    assert not Path("clip.mkv").exists()
 
 
 def test_a_fit_ends_after_ten_such_steps_in_a_row(
