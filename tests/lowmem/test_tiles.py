@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from vtg_cli.conditioning.cond import Cond
-from vtg_cli.lowmem.tiles import in_tiles, in_windows, spans, starts
+from vtg_cli.ground.windows import spans, starts
+from vtg_cli.lowmem.tiles import in_tiles, in_windows
 
 
 def enlarged(z: Tensor) -> Tensor:

@@ -45,7 +45,7 @@ def in_between(
     frame as in_between(a, b, t). The number of threads does not matter.
     UsageError: shapes that differ or are no pictures, a time outside [0, 1].
     """
-    _check(first, last, times)
+    check(first, last, times)
     frames = np.empty((len(times), *first.shape), np.uint8)
     for i, frame in enumerate(each_between(first, last, times, far=far, track=track)):
         frames[i] = frame
@@ -62,7 +62,7 @@ def retime(frames: Picture, times: Sequence[float]) -> Picture:
     """
     if frames.ndim != 4 or not len(frames):
         raise UsageError(f"a clip of shape {frames.shape} cannot be retimed", "give [M, H, W, C]")
-    _check(frames[0], frames[0], times)
+    check(frames[0], frames[0], times)
     places = np.asarray(times, float) * (len(frames) - 1)
     nearest = np.round(places).astype(int)
     out: Picture = frames[nearest]
@@ -73,7 +73,8 @@ def retime(frames: Picture, times: Sequence[float]) -> Picture:
     return out
 
 
-def _check(first: Picture, last: Picture, times: Sequence[float]) -> None:
+def check(first: Picture, last: Picture, times: Sequence[float]) -> None:
+    """Raise UsageError for what `in_between` refuses."""
     for picture in (first, last):
         if picture.ndim != 3 or not 1 <= picture.shape[2] <= 4 or not picture.size:
             raise UsageError(f"a keyframe of shape {picture.shape}", "give [H, W, C], C 1 to 4")
@@ -127,12 +128,13 @@ def _renderer(
         share = carried.part_ahead / (carried.part_ahead + carried.part_back)
         share = cv2.resize(np.float32(share), size, interpolation=cv2.INTER_LINEAR)[..., None]
         ahead = carried.back + share * (carried.ahead - carried.back)
-        return _straight(ahead, first.shape[2])
+        return straight(ahead, first.shape[2])
 
     return render
 
 
-def _straight(x: Field, channels: int) -> Picture:
+def straight(x: Field, channels: int) -> Picture:
+    """A premultiplied frame [H, W, channels], about 0 to 1, as a picture."""
     if channels in (2, 4):
         alpha = np.clip(x[..., -1:], 0, 1)
         colour = x[..., :-1] / np.maximum(alpha, np.float32(1 / 512))

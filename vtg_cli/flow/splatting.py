@@ -90,7 +90,7 @@ def carrier(
     """
     height, width = first.shape[:2]
     found = track.found if track else correspond(seen(first), seen(last), far=far)
-    a, b = _premultiplied(first), _premultiplied(last)
+    a, b = premultiplied(first), premultiplied(last)
     h, w = found.trust_first.shape
     scale = np.array([width / w, height / h], np.float32)
     splat_a = _splatter(found.forward, found.trust_first, track.ahead if track else None)
@@ -241,7 +241,8 @@ def seen(picture: Picture) -> Picture:
     return np.ascontiguousarray(np.broadcast_to(colour, (*picture.shape[:2], 3)))
 
 
-def _premultiplied(picture: Picture) -> Field:
+def premultiplied(picture: Picture) -> Field:
+    """A picture as [H, W, C], 0 to 1, its colour multiplied with its alpha."""
     x: Field = picture.astype(np.float32) / np.float32(255)
     if picture.shape[2] in (2, 4):
         x[..., :-1] *= x[..., -1:]

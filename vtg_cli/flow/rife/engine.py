@@ -1,0 +1,150 @@
+"""In-betweens along the motion that RIFE's network sees: pictures in, pictures out.
+
+What the times between two pictures share is computed once; the times then go through the network a
+few at once, no more than a CPU's caches or a GPU's memory are good for. A picture is padded to what
+the coarsest stage can halve; one larger than 4K is drawn in windows that overlap. In large pictures
+that move far all stages look at twice the scale, which the network has learned for half their size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vtg_cli.flow.engine import OnFrame, check, straight
+from vtg_cli.flow.filters import Field
+from vtg_cli.flow.rife.network import SCALES, IFNet
+from vtg_cli.flow.splatting import Picture, premultiplied, seen
+from vtg_cli.ground.tensor import check_finite
+from vtg_cli.ground.windows import windows
+
+LARGEST, WINDOW = 4096 * 2304, 2304
+"""Pixels of a picture that is drawn whole; the side of the windows of a larger one."""
+AT_ONCE = {"cpu": 1 << 16}
+ABREAST = 1 << 22
+"""Pixels of all the times that go through the network together, on a CPU and elsewhere."""
+LARGE, FAR, LOOK = 1200, 120.0, 448
+"""Long side of a picture, and pixels of motion in it, from which on scales are doubled; long side
+at which the motion is looked at."""
+
+
+class Rife:
+    """The engine: a network on its device, in its precision."""
+
+    def __init__(self, network: IFNet) -> None:
+        self.network = network.eval().requires_grad_(False)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+    def modules(self, kind: str) -> list[nn.Module]:
+        """What `--compile` compiles: its stages, of kind "block"."""
+        return self.network.stages if kind == "block" else []
+
+    def in_between(
+        self,
+        first: Picture,
+        last: Picture,
+        times: Sequence[float],
+        *,
+        on_frame: OnFrame | None = None,
+    ) -> Picture:
+        """Frames at `times` in [0, 1] between two keyframes uint8 [H, W, C], C 1 to 4, any size:
+        [len(times), H, W, C]. Keyframes, alpha and errors as of flow.engine.in_between.
+        """
+        check(first, last, times)
+        frames = np.empty((len(times), *first.shape), np.uint8)
+        for i, frame in enumerate(self.each_between(first, last, times)):
+            frames[i] = frame
+            if on_frame is not None:
+                on_frame(i + 1, len(times))
+        return frames
+
+    def each_between(
+        self, first: Picture, last: Picture, times: Sequence[float]
+    ) -> Iterator[Picture]:
+        """The frames of `in_between` one at a time, unchecked."""
+        same = np.array_equal(first, last)
+        drawn = self._drawn(first, last, [t for t in times if 0 < t < 1 and not same])
+        for t in times:
+            yield first if same or t == 0 else last if t == 1 else next(drawn)
+
+    def _drawn(self, first: Picture, last: Picture, times: Sequence[float]) -> Iterator[Picture]:
+        if not times:
+            return
+        height, width, channels = first.shape
+        looked = [self._tensor(np.float32(seen(each)) / np.float32(255)) for each in (first, last)]
+        shown = [self._tensor(premultiplied(each)) for each in (first, last)]
+        scales = self.scales(*looked)
+        if height * width <= LARGEST:
+            between = self._renderer(looked, shown, scales)
+        else:
+            between = self._in_windows(looked, shown, scales)
+        room = AT_ONCE.get(self.device.type, ABREAST)
+        some = max(1, room // min(height * width, WINDOW**2))
+        for i in range(0, len(times), some):
+            with torch.inference_mode():
+                frames = between(torch.tensor(times[i : i + some], dtype=torch.float32))
+                check_finite(frames, "the drawn frames are no numbers")
+            for frame in frames.movedim(1, -1).cpu().numpy():
+                yield straight(frame, channels)
+
+    def _tensor(self, picture: Field) -> Tensor:
+        """[H, W, C] -> [1, C, H, W]."""
+        return torch.from_numpy(picture).movedim(-1, 0)[None].contiguous().to(self.device)
+
+    def _renderer(
+        self, looked: Sequence[Tensor], shown: Sequence[Tensor], scales: Sequence[int]
+    ) -> Callable[[Tensor], Tensor]:
+        """Times [T] -> frames [T, C, H, W], of pictures that go through the network whole."""
+        height, width = looked[0].shape[2:]
+        step = 4 * max(scales)
+        wider = (0, -width % step, 0, -height % step)
+        with torch.inference_mode():
+            first, last = (F.pad(each, wider, mode="replicate") for each in looked)
+            shared = self.network.seen(first, last)
+            over = [F.pad(each, wider, mode="replicate") for each in shown]
+
+        def between(times: Tensor) -> Tensor:
+            motion = self.network.between(shared, times.to(self.device), scales)
+            return motion.merged(*over)[..., :height, :width]
+
+        return between
+
+    def _in_windows(
+        self, looked: Sequence[Tensor], shown: Sequence[Tensor], scales: Sequence[int]
+    ) -> Callable[[Tensor], Tensor]:
+        """As `_renderer`, of pictures drawn window by window."""
+
+        def between(times: Tensor) -> Tensor:
+            total = torch.zeros(len(times), *shown[0].shape[1:])
+            for place, weight in windows(total.shape[2:], WINDOW):
+                parts = [[each[place] for each in pair] for pair in (looked, shown)]
+                total[place] += weight * self._renderer(*parts, scales)(times).cpu()
+            return total
+
+        return between
+
+    def scales(self, first: Tensor, last: Tensor) -> tuple[int, ...]:
+        """At which the stages are to look at two pictures [1, 3, H, W]."""
+        long = max(first.shape[2:])
+        if long < LARGE:
+            return SCALES
+        small = [_shrunk(each, LOOK / long) for each in (first, last)]
+        with torch.inference_mode():
+            flow = self.network(*small, torch.tensor([0.5], device=self.device)).flow
+        moved = flow[:, 2:].sub(flow[:, :2]).norm(dim=1).flatten().quantile(0.95)
+        far = float(moved) * long / LOOK > FAR
+        return tuple(2 * scale for scale in SCALES) if far else SCALES
+
+
+def _shrunk(picture: Tensor, share: float) -> Tensor:
+    """To that share of its size, in sizes that all stages can halve."""
+    step = 4 * max(SCALES)
+    size = [max(round(n * share / step), 1) * step for n in picture.shape[2:]]
+    return F.interpolate(picture, size=size, mode="area")
