@@ -44,6 +44,7 @@ types: $(INSTALLED)
 	$(BIN)/mypy
 
 tests: $(INSTALLED)
+	@$(BIN)/vtg models pull rife >/dev/null 2>&1 || echo "rife could not be fetched: tests with its weights are skipped"
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-numerics: $(INSTALLED)

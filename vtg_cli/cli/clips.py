@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vtg_cli.job.keywords import Options
     from vtg_cli.media.encoding import Input
 
-CLIP, DEFAULT_MODEL = o.READING, "flow"
+CLIP, DEFAULT_MODEL = o.READING, "auto"
 
 
 def clip_option(panel: str, *flags: str, help: str, **more: Any) -> Any:
@@ -106,8 +106,9 @@ ClipModel = Annotated[
         "--model",
         metavar="NAME",
         autocompletion=complete.model_names,
-        help="What draws between two frames: flow (embedded, made for it), or any model of "
-        "'vtg interpolate'.",
+        envvar="VTG_MODEL",
+        help="What draws between two frames: auto (rife where 'vtg models pull rife' has brought "
+        "it, else flow), or any model of 'vtg interpolate'.",
     ),
 ]
 

@@ -14,7 +14,9 @@ def model_names(incomplete: str) -> Iterator[tuple[str, str]]:
         "tiny": "embedded diffusion model",
         "flow": "draft engine: motion alone, the fastest",
     }
-    known |= {name: entry.summary for name, entry in CATALOG.items() if entry.kind == "model"}
+    known |= {
+        name: entry.summary for name, entry in CATALOG.items() if entry.kind in ("model", "engine")
+    }
     return ((name, what) for name, what in known.items() if name.startswith(incomplete))
 
 

@@ -190,7 +190,7 @@ def models() -> Iterator[Finding]:
             yield Finding("model", "note", text, fetch)
         elif entry.variant and made is None:
             yield Finding("model", "note", f"{entry.name} is here, not imported yet", fetch)
-        elif entry.kind == "model":
+        elif entry.kind in ("model", "engine"):
             folder = made or copy.folder  # type: ignore[union-attr]
             yield _whole(entry.name, folder, fetch)
         else:

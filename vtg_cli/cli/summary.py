@@ -39,11 +39,12 @@ def tell_memory(report: Mapping[str, Any], *, quiet: bool) -> None:
 
 def _drawing(made: Plan) -> Iterator[str]:
     job = made.job
-    if made.model.spec is None:
+    if made.model.source is None:
         yield f"model     {made.model.name}"
-    else:
-        precision = f" in {job.dtype}" if job.dtype != "auto" else ""
-        yield f"model     {made.model.name} on {made.model.device}{precision}"
+        return
+    precision = f" in {job.dtype}" if job.dtype != "auto" else ""
+    yield f"model     {made.model.name} on {made.model.device}{precision}"
+    if made.model.spec is not None:
         yield from where(made)
         yield (
             f"sampling  {job.sampling.method} from {job.sampling.init}, {job.sampling.steps} "

@@ -85,7 +85,7 @@ def _decided(job: Retime, clip: Clip, facts: Facts | None) -> Retiming:
     height, width = clip.size
     between = replace(job.between, width=width, height=height, fps=fps, frames=None, duration=None)
     opaque = None if clip.alpha else job.clip.path
-    base = setup(between, chosen(between), clip.size, opaque)
+    base = setup(between, chosen(between, clip=True), clip.size, opaque)
     output = between.output
     form = encoding.format_of(output, between.encoding) if output else None
     heard, said = tracks.heard(job, facts, form, factor, fps)
@@ -180,8 +180,8 @@ def _shown(
 
 
 def _draw(base: Setup, report: Report, cancel: Cancel) -> Draw:
-    """The plan's model as a Draw; flow draws frame by frame, a diffusion model pair by pair."""
-    if base.model.spec is None:
+    """The plan's model as a Draw; flow draws frame by frame, other models pair by pair."""
+    if base.model.source is None:
         from vtg_cli.flow.engine import each_between
 
         def flow(first: Frame, last: Frame, times: Sequence[float]) -> Iterator[Frame]:
@@ -196,7 +196,9 @@ def _draw(base: Setup, report: Report, cancel: Cancel) -> Draw:
         return flow
     from vtg_cli.media.anchor import anchor
 
-    (seeded,) = segments.diffusion(base, on_rungs=report.climbed, on_note=report.noted)
+    (seeded,) = segments.renderers(
+        base, segments.loaded, on_rungs=report.climbed, on_note=report.noted
+    )
     render = seeded(base.job.sampling)
 
     def model(first: Frame, last: Frame, times: Sequence[float]) -> Iterator[Frame]:

@@ -32,7 +32,8 @@ class Opt:
     panel:    its group in `--help`; "": the terminal has no such option
     metavar:  what stands for its value in `--help`; None: follows from the type
     flags:    its spellings on the terminal; (): --name-of-the-field
-    needs:    what a model must be for it to count: "diffusion", or "text": one that reads captions
+    needs:    what a model must be for it to count: "diffusion", "text": one that reads captions, or
+              "network": any but flow
     idle:     values that every model takes
     scope:    where a timeline may set it: "segment", "clip", or "run" for what no file holds
     low, high: the least and the most of a number, or of each of several
@@ -49,7 +50,7 @@ class Opt:
     panel: str
     metavar: str | None = None
     flags: tuple[str, ...] = ()
-    needs: Literal["diffusion", "text"] | None = None
+    needs: Literal["diffusion", "text", "network"] | None = None
     idle: tuple[object, ...] = ()
     scope: Literal["segment", "clip", "run"] = "segment"
     low: float | Fraction | None = None

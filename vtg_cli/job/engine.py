@@ -22,7 +22,8 @@ class Engine:
         str,
         Opt(
             "What draws the frames: auto (the best model already on this machine that it "
-            "can run), tiny (embedded), flow (embedded; a draft, the fastest), a name "
+            "can run), tiny (embedded), flow (embedded; a draft, the fastest), rife (learned "
+            "motion; 'vtg models pull rife' brings it), a name "
             "from 'vtg models list', a folder in diffusers layout, or a hub id such as "
             "org/name. Nothing is ever downloaded from here.",
             MODEL,
@@ -99,11 +100,11 @@ class Engine:
     compile: Annotated[
         bool,
         Opt(
-            "Compile a diffusion model's transformer blocks first (torch.compile): "
-            "minutes at the start, quicker steps after it, the same frames but for "
-            "rounding. For long clips on a GPU.",
+            "Compile a diffusion model's transformer blocks, or rife's stages, first "
+            "(torch.compile): minutes at the start, quicker steps after it, the same frames "
+            "but for rounding. For long clips on a GPU.",
             MACHINE,
-            needs="diffusion",
+            needs="network",
             example=True,
         ),
     ] = False
@@ -175,7 +176,7 @@ class Machine:
             "Where to compute: auto, cpu, cuda, cuda:1 or mps. flow runs on the CPU.",
             MACHINE,
             metavar="NAME",
-            needs="diffusion",
+            needs="network",
             scope="clip",
             example="auto",
             idle=("cpu",),
@@ -185,9 +186,9 @@ class Machine:
     dtype: Annotated[
         Dtype,
         Opt(
-            "Number format of a diffusion model. auto: fp16 on a GPU, fp32 on a CPU.",
+            "Number format of a network. auto: fp16 on a GPU, fp32 on a CPU.",
             MACHINE,
-            needs="diffusion",
+            needs="network",
             scope="clip",
             example="auto",
         ),

@@ -8,14 +8,13 @@ around it runs as ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
 
-from vtg_cli.backbones.base import Backbone
 from vtg_cli.errors import VtgError
 from vtg_cli.ground.hooks import overriding
 
@@ -23,9 +22,16 @@ VERSIONS = 512
 """Of one piece of code that may be compiled: each block has its own overrides, and so its own."""
 
 
+class Blocks(Protocol):
+    """What has parts to compile: a Backbone, or the engine of learned motion."""
+
+    def modules(self, kind: str) -> Sequence[nn.Module]:
+        """Of kind "block"."""
+
+
 @contextmanager
-def compiling(m: Backbone, *, backend: str = "inductor") -> Iterator[None]:
-    """The backbone's transformer blocks compiled while open. VtgError where that fails."""
+def compiling(m: Blocks, *, backend: str = "inductor") -> Iterator[None]:
+    """The model's blocks compiled while open. VtgError where that fails."""
     import torch._dynamo as dynamo
 
     made: dict[nn.Module, Callable[..., Any]] = {}

@@ -182,6 +182,15 @@ RATES: Mapping[str, Rates] = {
         place_bytes=2.4,
         frame_bytes=21,
     ),
+    "rife": Rates(
+        start=1.7,
+        segment=0.1,
+        pixel=1e-6,
+        frame=2e-6,
+        start_bytes=310 * MIB,
+        pixel_bytes=900,
+        frame_bytes=3,
+    ),
     "svd": _FULL,
     "dynamicrafter": replace(_FULL, start_bytes=370 * MIB),
 }

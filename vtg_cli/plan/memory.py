@@ -15,6 +15,7 @@ from vtg_cli.machine.rungs import NAMED, Rung, allowed, ran_out
 from vtg_cli.plan.setup import Setup
 from vtg_cli.sampling.settings import ONE_WAY
 from vtg_cli.weights import sizes
+from vtg_cli.weights.catalog import FLOW, LEARNED
 
 if TYPE_CHECKING:
     from vtg_cli.backbones.base import Backbone
@@ -60,8 +61,8 @@ def work_of(made: Setup, rung: Rung, segments: tuple[int, ...] | None = None) ->
     lengths = made.schedule.segments if segments is None else segments
     height, width = made.shape[:2]
     if made.model.spec is None or made.model.source is None:
-        return Work(
-            kind="flow",
+        return Work(  # of a GPU that draws learned motion nothing was measured: as on the CPU
+            kind=LEARNED if made.model.source else FLOW,
             device="cpu",
             segments=lengths,
             drawn=lengths,

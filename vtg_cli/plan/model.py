@@ -11,12 +11,13 @@ from fractions import Fraction
 from pathlib import Path
 
 from vtg_cli.backbones.base import Spec, spec_of
+from vtg_cli.ground import documents
 from vtg_cli.ground.units import size_text
 from vtg_cli.machine.cost import Work, fits, on_device
 from vtg_cli.machine.hardware import device_name, gpu_memory
 from vtg_cli.machine.rungs import AWAY, RUNGS, Rung
-from vtg_cli.weights import sizes, store
-from vtg_cli.weights.catalog import EMBEDDED, FLOW
+from vtg_cli.weights import layout, sizes, store
+from vtg_cli.weights.catalog import CATALOG, EMBEDDED, FLOW, LEARNED
 from vtg_cli.weights.reverse import Reverse
 from vtg_cli.weights.store import Source
 
@@ -28,7 +29,8 @@ class Choice:
     """A model and the machine's part that runs it.
 
     reason: why it was taken, empty where it was asked for
-    source, spec: its files and facts; None for flow, which has neither
+    source, spec: its files and the facts of a diffusion model; flow has neither, an engine of
+    learned motion files alone
     device: "cpu", "cuda", "cuda:1", "mps"
     reverse: its reverse-motion weights, if any
     """
@@ -76,7 +78,29 @@ def choose(model: str, device: str, rungs: Sequence[Rung] = RUNGS) -> Choice:
         return _best(device, rungs)
     if model == FLOW:
         return Choice(FLOW, "", None, None, "cpu")
-    return _diffusion(store.resolve(model), "", device)
+    source = store.resolve(model)
+    if _is_engine(source.folder):
+        return Choice(source.name, "", source, None, device_name(device))
+    return _diffusion(source, "", device)
+
+
+def between_frames(device: str) -> Choice:
+    """What draws between the frames of a clip where nothing is named."""
+    entry = CATALOG[LEARNED]
+    if store.usable(entry):
+        return replace(choose(LEARNED, device), reason="made for frames that follow each other")
+    size = size_text(round(entry.gb * 1e9))
+    reason = f"{LEARNED}, which is better, is not here: 'vtg models pull {LEARNED}', {size}"
+    return replace(choose(FLOW, device), reason=reason)
+
+
+def _is_engine(folder: Path) -> bool:
+    """Whether a model folder holds an engine of learned motion, not a diffusion model."""
+    try:
+        index = documents.json_file(folder / layout.INDEX)
+    except (OSError, ValueError):  # which is told by who reads its facts
+        return False
+    return isinstance(index, dict) and index.get("_class_name") == layout.RIFE
 
 
 def _best(device: str, rungs: Sequence[Rung]) -> Choice:

@@ -20,7 +20,7 @@ from vtg_cli.job.times import Schedule
 from vtg_cli.machine.hardware import lacks_compiler
 from vtg_cli.machine.rungs import allowed
 from vtg_cli.media import encoding, image
-from vtg_cli.plan.model import Choice, choose
+from vtg_cli.plan.model import Choice, between_frames, choose
 from vtg_cli.plan.unused import (
     defaults_of,
     doubts,
@@ -86,8 +86,13 @@ class Setup:
         return [*pairwise([*each, *each[:1]] if self.job.loop else each)]
 
 
-def chosen(job: Interpolate) -> Choice:
-    """Return what draws a valid job, with its reverse-motion weights. WeightsError, UsageError."""
+def chosen(job: Interpolate, *, clip: bool = False) -> Choice:
+    """Return what draws a valid job, with its reverse-motion weights. WeightsError, UsageError.
+
+    clip: it draws between the frames of a clip.
+    """
+    if clip and job.model == "auto":
+        return between_frames(job.device)
     model = choose(job.model, job.device, allowed(job.memory, job.lora))
     return replace(model, reverse=_reverse(job, model))
 
@@ -205,7 +210,7 @@ def _sizes(
 
 def _reverse(job: Interpolate, model: Choice) -> Reverse | None:
     """Return the reverse-motion weights, if there are any to be used."""
-    if model.source is None:
+    if model.source is None or model.spec is None:
         return None
     wanted = job.sampling.method in (None, "gi")
     if job.reverse is not None:
@@ -287,7 +292,8 @@ def _lora(asked: str) -> str:
 
 def precision(asked: Dtype, model: Choice) -> Dtype:
     """The precision by name, so that it stays when the device changes."""
-    if model.spec is None or "--dtype" in model.spec.unused or asked != "auto":
+    unused = model.spec.unused if model.spec else ()
+    if model.source is None or "--dtype" in unused or asked != "auto":
         return asked
     return "fp32" if model.device == "cpu" else "fp16"
 

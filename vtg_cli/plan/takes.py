@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from vtg_cli.job.jobs import Interpolate
 from vtg_cli.job.sampling import MAX_SEED
-from vtg_cli.weights.catalog import FLOW
+from vtg_cli.weights.catalog import FLOW, LEARNED
 
 CANDIDATES = 4
 """Takes of a segment under retry where nothing is said."""
@@ -26,7 +26,7 @@ class Variant:
 def variants(job: Interpolate, by: str) -> list[Variant]:
     """What may be drawn of each segment of a plan's job, in this order. by: its model's name.
 
-    flow leaves nothing to chance, so it has one variant. At temperature 0 a model leaves next to
+    Engines leave nothing to chance, so they have one variant. At temperature 0 a model leaves next to
     nothing to it either: all but its first take are at 1.
     """
     seed, temperature = job.sampling.seed, job.sampling.temperature
@@ -35,5 +35,7 @@ def variants(job: Interpolate, by: str) -> list[Variant]:
         return [first]
     if job.on_bad == "fallback":
         return [first, Variant(FLOW, seed, None)]
+    if by == LEARNED:
+        return [first]
     more = range(1, job.candidates or CANDIDATES)
     return [first, *(Variant(by, (seed + k) % (MAX_SEED + 1), temperature or 1.0) for k in more)]

@@ -33,7 +33,7 @@ def carried(made: Plan | TimelinePlan, draws: Sequence[Seeded]) -> list[Seeded]:
     tracks = Tracks(pair, [n - 1 for n in made.schedule.segments], made.through)
     return [
         partial(_seeded, draw, partial(tracks.pace, i))
-        if part.model.spec
+        if part.model.source
         else always(partial(flow, track=partial(tracks.of, i)))
         for i, ((part, *_), draw) in enumerate(zip(segments, draws, strict=True))
     ]

@@ -119,7 +119,7 @@ def document(
 
 def versions(plan: Setup | TimelinePlan) -> dict[str, str]:
     """Of vtg, Python, ffmpeg and the libraries that draw this plan's frames."""
-    networks = NETWORKS if any(model.spec for model in plan.models) else ()
+    networks = NETWORKS if any(model.source for model in plan.models) else ()
     return dict(_versions((*PICTURES, *networks)))
 
 

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from vtg_cli.errors import QualityError
 from vtg_cli.job.jobs import Interpolate
 from vtg_cli.plan.takes import Variant
-from vtg_cli.weights.catalog import FLOW
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,7 +115,8 @@ def summary(outcomes: Sequence[Outcome], segments: int, on_bad: str) -> str:
     if on_bad == "warn":
         return f"{'; '.join(said)} (--on-bad retry, fallback or fail acts on it)"
     if all(len(outcome.verdicts) == 1 for outcome in bad):
-        return f"{'; '.join(said)} ({FLOW} drew it and leaves nothing to chance: no other take)"
+        by = bad[0].variants[0].by
+        return f"{'; '.join(said)} ({by} drew it and leaves nothing to chance: no other take)"
     return "; ".join(said)
 
 

@@ -1,10 +1,11 @@
-"""What draws the segments of a plan: flow or a diffusion model, each as a Renderer."""
+"""What draws the segments of a plan: an engine or a diffusion model, each as a Renderer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ from vtg_cli.plan.setup import Setup
 
 if TYPE_CHECKING:
     from vtg_cli.backbones.base import Backbone
+    from vtg_cli.flow.rife.engine import Rife
     from vtg_cli.flow.splatting import Track
     from vtg_cli.methods import papers
 
@@ -53,7 +55,7 @@ def renderers(
     """What draws each segment of a plan."""
     with guarded(made):
         if made.model.spec is None:
-            return [always(flow)] * len(made.schedule.segments)
+            return [always(engine(made))] * len(made.schedule.segments)
         return diffusion(made, load, on_rungs, on_note)
 
 
@@ -78,12 +80,49 @@ def flow(
     """The embedded engine as a Renderer. track: as of in_between, found when it is due."""
     from vtg_cli.flow.engine import in_between
 
+    on_frame = _counting(progress, cancel)
+    return in_between(first, last, times, track=track and track(), on_frame=on_frame)
+
+
+def engine(made: Setup) -> Renderer:
+    """The plan's engine as a Renderer: flow, or learned motion, read from its files."""
+    if made.model.source is None:
+        return flow
+    rife = _rife(made.model.source.folder, made.model.device, made.job.dtype)
+    return partial(learned, rife, made.job.compile)
+
+
+@lru_cache(maxsize=2)
+def _rife(folder: Path, device: str, dtype: str) -> Rife:
+    """Read once for all parts of a timeline and all clips of a batch."""
+    from vtg_cli.flow.rife.weights import load
+
+    return load(folder, device=device, dtype=dtype)
+
+
+def learned(
+    rife: Rife,
+    compiled: bool,
+    first: Frame,
+    last: Frame,
+    times: Sequence[float],
+    progress: Progress,
+    cancel: Cancel,
+) -> Frames:
+    """Learned motion as a Renderer. compiled: its stages are compiled first."""
+    from vtg_cli.lowmem.compile import compiling
+
+    with compiling(rife) if compiled else nullcontext():
+        return rife.in_between(first, last, times, on_frame=_counting(progress, cancel))
+
+
+def _counting(progress: Progress, cancel: Cancel) -> Callable[[int, int], None]:
     def on_frame(done: int, frames: int) -> None:
         if cancel():
             raise Interrupted("interrupted")
         progress(done / frames, "drawing")
 
-    return in_between(first, last, times, track=track and track(), on_frame=on_frame)
+    return on_frame
 
 
 def loaded(made: Setup) -> Backbone:

