@@ -46,7 +46,8 @@ def _sources() -> Iterator[str]:
     for entry in CATALOG.values():
         folder = f"{entry.folder}/: " if entry.folder else ""
         files = ", ".join(f"`{name}`" for name in entry.files)
-        pinned = f"`{entry.revision}`" if entry.revision else "learned on first pull"
+        revision = entry.wheel.version if entry.wheel else entry.revision
+        pinned = f"`{revision}`" if revision else "learned on first pull"
         yield f"| `{entry.name}` | [{entry.repo_id}]({entry.page}) | {folder}{files} | {pinned} |"
 
 

@@ -19,4 +19,4 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "weights")]
 
-pytest_plugins = ["hub_server"]
+pytest_plugins = ["hub_server", "index_server"]

@@ -23,6 +23,7 @@ DC = [entry for entry in MODELS if entry.backbone == "dynamicrafter"]
 
 def test_the_names() -> None:
     assert list(CATALOG) == [
+        "rife",
         "dynamicrafter-256",
         "dynamicrafter-512-fp16",
         "dynamicrafter-512",
@@ -98,7 +99,8 @@ def test_reverse_motion_is_known_for_svd_and_its_base_is_a_model() -> None:
 def test_every_entry_states_its_terms() -> None:
     for entry in CATALOG.values():
         assert entry.licence and entry.commercial and entry.terms.endswith(".")
-        assert entry.page == f"https://huggingface.co/{entry.repo_id}"
+        hub = f"https://huggingface.co/{entry.repo_id}"
+        assert entry.page == (entry.wheel.page if entry.wheel else hub)
         stability = "Stability" in entry.licence
         assert entry.must_accept == stability == (entry.commercial == "below US$1M a year")
 

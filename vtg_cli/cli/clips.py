@@ -226,6 +226,8 @@ def carry_out(job: Retime, *, as_json: bool, dry_run: bool, quiet: bool) -> None
         return
     with retiming.opened(job) as (made, clip):
         if not quiet:
+            if made.base.model.reason:
+                say(f"model {made.base.model.name}: {made.base.model.reason}")
             for note in made.notes:
                 say(note)
         ahead = needs.of_clip(made.base, pieces(made), made.frames)

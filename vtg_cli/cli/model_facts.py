@@ -14,7 +14,7 @@ from vtg_cli.weights.catalog import (
     EMBEDDED_LICENCE,
     place_of,
 )
-from vtg_cli.weights.entry import Entry
+from vtg_cli.weights.entry import Entry, Wheel
 
 
 def built_in(name: str) -> dict[str, Any]:
@@ -103,6 +103,8 @@ def known_of(name: str) -> dict[str, Any]:
         known = facts(place.entry)
         known |= {"page": place.entry.page, "accepted": licence.accepted(place.entry)}
         known["must_accept"] = place.entry.must_accept
+        if place.entry.wheel is not None:
+            return known | _of_wheel(place.entry.wheel)
         names = {*place.entry.files, *recorded}
     else:
         copy = store.cached(place)
@@ -120,6 +122,15 @@ def known_of(name: str) -> dict[str, Any]:
         for each in sorted(names)
     ]
     return known
+
+
+def _of_wheel(wheel: Wheel) -> dict[str, Any]:
+    """What the catalogue pins of a wheel."""
+    files = [
+        {"name": wheel.file, "bytes": wheel.size, "sha256": wheel.sha256},
+        {"name": wheel.member, "bytes": None, "sha256": wheel.member_sha256},
+    ]
+    return {"revision": wheel.version, "pinned": True, "files": files}
 
 
 def lines_of(known: dict[str, Any]) -> list[tuple[str, str]]:

@@ -183,13 +183,7 @@ RATES: Mapping[str, Rates] = {
         frame_bytes=21,
     ),
     "rife": Rates(
-        start=1.7,
-        segment=0.1,
-        pixel=1e-6,
-        frame=2e-6,
-        start_bytes=310 * MIB,
-        pixel_bytes=900,
-        frame_bytes=3,
+        start=1.7, segment=0.1, frame=2e-6, start_bytes=310 * MIB, pixel_bytes=900, frame_bytes=3
     ),
     "svd": _FULL,
     "dynamicrafter": replace(_FULL, start_bytes=370 * MIB),
@@ -199,11 +193,9 @@ SPARE = 0.9
 """Share of a GPU's memory that is counted on."""
 
 FITTED = frozenset({"flow", "tiny", "svd", "dynamicrafter"})
-WITHIN = 1.3, 2.0
-"""Memory and time of what was fitted: more than benchmarks/results/plan.md found, for other
-machines are faster and slower."""
-ASSUMED_WITHIN = 2.0, 4.0
-"""The same of what was not measured."""
+WITHIN, ASSUMED_WITHIN = (1.3, 2.0), (2.0, 4.0)
+"""Memory and time of what was fitted, more than benchmarks/results/plan.md found, for machines
+differ; the same of what was not measured."""
 ABREAST = 0.7
 """n cores are worth n to this power to a network. Assumed."""
 TRAINED = 3

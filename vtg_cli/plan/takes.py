@@ -26,8 +26,8 @@ class Variant:
 def variants(job: Interpolate, by: str) -> list[Variant]:
     """What may be drawn of each segment of a plan's job, in this order. by: its model's name.
 
-    Engines leave nothing to chance, so they have one variant. At temperature 0 a model leaves next to
-    nothing to it either: all but its first take are at 1.
+    Engines leave nothing to chance, so they have one variant. At temperature 0 a model leaves next
+    to nothing to it either: all but its first take are at 1.
     """
     seed, temperature = job.sampling.seed, job.sampling.temperature
     first = Variant(by, seed, temperature)

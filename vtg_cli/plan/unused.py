@@ -28,11 +28,11 @@ def refuse_unused(model: Choice, names: Collection[str]) -> None:
             raise UsageError(
                 f"{flag} means nothing to {model.name}", f"leave it out{chosen}", subject=flag
             )
-        lacking = model.source if option.opt.needs == "network" else model.spec
-        if lacking is None:
-            kind = "models with a network" if option.opt.needs == "network" else "diffusion models"
+        kinds = {"diffusion": "diffusion models"} if model.spec is None else {}
+        kinds |= {"network": "models with a network"} if model.source is None else {}
+        if option.opt.needs in kinds:
             raise UsageError(
-                f"{flag} is for {kind}, and the model is {model.name}",
+                f"{flag} is for {kinds[option.opt.needs]}, and the model is {model.name}",
                 f"leave it out, or name a diffusion model with --model{chosen}",
                 subject=flag,
             )

@@ -59,7 +59,7 @@ def unreached(wheel: Wheel, reason: str) -> WeightsError:
 
 def settings() -> dict[str, str]:
     """What pip's files and its environment say, by names such as index-url, the last to say it."""
-    found = {}
+    found: dict[str, str] = {}
     parser = configparser.RawConfigParser()
     parser.read(_files(), encoding="utf-8")
     for section in SECTIONS:

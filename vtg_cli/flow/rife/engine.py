@@ -44,7 +44,7 @@ class Rife:
 
     def modules(self, kind: str) -> list[nn.Module]:
         """What `--compile` compiles: its stages, of kind "block"."""
-        return self.network.stages if kind == "block" else []
+        return [*self.network.stages] if kind == "block" else []
 
     def in_between(
         self,
@@ -124,8 +124,9 @@ class Rife:
         def between(times: Tensor) -> Tensor:
             total = torch.zeros(len(times), *shown[0].shape[1:])
             for place, weight in windows(total.shape[2:], WINDOW):
-                parts = [[each[place] for each in pair] for pair in (looked, shown)]
-                total[place] += weight * self._renderer(*parts, scales)(times).cpu()
+                seen_here, shown_here = ([x[place] for x in pair] for pair in (looked, shown))
+                drawn = self._renderer(seen_here, shown_here, scales)(times)
+                total[place] += weight * drawn.cpu()
             return total
 
         return between
