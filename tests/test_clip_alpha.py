@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from reading import read_video
 
 from vtg_cli.clips.bridge import prepared
 from vtg_cli.clips.bridge import save as save_bridge
@@ -25,7 +26,6 @@ from vtg_cli.job.jobs import Bridge, Interpolate, Retime
 from vtg_cli.media.encoding import Encoding, Input
 from vtg_cli.media.ffmpeg import run
 from vtg_cli.media.scenes import change
-from vtg_cli.media.video import read_video
 
 RED, HIDDEN, COUNT = (230, 40, 30, 255), (0, 255, 0, 0), 4
 CODECS = {

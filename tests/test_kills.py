@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from reading import read_video
 
 from vtg_cli.ground.atomic import numbered
-from vtg_cli.media.video import read_video
 
 FLOW = ("--model", "flow", "--frames", "9", "-q", "--overwrite")
 COMMANDS = {

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hub_server import XT, Hub, Repository, lay_out_cache
 from PIL import Image
+from reading import read_video
 
 from vtg_cli.cli import main
-from vtg_cli.media.video import read_video
 from vtg_cli.weights import hub as client
 from vtg_cli.weights import store
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from reading import read_video
 
 from vtg_cli.batch.dispatch import dispatch
 from vtg_cli.batch.item import Item
 from vtg_cli.batch.local import LocalCrew, devices
 from vtg_cli.batch.store import Folder
 from vtg_cli.batch.worker import Settings
-from vtg_cli.media.video import read_video
 
 MakeItem = Callable[..., Item]
 LONG = 150  # frames: a worker can be caught at it

@@ -16,13 +16,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from reading import read_video
 
 from vtg_cli.batch.dispatch import Lost, Ready, dispatch
 from vtg_cli.batch.item import Item
 from vtg_cli.batch.ray import QUIET, RayCrew
 from vtg_cli.batch.worker import Settings
 from vtg_cli.errors import UsageError, VtgError
-from vtg_cli.media.video import read_video
 
 MakeItem = Callable[..., Item]
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from reading import read_video
 
 from vtg_cli.batch.item import Item
 from vtg_cli.batch.journal import History
@@ -15,7 +16,6 @@ from vtg_cli.batch.remote import Bucket
 from vtg_cli.batch.store import open_store
 from vtg_cli.batch.worker import Settings, Worker
 from vtg_cli.errors import UsageError
-from vtg_cli.media.video import read_video
 
 MakeItem = Callable[..., Item]
 URL = "memory://bucket/clips"

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reading import read_video
 
 from vtg_cli import interpolate
 from vtg_cli.batch.item import Item
@@ -19,7 +20,7 @@ from vtg_cli.batch.store import Folder
 from vtg_cli.batch.worker import Settings, Worker, key_of, may_pass
 from vtg_cli.errors import MediaError, MemoryLadderError, UsageError
 from vtg_cli.job.sampling import Sampling
-from vtg_cli.media.video import Sink, read_video
+from vtg_cli.media.video import Sink
 from vtg_cli.render import segments
 
 MakeItem = Callable[..., Item]

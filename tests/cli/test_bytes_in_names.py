@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from reading import read_video
 
 from vtg_cli.cli import main
-from vtg_cli.media.video import read_video
 
 BYTES = os.fsdecode(b"caf\xe9")
 

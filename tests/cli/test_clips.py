@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reading import read_video
 
 from vtg_cli.cli import main
 from vtg_cli.media.ffmpeg import run
 from vtg_cli.media.probe import extent, probe
-from vtg_cli.media.video import read_video
 
 ROOT = Path(__file__).resolve().parents[2]
 ALONE = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -13,13 +13,13 @@ import pytest
 from click.testing import Result
 from hub_server import XT, Hub, Repository, lay_out_cache
 from PIL import Image
+from reading import read_video
 from safetensors.torch import load_file, save
 from typer.testing import CliRunner
 
 from vtg_cli.cli import main
 from vtg_cli.cli.models import app
 from vtg_cli.errors import VtgError
-from vtg_cli.media.video import read_video
 from vtg_cli.weights import cache, licence, store
 from vtg_cli.weights.catalog import CATALOG
 

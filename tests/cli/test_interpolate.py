@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from reading import read_video
 
 from vtg_cli import __version__
 from vtg_cli.cli import main
 from vtg_cli.media.ffmpeg import ffmpeg
 from vtg_cli.media.image import read_image
-from vtg_cli.media.video import read_video
 
 ROOT = Path(__file__).resolve().parents[2]
 SEARCHED = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from reading import read_video
 from safetensors.torch import load_file
 
 from vtg_cli import interpolate
@@ -19,7 +20,6 @@ from vtg_cli.job.jobs import NEGATIVE_PROMPT, Interpolate
 from vtg_cli.job.presets import PRESETS
 from vtg_cli.job.sampling import Sampling
 from vtg_cli.media.image import read_image
-from vtg_cli.media.video import read_video
 from vtg_cli.training import pair as pairs
 
 TESTS = Path(__file__).resolve().parents[1]

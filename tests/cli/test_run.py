@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from reading import read_video
 
 from vtg_cli.cli import main
 from vtg_cli.media.image import read_image
-from vtg_cli.media.video import read_video
 
 TINY = Path(__file__).parents[1] / "data" / "parity"
 

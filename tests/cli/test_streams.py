@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from reading import read_video
 
 from vtg_cli.cli import main
-from vtg_cli.media.video import read_video
 from vtg_cli.render import draw
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from reading import read_video
 
 from vtg_cli.clips.bridge import prepared, save
 from vtg_cli.errors import UsageError
@@ -17,7 +18,6 @@ from vtg_cli.job.jobs import Bridge, Interpolate
 from vtg_cli.media.encoding import Encoding, Input
 from vtg_cli.media.ffmpeg import run
 from vtg_cli.media.probe import extent, probe
-from vtg_cli.media.video import read_video
 
 FILM = Fraction(24000, 1001)
 LOSSLESS = ("-c:v", "ffv1", "-g", "4", "-pix_fmt", "bgr0")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from reading import read_video
 
 from vtg_cli.cli import main
 from vtg_cli.errors import MediaError, UsageError
@@ -18,7 +19,6 @@ from vtg_cli.media.clip import open_clip
 from vtg_cli.media.encoding import Input
 from vtg_cli.media.ffmpeg import run
 from vtg_cli.media.probe import probe
-from vtg_cli.media.video import read_video
 from vtg_cli.render.report import read
 
 

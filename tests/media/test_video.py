@@ -17,12 +17,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
+from reading import read_video
 
 from vtg_cli.errors import MediaError, UsageError
 from vtg_cli.media import formats, video
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.media.ffmpeg import ffmpeg
-from vtg_cli.media.video import open_sink, read_video
+from vtg_cli.media.video import open_sink
 
 Frames = NDArray[np.uint8]
 
@@ -731,14 +732,6 @@ def test_a_view_of_frames_is_written_as_it_looks(tmp_path: Path) -> None:
     views = frames[::-1, ::-1, ::2]
     save(tmp_path / "a.mkv", views)
     np.testing.assert_array_equal(read_video(str(tmp_path / "a.mkv"))[0], views)
-
-
-def test_reading_what_is_no_video_is_said(tmp_path: Path) -> None:
-    with pytest.raises(MediaError, match="no such file: "):
-        read_video(str(tmp_path / "none.mp4"))
-    (tmp_path / "a.mp4").write_bytes(b"not a video")
-    with pytest.raises(MediaError, match=r"cannot read .*a\.mp4 as video: "):
-        read_video(str(tmp_path / "a.mp4"))
 
 
 def test_the_cause_is_told_and_not_what_comes_of_it() -> None:

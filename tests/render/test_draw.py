@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from reading import read_video
 
 from vtg_cli import interpolate
 from vtg_cli.cli.summary import summary
@@ -35,7 +36,6 @@ from vtg_cli.machine.hardware import Memory
 from vtg_cli.machine.rungs import RUNGS, Rung
 from vtg_cli.media.encoding import Encoding
 from vtg_cli.media.image import fit, read_image
-from vtg_cli.media.video import read_video
 from vtg_cli.plan import model as models_of
 from vtg_cli.plan.segments import planned
 from vtg_cli.render import draw

@@ -53,9 +53,9 @@ def check_range(image: Image.Image, name: str) -> None:
     lowest, highest = np.min([p.min() for p in parts]), np.max([p.max() for p in parts])
     if image.mode == "F":
         if not (lowest >= -0.05 and highest <= 1.05):
-            raise _unknown_range(name, "float", f"{lowest:g} to {highest:g}", "0 to 1")
+            raise unknown_range(name, "float", f"{lowest:g} to {highest:g}", "0 to 1")
     elif lowest < 0 or highest > 65535:
-        raise _unknown_range(name, "32-bit", f"{lowest} to {highest}", "0 to 65535")
+        raise unknown_range(name, "32-bit", f"{lowest} to {highest}", "0 to 65535")
 
 
 def eight_bit(image: Image.Image) -> Image.Image:
@@ -135,7 +135,7 @@ def _moved(
     return int(np.abs(gap).max()), after
 
 
-def _unknown_range(name: str, kind: str, found: str, known: str) -> MediaError:
+def unknown_range(name: str, kind: str, found: str, known: str) -> MediaError:
     return MediaError(
         f"{name} holds {kind} samples from {found}, and only {known} has a known meaning",
         "save it as 8 or 16 bits",

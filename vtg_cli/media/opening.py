@@ -20,7 +20,7 @@ from typing import IO
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from vtg_cli.errors import MediaError, missing
-from vtg_cli.media import budget, headers, plugins
+from vtg_cli.media import budget, headers, plugins, tiff
 
 # Only these, in this order: others can run programs (eps) or guess without a signature (tga).
 _READABLE = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "HEIF", "JXL")
@@ -70,11 +70,11 @@ def open_file(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A picture, the file it is read from, and what of the file is left out (`headers.notes`)."""
+    """A picture, what of its file is left out (`headers.notes`), and the file."""
 
     image: Image.Image
-    file: IO[bytes]
     notes: tuple[str, ...]
+    file: IO[bytes]
 
 
 @contextmanager
@@ -117,6 +117,8 @@ def _decoded(file: IO[bytes], name: str, load: bool) -> Opened:
         image: ImageFile.ImageFile = Image.open(
             file, formats=[kind for kind in _READABLE if kind in Image.OPEN]
         )
+        if tiff.is_misread(image):
+            return Opened(*tiff.read(file, name), file)
         if image.width < 1 or image.height < 1:
             raise MediaError(f"{name} has no pixels", subject=name)
         budget.check(image, file, name)
@@ -124,14 +126,16 @@ def _decoded(file: IO[bytes], name: str, load: bool) -> Opened:
         notes = headers.notes(image, file)
         if load:
             image.load()
-        return Opened(image, file, notes)
+        return Opened(image, notes, file)
     except (MediaError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
         budget.check_bytes(name, (budget.PIXELS + 1, 1), 0)
         raise AssertionError from error  # that has raised
     except UnidentifiedImageError as error:
-        raise _unidentified(name, file) from error
+        if kind_of(file) != "tiff":
+            raise _unidentified(name, file) from error
+        return Opened(*tiff.read(file, name), file)
     except Exception as error:  # decoders raise anything when bytes make no sense
         raise MediaError(
             f"{name} is damaged or cut short", "make or download it again", subject=name

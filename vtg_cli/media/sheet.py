@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Sequence
 
@@ -52,9 +51,10 @@ def contact_sheet(
 
 def save_png(path: str | os.PathLike[str], picture: Pixels, overwrite: bool = True) -> None:
     """Write uint8 [H,W,C] as png, whole or not at all. Raises MediaError when it cannot."""
-    content = io.BytesIO()
-    Image.fromarray(picture).save(content, format="PNG")
-    atomic.write(path, content.getvalue(), overwrite=overwrite)
+    import imageio.v3 as iio
+
+    content = iio.imwrite("<bytes>", picture, extension=".png")
+    atomic.write(path, content, overwrite=overwrite)
 
 
 def _columns(count: int, height: int, width: int) -> int:

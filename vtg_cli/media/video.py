@@ -21,11 +21,11 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vtg_cli.errors import Interrupted, MediaError, missing
+from vtg_cli.errors import Interrupted, MediaError
 from vtg_cli.media.destination import destination
 from vtg_cli.media.encoding import Encoding, check, notes
-from vtg_cli.media.ffmpeg import command, no_ffmpeg, reading
-from vtg_cli.media.formats import SCALING, arguments
+from vtg_cli.media.ffmpeg import command, no_ffmpeg
+from vtg_cli.media.formats import arguments
 
 if TYPE_CHECKING:
     from vtg_cli.media.extras import Kept
@@ -226,47 +226,6 @@ def feeding(
             sink.close()
         finally:
             _end(process)
-
-
-def read_video(path: str, *, alpha: bool = False) -> tuple[NDArray[np.uint8], Fraction]:
-    """All frames of a video, uint8 [N,H,W,3] RGB or with `alpha` [N,H,W,4], and its exact rate.
-
-    Where a file holds delays instead of a rate (gif), the rate is ffmpeg's guess from them.
-
-    Raises:
-        MediaError: missing or not readable as video.
-    """
-    if not Path(path).is_file():
-        raise MediaError(missing(path, "no such file:"), subject=path)
-    # y4m states size and rate exactly, in one line of text; everything else rounds the rate
-    head = _read(path, "-frames:v", "1", "-pix_fmt", "gray", "-f", "yuv4mpegpipe")
-    facts = {field[:1]: field[1:] for field in head.partition(b"\n")[0].decode().split()[1:]}
-    height, width, channels = int(facts["H"]), int(facts["W"]), 4 if alpha else 3
-    pixels = "rgba" if alpha else "rgb24"
-    # chroma lies level with the left luma column; at odd widths ffmpeg stretches it by a pixel, and
-    # its own default then is off by half of one at most
-    left = ":in_h_chr_pos=0" if width % 2 == 0 else ""
-    convert = f"scale=flags={SCALING}{left},format={pixels}"
-    raw = _read(path, "-vf", convert, "-f", "rawvideo")
-    frames = np.frombuffer(raw, np.uint8).reshape(-1, height, width, channels)
-    return frames, Fraction(*map(int, facts["F"].split(":")))
-
-
-def _read(path: str, *how: str) -> bytes:
-    line = command(
-        "-loglevel", "error", *reading(path), "-map", "0:v:0", "-fps_mode", "passthrough"
-    )
-    with tempfile.TemporaryFile() as messages:
-        process = _start([*line, *how, "pipe:1"], messages, subprocess.PIPE)
-        try:
-            data, _ = process.communicate()
-        finally:
-            _end(process)
-        if process.returncode != 0 or not data:
-            said = _words(messages)
-            reason = cause(said) or "no frames"
-            raise MediaError(f"cannot read {path} as video: {reason}", subject=path)
-        return data
 
 
 def _start(command: list[str], messages: IO[bytes], stdout: int | None) -> subprocess.Popen[bytes]:
