@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import IO
+from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,9 +38,9 @@ def read(file: IO[bytes], name: str) -> tuple[Image.Image, tuple[str, ...]]:
         file.seek(0)
         page = tifffile.TiffFile(file).pages.first
         width, height = page.imagewidth, page.imagelength
-        check_bytes(name, (width, height), page.size * page.dtype.itemsize + 8 * width * height)
+        check_bytes(name, (width, height), page.size * np.dtype(page.dtype).itemsize + 8 * width * height)
         file.seek(0)
-        stored = iio.imread(file, plugin="tifffile", index=0, key=0)
+        stored: NDArray[Any] = iio.imread(cast(BinaryIO, file), plugin="tifffile", index=0, key=0)
         axes, tags = page.axes, page.tags
     except MediaError:
         raise
@@ -58,7 +58,7 @@ def read(file: IO[bytes], name: str) -> tuple[Image.Image, tuple[str, ...]]:
     return image, (f"samples of {8 * stored.dtype.itemsize} bits are reduced to 8",)
 
 
-def _eight_bit(stored: NDArray[np.generic], name: str) -> NDArray[np.uint8]:
+def _eight_bit(stored: NDArray[Any], name: str) -> NDArray[np.uint8]:
     """Return [H, W] or [H, W, 3 or 4] in 8 bits: floats from 0 to 1, integers fill their type."""
     colour = stored.ndim == 2 or (stored.ndim == 3 and stored.shape[2] in (3, 4))
     if not colour or stored.dtype.kind not in "fu":
@@ -70,6 +70,8 @@ def _eight_bit(stored: NDArray[np.generic], name: str) -> NDArray[np.uint8]:
         lowest, highest = float(stored.min()), float(stored.max())
         if not (lowest >= -0.05 and highest <= 1.05):
             raise unknown_range(name, "float", f"{lowest:g} to {highest:g}", "0 to 1")
-        return np.rint(255 * stored.astype(np.float32).clip(0, 1)).astype(np.uint8)
-    most = np.iinfo(stored.dtype).max
-    return np.rint(stored / most * 255).astype(np.uint8)
+        shares = stored.astype(np.float32).clip(0, 1)
+    else:
+        shares = stored / np.iinfo(stored.dtype).max
+    pixels: NDArray[np.uint8] = np.rint(255 * shares).astype(np.uint8)
+    return pixels
