@@ -38,7 +38,9 @@ def read(file: IO[bytes], name: str) -> tuple[Image.Image, tuple[str, ...]]:
         file.seek(0)
         page = tifffile.TiffFile(file).pages.first
         width, height = page.imagewidth, page.imagelength
-        check_bytes(name, (width, height), page.size * np.dtype(page.dtype).itemsize + 8 * width * height)
+        check_bytes(
+            name, (width, height), page.size * np.dtype(page.dtype).itemsize + 8 * width * height
+        )
         file.seek(0)
         stored: NDArray[Any] = iio.imread(cast(BinaryIO, file), plugin="tifffile", index=0, key=0)
         axes, tags = page.axes, page.tags
