@@ -21,7 +21,6 @@ from vtg_cli.clips import report as clip_report
 from vtg_cli.clips import tracks
 from vtg_cli.clips.bridging import Bridging, Found
 from vtg_cli.clips.ends import Side, arriving, leaving, nothing, opened
-from vtg_cli.clips.retime import comment
 from vtg_cli.errors import MediaError, UsageError
 from vtg_cli.ground.atomic import replacing, workspace
 from vtg_cli.job.checks import validated
@@ -32,7 +31,6 @@ from vtg_cli.media.formats import Format
 from vtg_cli.media.image import fit
 from vtg_cli.media.probe import sound_starts
 from vtg_cli.media.sequence import is_sequence
-from vtg_cli.media.video import open_sink
 from vtg_cli.plan import pictures as stills
 from vtg_cli.plan.pictures import Frame, in_channels
 from vtg_cli.plan.plan import plan
@@ -40,7 +38,8 @@ from vtg_cli.plan.setup import Setup, chosen, setup
 from vtg_cli.render import draw
 from vtg_cli.render import report as reports
 from vtg_cli.render.findings import Report
-from vtg_cli.render.segments import Cancel, Progress, either
+from vtg_cli.render.segments import Cancel, Progress
+from vtg_cli.render.write import comment, sink_of, write
 
 
 @contextmanager
@@ -151,11 +150,11 @@ def save(
         found = _encoded(replace(work, made=made), output)
     late = [note for side in (made.first, made.last) for note in side.notes]
     made = replace(made, notes=(*made.notes, *(note for note in late if note not in made.notes)))
-    place = None if made.piped else reports.place_of(made.base)
-    told = clip_report.of_bridged(made, found, report, place.parent if place else None)
-    if place is not None:
-        reports.write(place, told, output)
-    return told
+
+    def document(folder: Path | None) -> dict[str, Any]:
+        return clip_report.of_bridged(made, found, report, folder)
+
+    return document(None) if made.piped else reports.kept(made.base, document)
 
 
 @dataclass(frozen=True)
@@ -186,10 +185,8 @@ def _spliced(work: Work, folder: Path, output: str) -> tuple[Found, str]:
         if (frame := next(frames, None)) is not None:
             parts.append(folder / f"middle{suffix}")
             shape = made.base.shape
-            with splice.open_part(parts[-1], first.facts.video, shape, made.fps, tick) as sink:
-                sink.write(frame)
-                for frame in frames:
-                    sink.write(frame)
+            part = splice.open_part(parts[-1], first.facts.video, shape, made.fps, tick)
+            write(lambda _: chain([frame], frames), part, work.report)
         if tail:
             parts.append(folder / f"tail{suffix}")
             splice.copy_part(last.clip.path, begins, None, parts[-1], tick)
@@ -224,28 +221,16 @@ def _encoded(work: Work, output: str) -> Found:
 
 
 def _write(work: Work, output: str, found: Found) -> None:
-    made = work.made
-    height, width = made.base.shape[:2]
-    choices = made.base.job.encoding
-    with open_sink(
-        output,
-        choices,
-        height=height,
-        width=width,
-        channels=made.base.shape[2],
-        fps=made.fps,
-        comment=comment(made.base) if choices.metadata else None,
-    ) as sink:
-        stops = either([work.cancel, sink.abandoned])
-        for frame in sink.wanted(_frames(replace(work, cancel=stops), found, 0, None)):
-            with work.report.timed("encoding"):
-                sink.write(frame)
+    def drawn(stop: Cancel) -> Iterator[Frame]:
+        return _frames(replace(work, cancel=stop), found, 0, None)
+
+    sink = sink_of(work.made.base, output, fps=work.made.fps)
+    write(drawn, sink, work.report, work.cancel)
 
 
 def _join(made: Bridging, found: Found, parts: list[Path], output: Path) -> None:
-    said = comment(made.base) if made.base.job.encoding.metadata else None
     heard = _sound(made, found)
-    splice.join(parts, output, made.form, rate=made.fps, sound=heard, comment=said)
+    splice.join(parts, output, made.form, rate=made.fps, sound=heard, comment=comment(made.base))
 
 
 def _frames(work: Work, found: Found, head: int, begins: int | None) -> Iterator[Frame]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from vtg_cli.job.times import exact
 from vtg_cli.media.sequence import fingerprint
 from vtg_cli.render import report as reports
-from vtg_cli.render.report_paths import worded
 
 if TYPE_CHECKING:
     from vtg_cli.clips.bridging import Bridging
@@ -21,8 +20,7 @@ def retimed(made: Retiming, folder: Path | None = None) -> dict[str, Any]:
     """What is known before drawing. folder: what the job's paths are made relative to, if any."""
     height, width = made.size
     total = made.frames
-    return {
-        **reports.heading(made.job, folder),
+    facts = {
         "source": {
             "fps": str(made.rate),
             "frames": made.extent.frames if made.extent else None,
@@ -38,8 +36,8 @@ def retimed(made: Retiming, folder: Path | None = None) -> dict[str, Any]:
             "audio": made.sound is not None,
         },
         "model": reports.model(made.base, made.job, folder),
-        "notes": [worded(note, made.job, folder) for note in made.notes],
     }
+    return reports.begun(made.job, folder, facts, made.notes)
 
 
 def of_retimed(
@@ -50,9 +48,7 @@ def of_retimed(
     told["clip"] |= {"frames": found.written, "seconds": exact(found.written / made.fps)}
     height, width = made.size
     digest = fingerprint(made.job.clip.path) if made.source and folder is not None else None
-    return {
-        **told,
-        "notes": [*told["notes"], *report.notes],
+    facts = {
         "inputs": [{"sha256": digest, "height": height, "width": width}],
         "found": {
             "read": found.read,
@@ -61,11 +57,8 @@ def of_retimed(
             "cut_at": found.cut_at,
             "still": float(found.still),
         },
-        "seconds": {phase: round(spent, 3) for phase, spent in report.seconds.items()},
-        **({"memory": [*report.rungs]} if report.rungs else {}),
-        "weights": reports.weights_of(made.base),
-        "versions": reports.versions(made.base),
     }
+    return reports.finished(told, facts, report, made.base)
 
 
 def bridged(made: Bridging, folder: Path | None = None) -> dict[str, Any]:
@@ -73,8 +66,7 @@ def bridged(made: Bridging, folder: Path | None = None) -> dict[str, Any]:
     height, width, channels = made.base.shape
     first, last = made.first, made.last
     inner = made.base.schedule.total - 2
-    return {
-        **reports.heading(made.job, folder),
+    facts = {
         "clip": {
             "fps": str(made.fps),
             "height": height,
@@ -86,8 +78,8 @@ def bridged(made: Bridging, folder: Path | None = None) -> dict[str, Any]:
         },
         "copied": {"first": made.kept[0], "last": made.kept[1]},
         "model": reports.model(made.base, made.job, folder),
-        "notes": [worded(note, made.job, folder) for note in made.notes],
     }
+    return reports.begun(made.job, folder, facts, made.notes)
 
 
 def of_bridged(
@@ -102,9 +94,7 @@ def of_bridged(
         "last": found.last,
     }
     sides = (made.first, made.last)
-    return {
-        **told,
-        "notes": [*told["notes"], *report.notes],
+    facts = {
         "inputs": [
             {
                 "sha256": None if side.facts is None else fingerprint(side.clip.path),
@@ -113,8 +103,5 @@ def of_bridged(
             }
             for side in sides
         ],
-        "seconds": {phase: round(spent, 3) for phase, spent in report.seconds.items()},
-        **({"memory": [*report.rungs]} if report.rungs else {}),
-        "weights": reports.weights_of(made.base),
-        "versions": reports.versions(made.base),
     }
+    return reports.finished(told, facts, report, made.base)

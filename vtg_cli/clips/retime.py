@@ -17,7 +17,6 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from vtg_cli import __version__
 from vtg_cli.clips import notes as clip_notes
 from vtg_cli.clips import report as clip_report
 from vtg_cli.clips import tracks
@@ -30,13 +29,13 @@ from vtg_cli.media import encoding, extras, scenes
 from vtg_cli.media.clip import Clip, is_transparent, open_clip
 from vtg_cli.media.probe import Facts
 from vtg_cli.media.sequence import facts_of
-from vtg_cli.media.video import open_sink
 from vtg_cli.plan.pictures import Frame, in_channels
 from vtg_cli.plan.setup import Setup, chosen, setup
 from vtg_cli.render import report as reports
 from vtg_cli.render import segments
 from vtg_cli.render.findings import Report
 from vtg_cli.render.segments import Cancel, Progress
+from vtg_cli.render.write import sink_of, write
 
 Draw = Callable[[Frame, Frame, Sequence[float]], Iterator[Frame]]
 """(first, last, shares of the way in (0, 1)) -> a frame for each"""
@@ -222,42 +221,22 @@ def save(
     if between.output is None:
         raise UsageError("there is no output to save to", "name one: -o clip.mp4")
     found, report = Found(), Report()
-    height, width = made.size
-    with open_sink(
-        between.output,
-        between.encoding,
-        height=height,
-        width=width,
-        channels=made.base.shape[2],
-        fps=made.fps,
-        comment=_comment(made),
-        sound=made.sound,
-        kept=made.kept,
-    ) as sink:
-        stops = segments.either([cancel, sink.abandoned])
-        drawn = frames(made, clip, found, report, progress=progress, cancel=stops)
-        for frame in sink.wanted(drawn):
-            with report.timed("encoding"):
-                sink.write(frame)
-    place = None if made.source is None else reports.place_of(made.base)
-    if clip.damage:
-        made = replace(made, notes=(*made.notes, clip.damage))
-    told = clip_report.of_retimed(made, found, report, place.parent if place else None)
-    if made.kept is not None and between.output != "-":
-        told["notes"] += extras.missing(made.kept, between.output)
-    if place is not None:
-        reports.write(place, told, between.output)
-    return told
 
+    def drawn(stop: Cancel) -> Iterator[Frame]:
+        return frames(made, clip, found, report, progress=progress, cancel=stop)
 
-def _comment(made: Retiming) -> str | None:
-    ours = comment(made.base) if made.base.job.encoding.metadata else None
-    return ours if made.kept is None else made.kept.comment(ours)
+    sink = sink_of(made.base, between.output, fps=made.fps, sound=made.sound, kept=made.kept)
+    write(drawn, sink, report, cancel)
+    late = (clip.damage,) if clip.damage else ()
 
+    def document(folder: Path | None) -> dict[str, Any]:
+        told = replace(made, notes=(*made.notes, *late))
+        whole = clip_report.of_retimed(told, found, report, folder)
+        if made.kept is not None and between.output != "-":
+            whole["notes"] += extras.missing(made.kept, str(between.output))
+        return whole
 
-def comment(base: Setup) -> str:
-    """What a clip says of its making."""
-    return f"made with vtg {__version__}, model {Path(base.model.name).name}"
+    return document(None) if made.source is None else reports.kept(made.base, document)
 
 
 def named(path: str, between: Interpolate) -> Interpolate:

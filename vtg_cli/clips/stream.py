@@ -11,13 +11,11 @@ from itertools import islice
 from typing import Any
 
 from vtg_cli.clips import notes
-from vtg_cli.clips.retime import comment
 from vtg_cli.errors import UsageError
 from vtg_cli.job.checks import validated
 from vtg_cli.job.jobs import Interpolate
 from vtg_cli.job.times import exact
 from vtg_cli.media.clip import Clip
-from vtg_cli.media.video import open_sink
 from vtg_cli.plan import pictures
 from vtg_cli.plan.pictures import Frame
 from vtg_cli.plan.plan import plan
@@ -26,6 +24,7 @@ from vtg_cli.render import draw, segments
 from vtg_cli.render import report as reports
 from vtg_cli.render.findings import Report
 from vtg_cli.render.segments import Cancel, Progress
+from vtg_cli.render.write import sink_of, write
 
 NAMES = ("a keyframe", "the next")
 
@@ -86,23 +85,16 @@ def save(
     output = made.job.output
     if output is None:
         raise UsageError("there is no output to save to", "name one: -o clip.mp4")
-    report, choices = Report(), made.job.encoding
-    height, width, channels = made.shape
-    with open_sink(
-        output,
-        choices,
-        height=height,
-        width=width,
-        channels=channels,
-        fps=made.schedule.fps,
-        comment=comment(made) if choices.metadata else None,
-    ) as sink:
-        stops = segments.either([cancel, sink.abandoned])
-        for frame in sink.wanted(frames(made, clip, report, cancel=stops)):
-            with report.timed("encoding"):
-                sink.write(frame)
+    report = Report()
+    height, width, _ = made.shape
+
+    def drawn(stop: Cancel) -> Iterator[Frame]:
+        for count, frame in enumerate(frames(made, clip, report, cancel=stop), start=1):
+            yield frame
             if progress is not None:
-                progress(0.0, f"{sink.written} frames")
+                progress(0.0, f"{count} frames")
+
+    sink = write(drawn, sink_of(made, output), report, cancel)
     fps = made.schedule.fps
     notes = [*([clip.damage] if clip.damage else []), *report.notes]
     return {
@@ -115,8 +107,7 @@ def save(
             "width": width,
         },
         "model": reports.model(made, made.job, None),
-        "seconds": {phase: round(spent, 3) for phase, spent in report.seconds.items()},
-        **({"memory": [*report.rungs]} if report.rungs else {}),
+        **reports.spent(report),
         **({"notes": notes} if notes else {}),
     }
 

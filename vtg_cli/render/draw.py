@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from vtg_cli import __version__
 from vtg_cli.errors import Interrupted, UsageError
 from vtg_cli.job.easing import segment_times
 from vtg_cli.job.jobs import Drawing
@@ -43,10 +41,8 @@ from vtg_cli.render.segments import (
     renderers,
     silent,
 )
+from vtg_cli.render.write import sink_of, write
 from vtg_cli.weights.catalog import FLOW
-
-if TYPE_CHECKING:
-    pass
 
 DRAWING = 0.95
 """Share of a segment's time that drawing takes, about; the rest is for taking its frames."""
@@ -90,40 +86,27 @@ class Rendering:
         if output is not None:
             needs.checked(self.plan)  # whose disk was not known before
         self._write(self.plan.job.output, sheet)
-        place = reports.place_of(self.plan)
-        found = reports.document(self.plan, self.report, place.parent if place else None)
-        if place is not None:
-            reports.write(place, found, self.plan.job.output)
-        return found
+        return reports.kept(
+            self.plan, lambda folder: reports.document(self.plan, self.report, folder)
+        )
 
     def _write(self, output: str, sheet: str | None) -> None:
         from vtg_cli.media import sheet as sheets
-        from vtg_cli.media.video import open_sink
 
-        job, (height, width, channels) = self.plan.job, self.plan.shape
-        names = (Path(model.name).name for model in self.plan.models)  # not where a folder lies
-        made_with = f"made with vtg {__version__}, model {', '.join(names)}"
         shown = sheets.positions(self.plan.schedule.total) if sheet else []
         kept: list[Frame] = []
-        with open_sink(
-            output,
-            job.encoding,
-            height=height,
-            width=width,
-            channels=channels,
-            fps=self.plan.schedule.fps,
-            comment=made_with if job.encoding.metadata else None,
-        ) as sink:
-            self.cancels.append(sink.abandoned)
-            for index, frame in enumerate(sink.wanted(self.frames)):
+
+        def frames(stop: Cancel) -> Iterator[Frame]:
+            self.cancels.append(stop)
+            for index, frame in enumerate(self.frames):
                 if index in shown:
-                    kept.append(flattened(frame, job.background))
-                with self.report.timed("encoding"):
-                    sink.write(frame)
-            if sink.closed_by_reader:
-                return
-        if sheet:
-            sheets.save_png(sheet, sheets.contact_sheet(kept), job.encoding.overwrite)
+                    kept.append(flattened(frame, self.plan.job.background))
+                yield frame
+
+        sink = write(frames, sink_of(self.plan, output), self.report)
+        if sheet and not sink.closed_by_reader:
+            overwrite = self.plan.job.encoding.overwrite
+            sheets.save_png(sheet, sheets.contact_sheet(kept), overwrite)
 
 
 def run(

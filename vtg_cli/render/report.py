@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import metadata
@@ -48,8 +48,7 @@ def outline(plan: Plan | TimelinePlan, folder: Path | None = None) -> dict[str, 
     """What is known before drawing. folder: what the job's paths are made relative to, if any."""
     height, width, channels = plan.shape
     made = plan.schedule
-    return {
-        **heading(plan.job, folder),
+    facts = {
         "inputs": [
             {"sha256": still.sha256, "height": still.size[0], "width": still.size[1]}
             for still in plan.stills
@@ -64,8 +63,8 @@ def outline(plan: Plan | TimelinePlan, folder: Path | None = None) -> dict[str, 
             "keyframes_at": list(made.positions),
         },
         **_models(plan, folder),
-        "notes": [worded(note, plan.job, folder) for note in plan.notes],
     }
+    return begun(plan.job, folder, facts, plan.notes)
 
 
 def _models(plan: Plan | TimelinePlan, folder: Path | None) -> dict[str, Any]:
@@ -83,9 +82,59 @@ def _models(plan: Plan | TimelinePlan, folder: Path | None) -> dict[str, Any]:
     return {"model": drawing[0]} if isinstance(plan, Plan) else {"models": drawing}
 
 
-def heading(job: Job, folder: Path | None) -> dict[str, Any]:
-    """How every report begins. folder: where it goes, if it is a file."""
-    return {"schema": SCHEMA, "version": VERSION, "job": to_json(named(job, folder))}
+def begun(
+    job: Job, folder: Path | None, facts: Mapping[str, Any], notes: Iterable[str]
+) -> dict[str, Any]:
+    """Return a report of any kind of job as far as it is known before drawing.
+
+    folder: where it goes, if it is a file; facts: what this kind tells, its models among them
+    """
+    return {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "job": to_json(named(job, folder)),
+        **facts,
+        "notes": [worded(note, job, folder) for note in notes],
+    }
+
+
+def finished(
+    told: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    report: Report,
+    plan: Setup | TimelinePlan,
+) -> dict[str, Any]:
+    """Return the whole report of a run. told: see `begun`; facts: what this kind found out."""
+    return {
+        **told,
+        "notes": [*told["notes"], *report.notes],
+        **facts,
+        **spent(report),
+        "weights": weights_of(plan),
+        "versions": versions(plan),
+    }
+
+
+def spent(report: Report) -> dict[str, Any]:
+    """Return what a run took: seconds of each phase, rungs of the memory ladder."""
+    return {
+        "seconds": {phase: round(seconds, 3) for phase, seconds in report.seconds.items()},
+        **({"memory": [*report.rungs]} if report.rungs else {}),
+    }
+
+
+def kept(
+    plan: Setup | TimelinePlan, document: Callable[[Path | None], dict[str, Any]]
+) -> dict[str, Any]:
+    """Write the report beside the plan's clip, if that is wanted; return it.
+
+    document: the report for a folder, None where it is no file
+    """
+    place = place_of(plan)
+    report = document(place.parent if place else None)
+    if place is not None:
+        write(place, report, str(plan.job.output))
+    return report
 
 
 def model(plan: Setup, job: Job, folder: Path | None) -> dict[str, str]:
@@ -102,19 +151,11 @@ def document(
 ) -> dict[str, Any]:
     """The whole report of a finished run."""
     found = zip(plan.schedule.segments, report.anchors, report.outcomes, strict=False)
-    told = outline(plan, folder)
-    return {
-        **told,
-        "notes": [*told["notes"], *report.notes],
-        "segments": [
-            {"frames": n, **_finite(asdict(anchor)), "quality": plain(outcome)}
-            for n, anchor, outcome in found
-        ],
-        "seconds": {phase: round(spent, 3) for phase, spent in report.seconds.items()},
-        **({"memory": [*report.rungs]} if report.rungs else {}),
-        "weights": weights_of(plan),
-        "versions": versions(plan),
-    }
+    segments = [
+        {"frames": n, **_finite(asdict(anchor)), "quality": plain(outcome)}
+        for n, anchor, outcome in found
+    ]
+    return finished(outline(plan, folder), {"segments": segments}, report, plan)
 
 
 def versions(plan: Setup | TimelinePlan) -> dict[str, str]:
