@@ -185,7 +185,7 @@ def test_debug_shows_where_it_broke(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("vtg_cli.plan.segments.planned", broken)
+    monkeypatch.setattr("vtg_cli.render.draw.work", broken)
     assert vtg(*pictures(), "-o", "clip.mp4") == 1
     assert capfd.readouterr().err.splitlines() == [
         "vtg: unexpected failure: ZeroDivisionError: a bug",

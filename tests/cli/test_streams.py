@@ -158,7 +158,7 @@ def test_a_reader_that_leaves_while_a_segment_is_drawn_ends_it(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     """It leaves at the third frame that is drawn: there is no fourth."""
-    from vtg_cli.backbones import flow
+    from vtg_cli.flow import engine as flow
 
     assert main([*DRAW[:4], "9", *DRAW[5:], "-o", "old.mkv", "-q"]) == 0
     kept = os.dup(1)

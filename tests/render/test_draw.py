@@ -17,7 +17,6 @@ from PIL import Image
 from reading import read_video
 
 from vtg_cli import interpolate
-from vtg_cli.cli.summary import summary
 from vtg_cli.errors import (
     Interrupted,
     MediaError,
@@ -42,6 +41,7 @@ from vtg_cli.render import draw
 from vtg_cli.render import report as reports
 from vtg_cli.render.draw import Rendering
 from vtg_cli.render.segments import Cancel, Frames, Progress, Renderer
+from vtg_cli.render.summary import summary
 from vtg_cli.weights import sizes
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER
 

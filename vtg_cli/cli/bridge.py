@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from vtg_cli.cli import options as o
-from vtg_cli.cli.bar import progress
 from vtg_cli.cli.clips import (
     CLIP,
     DESCRIBED,
@@ -16,14 +15,9 @@ from vtg_cli.cli.clips import (
     clip_option,
     input_of,
     options_of,
-    ready,
 )
-from vtg_cli.cli.console import answer, say
+from vtg_cli.cli.execute import execute
 from vtg_cli.ground.literals import Copy, Fade
-
-if TYPE_CHECKING:
-    from vtg_cli.clips.bridging import Bridging
-    from vtg_cli.job.jobs import Bridge
 
 FirstClip = Annotated[
     str,
@@ -108,17 +102,12 @@ def bridge(ctx: typer.Context, **_: object) -> None:
     copied, packet by packet. --frames, --duration and --fps are those of the bridge, the frames
     that it leaves and reaches included.
     """
-    _bridge(ctx)
-
-
-def _bridge(ctx: typer.Context) -> None:
     from vtg_cli.job.jobs import Bridge
+    from vtg_cli.job.keywords import job_of
     from vtg_cli.media.sequence import is_sequence
 
     def described(path: str) -> bool:
         return path == "-" or is_sequence(path)
-
-    from vtg_cli.job.keywords import job_of
 
     mine, shown, rest = options_of(
         ctx, "clip_a", "clip_b", *{*(each.name for each in OWN), *DESCRIBED, *READ}
@@ -143,7 +132,7 @@ def _bridge(ctx: typer.Context) -> None:
         copy=mine["copy"],
         audio=mine["audio"],
     )
-    carry_out(job, **shown)
+    execute(job, **shown)
 
 
 def second(text: str) -> Fraction:
@@ -151,52 +140,3 @@ def second(text: str) -> Fraction:
     from vtg_cli.job.times import parse_duration
 
     return Fraction(0) if text.strip() in ("0", "0s", "0.0") else parse_duration(text)
-
-
-def carry_out(job: Bridge, *, as_json: bool, dry_run: bool, quiet: bool) -> None:
-    """Makes the clip, or says what would be made."""
-    from vtg_cli.cli.preflight import tell, warn
-    from vtg_cli.cli.summary import tell_memory
-    from vtg_cli.clips import bridge as bridging
-    from vtg_cli.clips import report as clip_report
-    from vtg_cli.plan import needs
-
-    if not ready(job.between, as_json=as_json, dry_run=dry_run, quiet=quiet):
-        return
-    with bridging.prepared(job) as made:
-        if not quiet:
-            if made.base.model.reason:
-                say(f"model {made.base.model.name}: {made.base.model.reason}")
-            for note in made.notes:
-                say(note)
-        ahead = needs.checked(made.base)
-        warn(ahead, quiet=quiet)
-        if dry_run:
-            tell(ahead, clip_report.bridged(made), _summary(made), as_json=as_json)
-            return
-        with progress(quiet=quiet, expected=ahead.seconds) as show:
-            report = bridging.save(made, progress=show)
-    tell_memory(report, quiet=quiet)
-    if not quiet:
-        for note in report["notes"][len(made.notes) :]:
-            say(note)
-    if job.between.output != "-":
-        answer(report, str(job.between.output), as_json=as_json, indent=2)
-
-
-def _summary(made: Bridging) -> list[str]:
-    """What will be made, for people, one fact a line."""
-    from vtg_cli.cli.summary import where
-    from vtg_cli.job.times import exact
-
-    (height, width), job, (head, tail) = made.base.shape[:2], made.job, made.kept
-    leaves = "its last frame" if made.first.end is None else f"frame {made.first.end - 1}"
-    return [
-        f"clip      {job.between.output}: {exact(made.fps)} a second, {width}x{height}",
-        f"leaves    {job.first.path} at {leaves}",
-        f"between   {made.base.schedule.total - 2} frames",
-        f"arrives   {job.last.path} at frame {made.last.begin}",
-        f"copied    {head} frames of the first, {tail} of the last",
-        f"model     {made.base.model.name}",
-        *where(made.base),
-    ]

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from fractions import Fraction
-from math import ceil
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from vtg_cli.cli import complete
 from vtg_cli.cli import options as o
-from vtg_cli.cli.bar import progress
-from vtg_cli.cli.console import answer, check_stream, say
+from vtg_cli.cli.execute import execute
 from vtg_cli.errors import UsageError
 from vtg_cli.ground.literals import Arriving, Audio, Cuts, Duplicates, Fields
 from vtg_cli.ground.option import MODEL, TIMING
 
 if TYPE_CHECKING:
-    from vtg_cli.clips.retiming import Retiming
-    from vtg_cli.job.jobs import Interpolate, Retime
     from vtg_cli.job.keywords import Options
     from vtg_cli.media.encoding import Input
 
@@ -120,17 +115,8 @@ CHANGES = (
     o.own("fields", o.Fields, "merge"),
     o.own("allow_damaged", o.AllowDamaged, False),
     *o.declared(
-        *("output", "method", "steps", "seed", "background", "format", "crf"),
-        *(
-            "overwrite",
-            "skip_existing",
-            "sidecar",
-            "metadata",
-            "paths",
-            "device",
-            "dtype",
-            "memory",
-        ),
+        *("output", "method", "steps", "seed", "background", "format", "crf", "overwrite"),
+        *("skip_existing", "sidecar", "metadata", "paths", "device", "dtype", "memory"),
         output=...,
     ),
     o.own("model", ClipModel, DEFAULT_MODEL),
@@ -193,7 +179,6 @@ def options_of(ctx: typer.Context, *own: str) -> tuple[dict[str, Any], dict[str,
 
 
 def _retime(ctx: typer.Context) -> None:
-    from vtg_cli.clips.retime import named
     from vtg_cli.job.jobs import Retime
     from vtg_cli.job.keywords import job_of
     from vtg_cli.job.times import parse_duration, parse_fps
@@ -201,10 +186,9 @@ def _retime(ctx: typer.Context) -> None:
     own = ("clip", "factor", "duration", "fps", "audio", "cuts", "duplicates")
     mine, shown, rest = options_of(ctx, *own, *DESCRIBED, *READ)
     clip = input_of(mine["clip"], *(mine[name] for name in (*DESCRIBED, *READ)), said=o.given(ctx))
-    between = named(clip.path, job_of([clip.path] * 2, rest))
     job = Retime(
         clip=clip,
-        between=between,
+        between=job_of([clip.path] * 2, rest),
         factor=parse_factor(mine["factor"]) if mine["factor"] else Fraction(1),
         duration=parse_duration(mine["duration"]) if mine["duration"] else None,
         fps=parse_fps(mine["fps"]) if mine["fps"] else None,
@@ -212,91 +196,7 @@ def _retime(ctx: typer.Context) -> None:
         cuts=mine["cuts"],
         duplicates=mine["duplicates"],
     )
-    carry_out(job, **shown)
-
-
-def carry_out(job: Retime, *, as_json: bool, dry_run: bool, quiet: bool) -> None:
-    from vtg_cli.cli.preflight import tell, warn
-    from vtg_cli.cli.summary import tell_memory
-    from vtg_cli.clips import report as clip_report
-    from vtg_cli.clips import retime as retiming
-    from vtg_cli.plan import needs
-
-    if not ready(job.between, as_json=as_json, dry_run=dry_run, quiet=quiet):
-        return
-    with retiming.opened(job) as (made, clip):
-        if not quiet:
-            if made.base.model.reason:
-                say(f"model {made.base.model.name}: {made.base.model.reason}")
-            for note in made.notes:
-                say(note)
-        ahead = needs.of_clip(made.base, pieces(made), made.frames)
-        warn(ahead, quiet=quiet)
-        if dry_run:
-            tell(ahead, clip_report.retimed(made), [*_summary(made)], as_json=as_json)
-            return
-        with progress(quiet=quiet, expected=ahead.seconds) as show:
-            report = retiming.save(made, clip, progress=show)
-    tell_memory(report, quiet=quiet)
-    if not quiet:
-        for note in report["notes"][len(made.notes) :]:
-            say(note)
-    if job.between.output != "-":
-        answer(report, str(job.between.output), as_json=as_json, indent=2)
-
-
-def pieces(made: Retiming) -> tuple[int, ...]:
-    """Frames from each frame of the old clip to the next, both included, on average; of one pair
-    where nobody knows how many there are.
-    """
-    drawn = ceil(made.fps * made.factor / made.rate) + 1
-    pairs = 1 if made.extent is None else max(made.extent.frames - 1, 1)
-    return (drawn,) * pairs
-
-
-def _summary(made: Retiming) -> Iterator[str]:
-    """What will be made, for people, one fact a line."""
-    from vtg_cli.cli.summary import where
-    from vtg_cli.job.times import exact
-
-    job, (height, width) = made.job, made.size
-    total = made.frames
-    lasts = "" if total is None else f"{total} frames, {float(total / made.fps):.6g} s, "
-    yield f"clip      {job.between.output}: {lasts}{exact(made.fps)} a second, {width}x{height}"
-    read = "" if made.extent is None else f"{made.extent.frames} frames, "
-    yield f"from      {job.clip.path}: {read}{exact(made.rate)} a second"
-    yield f"lasts     {exact(made.factor)} times as long"
-    yield f"sound     {'none' if made.sound is None else job.audio}"
-    yield f"model     {made.base.model.name}"
-    yield from where(made.base)
-
-
-def ready(between: Interpolate, *, as_json: bool, dry_run: bool, quiet: bool) -> bool:
-    """Whether there is something to do; UsageError for what the terminal or the files forbid."""
-    from vtg_cli.ground.atomic import numbered
-    from vtg_cli.media.sequence import found as pictures_of
-    from vtg_cli.media.sequence import is_sequence
-    from vtg_cli.plan.plan import claimed
-
-    output = between.output
-    assert output is not None
-    if output == "-":
-        check_stream("slow clip.mp4", as_json=as_json, dry_run=dry_run)
-    for name in between.keyframes:
-        if is_sequence(name) and output != "-":
-            taken = {*numbered(Path(output).absolute())}
-            if taken & {file.absolute() for file in pictures_of(name).files.values()}:
-                raise UsageError(
-                    f"{output} would replace pictures of {name}",
-                    "give the output another name",
-                    subject=output,
-                )
-    if claimed(output, between.encoding, between.keyframes):
-        return True
-    if not quiet:
-        say(f"{output} exists and is left as it is")
-    answer({"output": output, "skipped": True}, output, as_json=as_json)
-    return False
+    execute(job, **shown)
 
 
 def input_of(

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
 from vtg_cli.cli import options as o
-from vtg_cli.cli.bar import progress
-from vtg_cli.cli.clips import DESCRIBED
-from vtg_cli.cli.console import answer, check_stream, say
-from vtg_cli.errors import UsageError, no_folder
-from vtg_cli.ground.literals import Stream
+from vtg_cli.cli.clips import DESCRIBED, SHOWN, input_of
+from vtg_cli.cli.execute import execute
+from vtg_cli.errors import UsageError
+from vtg_cli.ground.literals import Arriving, Stream
 
 if TYPE_CHECKING:
-    from vtg_cli.job.jobs import Drawing, Interpolate
+    from vtg_cli.job.jobs import Interpolate, Piped
     from vtg_cli.job.keywords import Options
     from vtg_cli.job.presets import Preset
     from vtg_cli.plan.model import Choice
-    from vtg_cli.plan.plan import Plan
-    from vtg_cli.plan.segments import TimelinePlan
 
 
 OWN = (
@@ -74,14 +71,11 @@ def preset_command(preset: Preset) -> Callable[..., None]:
 def _draw(ctx: typer.Context, preset: Preset | None = None) -> None:
     """What `interpolate` and the presets do with the options they were given."""
     from vtg_cli.job.keywords import job_of
-    from vtg_cli.plan.segments import planned
-    from vtg_cli.plan.unused import refuse_unused
 
     options = dict(ctx.params)
     arriving = [options.pop(name) for name in (*DESCRIBED, "allow_damaged")]
-    keyframes = _keyframes(options)
-    sheet = options.pop("sheet")
-    shown = {name: options.pop(name) for name in ("as_json", "dry_run", "quiet")}
+    keyframes, sheet = _keyframes(options), options.pop("sheet")
+    shown = {name: options.pop(name) for name in SHOWN}
     del options["debug"]
     given = o.given(ctx)
     if preset is None:
@@ -91,19 +85,45 @@ def _draw(ctx: typer.Context, preset: Preset | None = None) -> None:
         options["prompts"] = _captions(*said, keyframes=len(keyframes))
     job = job_of(keyframes, cast("Options", options))
     if "-" in keyframes or any(arriving):
-        from vtg_cli.cli import stream
-
-        stream.carry_out(job, sheet, *arriving, given=given, preset=preset, **shown)
+        piped = _piped(job, preset, *arriving, given=given)
+        execute(piped, sheet=sheet, given=given, **shown)
         return
-    notes: tuple[str, ...] = ()
-    model = None
+    run = None
     if preset is not None:
+        from vtg_cli.plan.segments import planned
+        from vtg_cli.render.draw import work
+
         job, model, notes = _preset(job, preset, given)
-    if not goes_ahead(job, sheet, **shown):
-        return
-    made = planned(job, model=model)
-    refuse_unused(made.model, given)
-    carry_out(replace(made, notes=(*notes, *made.notes)), sheet, **shown)
+        run = partial(work, notes=notes, decide=partial(planned, model=model))
+    execute(job, run=run, sheet=sheet, given=given, **shown)
+
+
+def _piped(
+    job: Interpolate,
+    preset: Preset | None,
+    format: Arriving | None,
+    size: str | None,
+    fps: str | None,
+    allow_damaged: bool,
+    *,
+    given: Sequence[str],
+) -> Piped:
+    """The job of keyframes that come through standard input."""
+    from vtg_cli.job.jobs import Piped
+
+    if preset is not None:
+        raise UsageError(
+            f"{preset.name} takes pictures, not standard input", "use vtg interpolate", subject="-"
+        )
+    if allow_damaged and "-" not in job.keyframes:
+        flag = "--allow-damaged"
+        raise UsageError(f"{flag} is for standard input", "make the pictures again", subject=flag)
+    source = input_of(job.keyframes[0], format, size, fps, allow_damaged=allow_damaged, said=given)
+    if job.keyframes != ("-",):
+        raise UsageError(
+            "standard input stands for all keyframes", "give - alone, or pictures", subject="-"
+        )
+    return Piped(source=source, between=job)
 
 
 def _keyframes(options: dict[str, Any]) -> tuple[str, ...]:
@@ -187,9 +207,8 @@ def run(
     """
     from shlex import quote
 
-    from vtg_cli.job.jobs import Bridge, Retime
-    from vtg_cli.plan.segments import planned
     from vtg_cli.render import report as sidecars
+    from vtg_cli.render.draw import work
     from vtg_cli.render.report_paths import check_there
 
     recorded = sidecars.read(Path(sidecar))
@@ -212,106 +231,13 @@ def run(
         overwrite=overwrite,
         skip_existing=skip_existing,
     )
-    if isinstance(asked, Retime | Bridge):
-        from vtg_cli.cli.again import again
-
-        clips = asked.written_to(target, choices)
-        again(recorded, clips, as_json=as_json, dry_run=dry_run, quiet=quiet)
-        return
-    job = asked.written_to(target, choices)
-    inputs = (sidecar,) if job.output != asked.output else ()
-    if not goes_ahead(job, sheet, inputs, as_json=as_json, dry_run=dry_run, quiet=quiet):
-        return
-    made = planned(job)
-    differences = sidecars.compare(recorded, made)
-    made = replace(made, notes=(*made.notes, *differences))
-    carry_out(made, sheet, as_json=as_json, dry_run=dry_run, quiet=quiet)
-
-
-def goes_ahead(
-    job: Drawing,
-    sheet: str | None,
-    inputs: Sequence[str] = (),
-    *,
-    as_json: bool,
-    dry_run: bool,
-    quiet: bool,
-) -> bool:
-    """Whether there is something to do; UsageError for what the terminal or the files forbid.
-
-    inputs: files beside the keyframes that must stay.
-    """
-    from vtg_cli.plan.plan import claimed
-
-    assert job.output is not None
-    if job.output == "-":
-        check_stream("interpolate a.png b.png", as_json=as_json, dry_run=dry_run)
-    if sheet is not None:
-        _check_sheet(sheet, job, inputs)
-    if claimed(job.output, job.encoding, (*job.keyframes, *inputs)):
-        return True
-    if not quiet:
-        say(f"{job.output} exists and is left as it is")
-    answer({"output": job.output, "skipped": True}, job.output, as_json=as_json)
-    return False
-
-
-def _check_sheet(sheet: str, job: Drawing, inputs: Sequence[str]) -> None:
-    from vtg_cli.ground.atomic import number_of
-    from vtg_cli.media.encoding import same_file
-
-    assert job.output is not None
-    if Path(sheet).suffix.lower() != ".png" or "%" in sheet:
-        raise UsageError(
-            f"--sheet {sheet} is no name for one picture", "end it in .png", subject="--sheet"
-        )
-    places = (job.output, *job.keyframes, *inputs)
-    a_frame = same_file(Path(sheet).parent, Path(job.output).parent) and (
-        number_of(Path(job.output), Path(sheet).name) is not None
+    sidecars.unchanged(recorded, asked.clips)
+    execute(
+        asked.written_to(target, choices),
+        run=None if asked.clips else partial(work, recorded=recorded),
+        sheet=sheet,
+        inputs=(sidecar,) if target != asked.output else (),
+        as_json=as_json,
+        dry_run=dry_run,
+        quiet=quiet,
     )
-    if a_frame or sheet in places or any(same_file(sheet, place) for place in places):
-        raise UsageError(
-            f"--sheet {sheet} is already in use", "give it a name of its own", subject="--sheet"
-        )
-    if os.path.lexists(sheet) and not job.encoding.overwrite:
-        raise UsageError(f"{sheet} exists", "--overwrite replaces it", subject="--sheet")
-    if not Path(sheet).absolute().parent.is_dir():
-        raise no_folder(sheet, Path(sheet).parent)
-
-
-def carry_out(
-    made: Plan | TimelinePlan, sheet: str | None, *, as_json: bool, dry_run: bool, quiet: bool
-) -> None:
-    from vtg_cli.cli.preflight import tell, warn
-    from vtg_cli.cli.summary import summary, tell_memory
-    from vtg_cli.plan import needs
-    from vtg_cli.render import draw
-    from vtg_cli.render import report as reports
-    from vtg_cli.render.retry import summary as findings
-
-    output = made.job.output
-    assert output is not None
-    if not quiet:
-        for model in made.models:
-            if model.reason:
-                say(f"model {model.name}: {model.reason}")
-        for note in made.notes:
-            say(note)
-    ahead = needs.checked(made)
-    warn(ahead, quiet=quiet)
-    if dry_run:
-        lines = [*summary(made, reports.place_of(made))]
-        tell(ahead, reports.outline(made), lines, as_json=as_json)
-        return
-    with progress(quiet=quiet, expected=ahead.seconds) as show:
-        rendering = draw.render(made, progress=show)
-        report = rendering.save(sheet=sheet)
-    segments = len(made.schedule.segments)
-    said = findings(rendering.report.outcomes, segments, made.parts[0].job.on_bad)
-    if said and not quiet:
-        say(said)
-    tell_memory(report, quiet=quiet)
-    for note in () if quiet else rendering.report.notes:
-        say(note)
-    if output != "-":
-        answer(report, output, as_json=as_json, indent=2)

@@ -13,7 +13,7 @@ import typer
 
 from vtg_cli.cli import options as o
 from vtg_cli.cli.console import result, result_json
-from vtg_cli.cli.create import carry_out, goes_ahead
+from vtg_cli.cli.execute import execute
 from vtg_cli.errors import UsageError, no_folder
 from vtg_cli.ground.literals import Stream
 
@@ -58,7 +58,6 @@ def render(
     'vtg timeline init' writes such a file. --model counts for segments that name none.
     """
     from vtg_cli.job.timeline.document import read
-    from vtg_cli.plan.segments import planned
 
     job = read(timeline, model)
     target = output or job.output
@@ -73,9 +72,8 @@ def render(
         metadata=metadata,
         paths=paths,
     )
-    job = replace(job, output=target, encoding=choices)
-    if goes_ahead(job, sheet, [str(timeline)], as_json=as_json, dry_run=dry_run, quiet=quiet):
-        carry_out(planned(job), sheet, as_json=as_json, dry_run=dry_run, quiet=quiet)
+    job = job.written_to(target, choices)
+    execute(job, sheet=sheet, inputs=[timeline], as_json=as_json, dry_run=dry_run, quiet=quiet)
 
 
 @app.command()

@@ -29,8 +29,8 @@ from vtg_cli.job.times import exact
 from vtg_cli.media import encoding, sound, splice
 from vtg_cli.media.formats import Format
 from vtg_cli.media.image import fit
-from vtg_cli.media.probe import sound_starts
 from vtg_cli.media.sequence import is_sequence
+from vtg_cli.plan import needs
 from vtg_cli.plan import pictures as stills
 from vtg_cli.plan.pictures import Frame, in_channels
 from vtg_cli.plan.plan import plan
@@ -39,6 +39,7 @@ from vtg_cli.render import draw
 from vtg_cli.render import report as reports
 from vtg_cli.render.findings import Report
 from vtg_cli.render.segments import Cancel, Progress
+from vtg_cli.render.work import Saved, Work
 from vtg_cli.render.write import comment, sink_of, write
 
 
@@ -54,6 +55,25 @@ def prepared(job: Bridge) -> Iterator[Bridging]:
     notes: list[str] = []
     with opened(job.first) as first, opened(job.last) as last:
         yield _decided(job, leaving(job, first, notes), arriving(job, last, notes), notes)
+
+
+@contextmanager
+def work(job: Bridge) -> Iterator[Work]:
+    """Prepare a job. Errors as of `prepared`."""
+    with prepared(job) as made:
+
+        def finished(progress: Progress | None, sheet: str | None) -> Saved:
+            report = save(made, progress=progress)
+            return Saved(report, report["notes"][len(made.notes) :])
+
+        yield Work(
+            models=made.base.models,
+            notes=made.notes,
+            needs=lambda: needs.checked(made.base),
+            outline=lambda: clip_report.bridged(made),
+            lines=made.lines,
+            save=finished,
+        )
 
 
 def _decided(job: Bridge, first: Side, last: Side, notes: list[str]) -> Bridging:
@@ -137,7 +157,7 @@ def save(
 ) -> dict[str, Any]:
     """Makes the clip and writes the report beside it; returns the report."""
     output, report = str(made.base.job.output), Report()
-    work = Work(made, report, progress, cancel)
+    work = _Making(made, report, progress, cancel)
     found, wrong = None, ""
     if any(made.kept):
         with workspace(output) as folder:
@@ -158,7 +178,7 @@ def save(
 
 
 @dataclass(frozen=True)
-class Work:
+class _Making:
     """A bridge in the making, and whom to tell."""
 
     made: Bridging
@@ -167,7 +187,7 @@ class Work:
     cancel: Cancel | None
 
 
-def _spliced(work: Work, folder: Path, output: str) -> tuple[Found, str]:
+def _spliced(work: _Making, folder: Path, output: str) -> tuple[Found, str]:
     """Makes the clip of copied packets and what lies between; says what is wrong with it, if so,
     and then leaves no output.
     """
@@ -205,10 +225,10 @@ def _spliced(work: Work, folder: Path, output: str) -> tuple[Found, str]:
     return found, wrong
 
 
-def _encoded(work: Work, output: str) -> Found:
+def _encoded(work: _Making, output: str) -> Found:
     """Makes the clip of frames alone; its sound is put to it in a second step."""
     made, found = work.made, Found()
-    heard = any(_heard(side) for side in (made.first, made.last))
+    heard = any(tracks.has_sound(side) for side in (made.first, made.last))
     if output == "-" or made.form.name not in sound.CODECS or not heard:
         _write(work, output, found)
         return found
@@ -220,7 +240,7 @@ def _encoded(work: Work, output: str) -> Found:
     return found
 
 
-def _write(work: Work, output: str, found: Found) -> None:
+def _write(work: _Making, output: str, found: Found) -> None:
     def drawn(stop: Cancel) -> Iterator[Frame]:
         return _frames(replace(work, cancel=stop), found, 0, None)
 
@@ -229,11 +249,11 @@ def _write(work: Work, output: str, found: Found) -> None:
 
 
 def _join(made: Bridging, found: Found, parts: list[Path], output: Path) -> None:
-    heard = _sound(made, found)
+    heard = tracks.joined(made, found)
     splice.join(parts, output, made.form, rate=made.fps, sound=heard, comment=comment(made.base))
 
 
-def _frames(work: Work, found: Found, head: int, begins: int | None) -> Iterator[Frame]:
+def _frames(work: _Making, found: Found, head: int, begins: int | None) -> Iterator[Frame]:
     """What is not copied: the first clip from frame `head` on, the way, the last up to `begins`."""
     made = work.made
     first, last, base = made.first, made.last, made.base
@@ -262,37 +282,7 @@ def _frames(work: Work, found: Found, head: int, begins: int | None) -> Iterator
     for frame in islice(way, 1, 1 + inner):
         found.between += 1
         yield frame
-    work.report.rungs = way.report.rungs
-    work.report.notes += way.report.notes
-    for phase, spent in way.report.seconds.items():
-        work.report.seconds[phase] = spent
+    work.report.add(way.report)
     for frame in () if opens is None else chain([opens], rest):
         found.last += 1
         yield fitted(frame)
-
-
-def _heard(side: Side) -> bool:
-    return bool(side.facts and side.facts.audio)
-
-
-def _sound(made: Bridging, found: Found) -> sound.Sound | None:
-    """Both clips' sound, faded over the way; None where it is not wanted or there is none."""
-    if made.job.audio == "drop":
-        return None
-    first, last = made.first, made.last
-    out = into = None
-    if first.facts and _heard(first) and sound_starts(first.facts.path) is not None:
-        times = first.times
-        assert first.end is not None
-        out = sound.Side(first.facts, times[0], times[-1] - times[first.end - 1])
-    if last.facts and _heard(last) and sound_starts(last.facts.path) is not None:
-        times = last.times
-        into = sound.Side(last.facts, times[last.begin], times[last.begin] - times[0])
-    return sound.joined(
-        out,
-        into,
-        made.form.name,
-        leaves=found.first / made.fps,
-        arrives=(found.first + found.between) / made.fps,
-        seconds=found.total / made.fps,
-    )

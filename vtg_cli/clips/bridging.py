@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
 from vtg_cli.clips.ends import Side
 from vtg_cli.job.jobs import Bridge
+from vtg_cli.job.times import exact
 from vtg_cli.media.formats import Format
 from vtg_cli.plan.setup import Setup
+from vtg_cli.render.summary import where
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,18 @@ class Bridging:
     def piped(self) -> bool:
         """Whether a part of it comes or goes through a pipe, so that it cannot be made again."""
         return self.first.live is not None or self.last.live is not None
+
+    def lines(self) -> Iterator[str]:
+        """What will be made, for people, one fact a line."""
+        (height, width), job, (head, tail) = self.base.shape[:2], self.job, self.kept
+        leaves = "its last frame" if self.first.end is None else f"frame {self.first.end - 1}"
+        yield f"clip      {job.output}: {exact(self.fps)} a second, {width}x{height}"
+        yield f"leaves    {job.first.path} at {leaves}"
+        yield f"between   {self.base.schedule.total - 2} frames"
+        yield f"arrives   {job.last.path} at frame {self.last.begin}"
+        yield f"copied    {head} frames of the first, {tail} of the last"
+        yield f"model     {self.base.model.name}"
+        yield from where(self.base)
 
 
 @dataclass

@@ -23,18 +23,20 @@ from vtg_cli.clips import tracks
 from vtg_cli.clips.retiming import Found, Retiming
 from vtg_cli.errors import Interrupted, MediaError, UsageError
 from vtg_cli.job.checks import validated
-from vtg_cli.job.jobs import Interpolate, Retime
+from vtg_cli.job.jobs import Retime
 from vtg_cli.job.times import MAX_FPS, count, exact
 from vtg_cli.media import encoding, extras, scenes
 from vtg_cli.media.clip import Clip, is_transparent, open_clip
 from vtg_cli.media.probe import Facts
 from vtg_cli.media.sequence import facts_of
+from vtg_cli.plan import needs
 from vtg_cli.plan.pictures import Frame, in_channels
 from vtg_cli.plan.setup import Setup, chosen, setup
 from vtg_cli.render import report as reports
 from vtg_cli.render import segments
 from vtg_cli.render.findings import Report
 from vtg_cli.render.segments import Cancel, Progress
+from vtg_cli.render.work import Saved, Work
 from vtg_cli.render.write import sink_of, write
 
 Draw = Callable[[Frame, Frame, Sequence[float]], Iterator[Frame]]
@@ -65,6 +67,25 @@ def opened(job: Retime) -> Iterator[tuple[Retiming, Clip]]:
     alpha = facts is None or is_transparent(job.clip, facts)
     with open_clip(job.clip, facts, alpha=alpha) as clip:
         yield _decided(job, clip, facts), clip
+
+
+@contextmanager
+def work(job: Retime) -> Iterator[Work]:
+    """Open a job. Errors as of `opened`."""
+    with opened(job) as (made, clip):
+
+        def finished(progress: Progress | None, sheet: str | None) -> Saved:
+            report = save(made, clip, progress=progress)
+            return Saved(report, report["notes"][len(made.notes) :])
+
+        yield Work(
+            models=made.base.models,
+            notes=made.notes,
+            needs=lambda: needs.of_clip(made.base, made.pieces, made.frames),
+            outline=lambda: clip_report.retimed(made),
+            lines=made.lines,
+            save=finished,
+        )
 
 
 def _decided(job: Retime, clip: Clip, facts: Facts | None) -> Retiming:
@@ -217,28 +238,20 @@ def save(
     cancel: Cancel | None = None,
 ) -> dict[str, Any]:
     """Draws the new clip into its file and writes the report beside it; returns the report."""
-    between = made.job.between
-    if between.output is None:
-        raise UsageError("there is no output to save to", "name one: -o clip.mp4")
     found, report = Found(), Report()
 
     def drawn(stop: Cancel) -> Iterator[Frame]:
         return frames(made, clip, found, report, progress=progress, cancel=stop)
 
-    sink = sink_of(made.base, between.output, fps=made.fps, sound=made.sound, kept=made.kept)
+    sink = sink_of(made.base, fps=made.fps, sound=made.sound, kept=made.kept)
     write(drawn, sink, report, cancel)
     late = (clip.damage,) if clip.damage else ()
 
     def document(folder: Path | None) -> dict[str, Any]:
         told = replace(made, notes=(*made.notes, *late))
         whole = clip_report.of_retimed(told, found, report, folder)
-        if made.kept is not None and between.output != "-":
-            whole["notes"] += extras.missing(made.kept, str(between.output))
+        if made.kept is not None and made.job.output != "-":
+            whole["notes"] += extras.missing(made.kept, str(made.job.output))
         return whole
 
     return document(None) if made.source is None else reports.kept(made.base, document)
-
-
-def named(path: str, between: Interpolate) -> Interpolate:
-    """`between` for a clip: its two ends bear the clip's name."""
-    return replace(between, keyframes=(path, path))

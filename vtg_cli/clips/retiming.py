@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import ceil
 
 from vtg_cli.job.jobs import Retime
-from vtg_cli.job.times import count
+from vtg_cli.job.times import count, exact
 from vtg_cli.media import extras, sound
 from vtg_cli.media.probe import Facts
 from vtg_cli.media.survey import Extent
-from vtg_cli.plan.pictures import Frame
 from vtg_cli.plan.setup import Setup
-
-Draw = Callable[[Frame, Frame, Sequence[float]], Iterator[Frame]]
-"""(first, last, shares of the way in (0, 1)) -> a frame for each"""
+from vtg_cli.render.summary import where
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +48,27 @@ class Retiming:
     def frames(self) -> int | None:
         """How many the new clip will have, as far as the file's own account is right."""
         return None if self.extent is None else count(self.extent.seconds, self.step)
+
+    @property
+    def pieces(self) -> tuple[int, ...]:
+        """Frames from each frame of the old clip to the next, both included, on average; of one
+        pair where nobody knows how many there are.
+        """
+        drawn = ceil(self.fps * self.factor / self.rate) + 1
+        pairs = 1 if self.extent is None else max(self.extent.frames - 1, 1)
+        return (drawn,) * pairs
+
+    def lines(self) -> Iterator[str]:
+        """What will be made, for people, one fact a line."""
+        job, (height, width), total = self.job, self.size, self.frames
+        lasts = "" if total is None else f"{total} frames, {float(total / self.fps):.6g} s, "
+        yield f"clip      {job.output}: {lasts}{exact(self.fps)} a second, {width}x{height}"
+        read = "" if self.extent is None else f"{self.extent.frames} frames, "
+        yield f"from      {job.clip.path}: {read}{exact(self.rate)} a second"
+        yield f"lasts     {exact(self.factor)} times as long"
+        yield f"sound     {'none' if self.sound is None else job.audio}"
+        yield f"model     {self.base.model.name}"
+        yield from where(self.base)
 
 
 @dataclass

@@ -6,6 +6,7 @@ Two keyframes and the segment between them are in memory, however many arrive.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -13,10 +14,10 @@ from typing import Any
 from vtg_cli.clips import notes
 from vtg_cli.errors import UsageError
 from vtg_cli.job.checks import validated
-from vtg_cli.job.jobs import Interpolate
+from vtg_cli.job.jobs import Interpolate, Piped
 from vtg_cli.job.times import exact
-from vtg_cli.media.clip import Clip
-from vtg_cli.plan import pictures
+from vtg_cli.media.clip import Clip, open_clip
+from vtg_cli.plan import needs, pictures
 from vtg_cli.plan.pictures import Frame
 from vtg_cli.plan.plan import plan
 from vtg_cli.plan.setup import Setup, chosen, setup
@@ -24,9 +25,56 @@ from vtg_cli.render import draw, segments
 from vtg_cli.render import report as reports
 from vtg_cli.render.findings import Report
 from vtg_cli.render.segments import Cancel, Progress
+from vtg_cli.render.summary import where
+from vtg_cli.render.work import Saved, Work
 from vtg_cli.render.write import sink_of, write
 
 NAMES = ("a keyframe", "the next")
+
+
+@contextmanager
+def work(job: Piped) -> Iterator[Work]:
+    """Open what arrives at its first keyframe. Errors as of `decided`, and MediaError."""
+    with open_clip(job.source, alpha=True) as clip:
+        made = decided(job.between, clip)
+
+        def finished(progress: Progress | None, sheet: str | None) -> Saved:
+            report = save(made, clip, progress=progress)
+            return Saved(report, report.get("notes", ()))
+
+        yield Work(
+            models=made.models,
+            notes=(*clip.notes, *made.notes),
+            needs=lambda: needs.of_clip(made, made.schedule.segments, None),
+            outline=lambda: _told(made, None),
+            lines=lambda: _lines(made),
+            save=finished,
+        )
+
+
+def _lines(made: Setup) -> Iterator[str]:
+    """What will be made, for people, one fact a line."""
+    (height, width, _), fps = made.shape, made.schedule.fps
+    yield f"clip      {made.job.output}: {width}x{height}, {exact(fps)} a second"
+    yield f"between   {made.schedule.total - 2} frames from each keyframe to the next"
+    yield f"model     {made.model.name}"
+    yield from where(made)
+
+
+def _told(made: Setup, frames: int | None) -> dict[str, Any]:
+    """What is told of the clip; frames: how many it has, if that is known."""
+    (height, width, _), fps = made.shape, made.schedule.fps
+    return {
+        "output": made.job.output,
+        "clip": {
+            "frames": frames,
+            "fps": str(fps),
+            "seconds": None if frames is None else exact(frames / fps),
+            "height": height,
+            "width": width,
+        },
+        "model": reports.model(made, made.job, None),
+    }
 
 
 def decided(job: Interpolate, clip: Clip) -> Setup:
@@ -65,11 +113,7 @@ def frames(
         if before is not None:
             drawn = draw.render(plan(made, (before, key)), cancel=cancel, load=load)
             yield from islice(drawn, made.schedule.total - 1)
-            for phase, spent in drawn.report.seconds.items():
-                report.seconds[phase] = report.seconds.get(phase, 0.0) + spent
-            report.climbed(drawn.report.rungs)
-            for note in drawn.report.notes:
-                report.noted(note)
+            report.add(drawn.report)
         before = key
     if before is None or arrived < 2:
         raise UsageError(f"{arrived} keyframe came, and two are needed", "send more", subject="-")
@@ -82,11 +126,7 @@ def save(
     """Draws the clip into its output; returns what it came to. There is no sidecar: what came
     through the pipe cannot be asked for again.
     """
-    output = made.job.output
-    if output is None:
-        raise UsageError("there is no output to save to", "name one: -o clip.mp4")
     report = Report()
-    height, width, _ = made.shape
 
     def drawn(stop: Cancel) -> Iterator[Frame]:
         for count, frame in enumerate(frames(made, clip, report, cancel=stop), start=1):
@@ -94,22 +134,10 @@ def save(
             if progress is not None:
                 progress(0.0, f"{count} frames")
 
-    sink = write(drawn, sink_of(made, output), report, cancel)
-    fps = made.schedule.fps
+    sink = write(drawn, sink_of(made), report, cancel)
     notes = [*([clip.damage] if clip.damage else []), *report.notes]
-    return {
-        "output": output,
-        "clip": {
-            "frames": sink.written,
-            "fps": str(fps),
-            "seconds": exact(sink.written / fps),
-            "height": height,
-            "width": width,
-        },
-        "model": reports.model(made, made.job, None),
-        **reports.spent(report),
-        **({"notes": notes} if notes else {}),
-    }
+    said = {"notes": notes} if notes else {}
+    return {**_told(made, sink.written), **reports.spent(report), **said}
 
 
 def _uncounted(what: str) -> UsageError:

@@ -1,10 +1,12 @@
-"""What of a clip goes with the picture of a retimed one: sound, subtitles, chapters, tags."""
+"""What of clips goes with the picture of a new one: sound, subtitles, chapters, tags."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
 
+from vtg_cli.clips.bridging import Bridging, Found
+from vtg_cli.clips.ends import Side
 from vtg_cli.job.jobs import Retime
 from vtg_cli.job.times import count
 from vtg_cli.media import extras, sound
@@ -46,6 +48,34 @@ def kept(
         return None, []
     found, notes = _beside(facts, form.name, factor)
     return found if form.name in extras.TAGGED else None, notes
+
+
+def has_sound(side: Side) -> bool:
+    """Return whether a clip of a bridge is a file with sound."""
+    return bool(side.facts and side.facts.audio)
+
+
+def joined(made: Bridging, found: Found) -> sound.Sound | None:
+    """Both clips' sound, faded over the way; None where it is not wanted or there is none."""
+    if made.job.audio == "drop":
+        return None
+    first, last = made.first, made.last
+    out = into = None
+    if first.facts and has_sound(first) and sound_starts(first.facts.path) is not None:
+        times = first.times
+        assert first.end is not None
+        out = sound.Side(first.facts, times[0], times[-1] - times[first.end - 1])
+    if last.facts and has_sound(last) and sound_starts(last.facts.path) is not None:
+        times = last.times
+        into = sound.Side(last.facts, times[last.begin], times[last.begin] - times[0])
+    return sound.joined(
+        out,
+        into,
+        made.form.name,
+        leaves=found.first / made.fps,
+        arrives=(found.first + found.between) / made.fps,
+        seconds=found.total / made.fps,
+    )
 
 
 def left_out(clips: Iterable[Facts]) -> list[str]:

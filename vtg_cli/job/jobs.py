@@ -113,7 +113,6 @@ class Timeline:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """See Interpolate."""
         return self.keyframes
 
     @property
@@ -121,30 +120,30 @@ class Timeline:
         return self.segments[0].background
 
     def written_to(self, output: str, encoding: Encoding) -> Self:
-        """See Interpolate."""
         return replace(self, output=output, encoding=encoding)
 
     def renamed(self, rename: Rename, model: Rename) -> Self:
-        """See Interpolate."""
         segments = tuple(each.renamed(rename, model) for each in self.segments)
         return replace(self, segments=segments, output=self.output and _other(self.output, rename))
 
 
 class _OfClips:
-    """What jobs of clips share: `between` says how frames between frames of the clips are drawn,
-    and where the clip goes.
+    """What jobs of clips share. The clips are their fields of type Input; `between` says how frames
+    between frames of clips are drawn, and where the new clip goes.
     """
 
     between: Interpolate
 
     @property
+    def _inputs(self) -> dict[str, Input]:
+        return {name: each for name, each in vars(self).items() if isinstance(each, Input)}
+
+    @property
     def clips(self) -> tuple[str, ...]:
-        """The clips it is made from; of a job of pictures none."""
-        raise NotImplementedError
+        return tuple(each.path for each in self._inputs.values())
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """See Interpolate."""
         return self.clips
 
     @property
@@ -154,6 +153,19 @@ class _OfClips:
     @property
     def encoding(self) -> Encoding:
         return self.between.encoding
+
+    def written_to(self, output: str, encoding: Encoding) -> Self:
+        return self._with(between=self.between.written_to(output, encoding))
+
+    def renamed(self, rename: Rename, model: Rename) -> Self:
+        clips = {
+            name: replace(each, path=_other(each.path, rename))
+            for name, each in self._inputs.items()
+        }
+        return self._with(**clips, between=self.between.renamed(rename, model))
+
+    def _with(self, **changes: object) -> Self:
+        return replace(self, **changes)  # type: ignore[type-var]  # every kind is a dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,19 +190,6 @@ class Retime(_OfClips):
     cuts: Cuts = "hold"
     duplicates: Duplicates = "smooth"
 
-    @property
-    def clips(self) -> tuple[str, ...]:
-        return (self.clip.path,)
-
-    def written_to(self, output: str, encoding: Encoding) -> Self:
-        """See Interpolate."""
-        return replace(self, between=self.between.written_to(output, encoding))
-
-    def renamed(self, rename: Rename, model: Rename) -> Self:
-        """See Interpolate."""
-        clip = replace(self.clip, path=_other(self.clip.path, rename))
-        return replace(self, clip=clip, between=self.between.renamed(rename, model))
-
 
 @dataclass(frozen=True, kw_only=True)
 class Bridge(_OfClips):
@@ -213,19 +212,18 @@ class Bridge(_OfClips):
     copy: Copy = "auto"
     audio: Fade = "fade"
 
-    @property
-    def clips(self) -> tuple[str, ...]:
-        return self.first.path, self.last.path
 
-    def written_to(self, output: str, encoding: Encoding) -> Self:
-        """See Interpolate."""
-        return replace(self, between=self.between.written_to(output, encoding))
+@dataclass(frozen=True, kw_only=True)
+class Piped(_OfClips):
+    """Keyframes that arrive one after the other; what is gone cannot be made again, so that this
+    kind has no report and none of KINDS.
 
-    def renamed(self, rename: Rename, model: Rename) -> Self:
-        """See Interpolate."""
-        first = replace(self.first, path=_other(self.first.path, rename))
-        last = replace(self.last, path=_other(self.last.path, rename))
-        return replace(self, first=first, last=last, between=self.between.renamed(rename, model))
+    source:  what arrives
+    between: how one is led to the next, and where the clip goes
+    """
+
+    source: Input
+    between: Interpolate
 
 
 def _other(name: str, rename: Rename) -> str:

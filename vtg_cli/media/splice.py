@@ -115,18 +115,8 @@ def copy_part(path: str, start: int, stop: int | None, part: Path, tick: Fractio
     """
     drop = f"noise=drop=lt(n\\,{start})" if start else "null"
     count = () if stop is None else ("-frames:v", str(stop - start))
-    how = (
-        "-map",
-        "0:V:0",
-        "-c",
-        "copy",
-        "-copyinkf",
-        *count,
-        "-bsf:v",
-        drop,
-        "-map_metadata",
-        "-1",
-    )
+    kept = ("-map", "0:V:0", "-c", "copy", "-copyinkf", *count)
+    how = (*kept, "-bsf:v", drop, "-map_metadata", "-1")
     _make(*reading(path), *how, *_ticks(tick, part), f"file:{part}")
 
 

@@ -206,14 +206,8 @@ def feeding(
     """
     height, width, channels = shape
     line = [
-        *command(
-            "-loglevel",
-            "error",
-            "-f",
-            "rawvideo",
-            "-pixel_format",
-            "rgb24" if channels == 3 else "rgba",
-        ),
+        *command("-loglevel", "error", "-f", "rawvideo"),
+        *("-pixel_format", "rgb24" if channels == 3 else "rgba"),
         *("-video_size", f"{width}x{height}"),
         *("-framerate", f"{fps.numerator}/{fps.denominator}", "-i", "pipe:0"),
         *how,

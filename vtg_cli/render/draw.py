@@ -7,6 +7,7 @@ memory at a time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -23,7 +24,9 @@ from vtg_cli.plan.takes import Variant, variants
 from vtg_cli.render import report as reports
 from vtg_cli.render.carrying import carried, easing_of
 from vtg_cli.render.findings import Report
+from vtg_cli.render.report import Recorded
 from vtg_cli.render.retry import Take, place, settled
+from vtg_cli.render.retry import summary as findings
 from vtg_cli.render.segments import (
     Cancel,
     Frames,
@@ -41,6 +44,8 @@ from vtg_cli.render.segments import (
     renderers,
     silent,
 )
+from vtg_cli.render.summary import summary
+from vtg_cli.render.work import Saved, Work
 from vtg_cli.render.write import sink_of, write
 from vtg_cli.weights.catalog import FLOW
 
@@ -124,6 +129,39 @@ def run(
     made = planned(job, keyframes)
     needs.checked(made)
     return render(made, progress=progress, cancel=cancel)
+
+
+@contextmanager
+def work(
+    job: Drawing,
+    recorded: Recorded | None = None,
+    notes: Sequence[str] = (),
+    decide: Callable[[Any], Plan | TimelinePlan] = planned,
+) -> Iterator[Work]:
+    """Plan a job. recorded: the report it is made again from; notes: to say before its own;
+    decide: `planned`, or that with a model that is chosen already.
+
+    UsageError, MediaError or WeightsError; after it only the computation itself can fail.
+    """
+    made = decide(job)
+    differences = reports.compare(recorded, made) if recorded else []
+    made = replace(made, notes=(*notes, *made.notes, *differences))
+
+    def save(progress: Progress | None, sheet: str | None) -> Saved:
+        rendering = render(made, progress=progress)
+        report, found = rendering.save(sheet=sheet), rendering.report
+        segments = len(made.schedule.segments)
+        quality = findings(found.outcomes, segments, made.parts[0].job.on_bad)
+        return Saved(report, found.notes, quality)
+
+    yield Work(
+        models=made.models,
+        notes=made.notes,
+        needs=lambda: needs.checked(made),
+        outline=lambda: reports.outline(made),
+        lines=lambda: summary(made, reports.place_of(made)),
+        save=save,
+    )
 
 
 def render(

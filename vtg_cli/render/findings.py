@@ -40,6 +40,14 @@ class Report:
         names = [*NAMED]
         self.rungs = max(self.rungs, rungs, key=lambda tried: [names.index(n) for n in tried[-1:]])
 
+    def add(self, part: Report) -> None:
+        """Take in what drawing a part found out, but for its segments."""
+        self.climbed(part.rungs)
+        for note in part.notes:
+            self.noted(note)
+        for phase, spent in part.seconds.items():
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + spent
+
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
         """Adds the block's time to a phase."""

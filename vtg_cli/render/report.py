@@ -99,10 +99,7 @@ def begun(
 
 
 def finished(
-    told: Mapping[str, Any],
-    facts: Mapping[str, Any],
-    report: Report,
-    plan: Setup | TimelinePlan,
+    told: Mapping[str, Any], facts: Mapping[str, Any], report: Report, plan: Setup | TimelinePlan
 ) -> dict[str, Any]:
     """Return the whole report of a run. told: see `begun`; facts: what this kind found out."""
     return {
@@ -282,9 +279,11 @@ def compare(recorded: Recorded, plan: Plan | TimelinePlan) -> list[str]:
 
 
 def unchanged(recorded: Recorded, clips: Sequence[str]) -> None:
-    """Refuses to make a clip again from others than those. MediaError."""
+    """Refuse to make a clip again from other clips, where it is made of some. MediaError."""
     from vtg_cli.media.sequence import fingerprint
 
+    if not clips:
+        return
     if len(clips) != len(recorded.inputs):
         raise _foreign(recorded.path)
     for name, sha256 in zip(clips, recorded.inputs, strict=True):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vtg_cli import __version__
+from vtg_cli.errors import UsageError
 from vtg_cli.media.video import Sink, open_sink
 from vtg_cli.plan.pictures import Frame
 from vtg_cli.plan.segments import TimelinePlan
@@ -37,19 +38,22 @@ def write(
 
 def sink_of(
     plan: Setup | TimelinePlan,
-    output: str,
+    output: str | None = None,
     *,
     fps: Fraction | None = None,
     sound: Sound | None = None,
     kept: Kept | None = None,
 ) -> AbstractContextManager[Sink]:
-    """Open a file for a plan's frames, or stdout. fps: in place of the plan's; sound, kept: what
-    goes with them.
+    """Open a file for a plan's frames, or stdout. output, fps: in place of the plan's; sound, kept:
+    what goes with them. UsageError where there is no output.
     """
+    place = output or plan.job.output
+    if place is None:
+        raise UsageError("there is no output to save to", "name one: -o clip.mp4")
     height, width, channels = plan.shape
     ours = comment(plan)
     return open_sink(
-        output,
+        place,
         plan.job.encoding,
         height=height,
         width=width,

@@ -1,12 +1,10 @@
-"""A plan for people, one fact a line, and where its model ended on the memory ladder."""
+"""A plan for people, one fact a line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from vtg_cli.cli.console import say
 from vtg_cli.job.times import exact
 from vtg_cli.plan import memory
 from vtg_cli.plan.plan import Plan
@@ -28,13 +26,6 @@ def summary(made: Plan | TimelinePlan, place: Path | None) -> Iterator[str]:
     else:
         yield from _table(made)
     yield f"report    {place or 'none'}"
-
-
-def tell_memory(report: Mapping[str, Any], *, quiet: bool) -> None:
-    """Where a model ended on the memory ladder, on stderr; report: of a finished run."""
-    said = memory.report(report.get("memory", ()))
-    if said and not quiet:
-        say(said)
 
 
 def _drawing(made: Plan) -> Iterator[str]:
