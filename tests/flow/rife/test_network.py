@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 import vectors
 
 from vtg_cli.flow.rife.network import SCALES, IFNet, Motion, carried, looked_at
 from vtg_cli.flow.rife.weights import load
+
+plainly = import_module("bench_rife").plainly
 
 GATES = {"rule": (1e-4, 5e-5), "real": (5e-4, 2e-4)}
 """Of flow and of the picture: many times what float32 differs from float64, a hundredth of what a
@@ -66,29 +70,6 @@ def test_parameters_are_those_of_the_released_file() -> None:
     assert [(name, [*tensor.shape]) for name, tensor in state.items()] != []
     assert {name: [*tensor.shape] for name, tensor in state.items()} == dict(vectors.names())
     assert sum(tensor.numel() for tensor in state.values()) == 5_664_776
-
-
-def plainly(
-    network: IFNet, first: Tensor, last: Tensor, t: float, scales: tuple[int, ...]
-) -> Motion:
-    """The network as it is told in words: all at full size, in one go for one time."""
-
-    def sized(x: Tensor, factor: float) -> Tensor:
-        return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
-
-    heads = [network.encode(each) for each in (first, last)]
-    now = torch.full_like(first[:, :1], t)
-    seen = torch.cat((first, last, *heads, now), dim=1)
-    flow, more = torch.zeros(1, 4, *first.shape[2:], dtype=first.dtype), None
-    for stage, scale in zip(network.stages, scales, strict=True):
-        if more is not None:
-            pair = [carried(first, flow[:, :2]), carried(last, flow[:, 2:])]
-            pair += [carried(heads[0], flow[:, :2]), carried(heads[1], flow[:, 2:])]
-            seen = torch.cat((*pair, now, more, flow / scale), dim=1)
-        said = sized(stage(sized(seen, 1 / scale)), scale)
-        flow, more = flow + scale * said[:, :4], said[:, 4:]
-    assert more is not None
-    return Motion(flow, more[:, :1])
 
 
 @pytest.mark.parametrize("scales", [SCALES, (32, 16, 8, 4, 2)])
