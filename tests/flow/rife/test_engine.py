@@ -148,14 +148,14 @@ def test_what_is_no_pair_is_refused() -> None:
 
 def test_the_real_weights_find_a_shift() -> None:
     """A smooth texture that goes 12 pixels, against itself moved by sampling theory (a Fourier
-    shift of a periodic picture), away from the border. 30 dB: a cross-fade has 22.
+    shift of a periodic picture), away from the border. 30 dB: a cross-fade has 18 at most.
     """
     folder = vectors.pulled()
     if folder is None:
         pytest.skip("the real weights are not on this machine: vtg models pull rife")
     spectrum = np.fft.fft2(np.random.default_rng(2).normal(size=(128, 192, 3)), axes=(0, 1))
     v, u = np.fft.fftfreq(128)[:, None, None], np.fft.fftfreq(192)[None, :, None]
-    spectrum *= np.exp(-((u**2 + v**2) * 60**2) / 2) * (np.hypot(u, v) > 0)
+    spectrum *= np.exp(-((u**2 + v**2) * 15**2) / 2) * (np.hypot(u, v) > 0)
 
     def at(t: float) -> Picture:
         moved = np.fft.ifft2(spectrum * np.exp(-2j * np.pi * u * 12 * t), axes=(0, 1)).real
