@@ -14,12 +14,12 @@ import torch
 from hub_server import Hub
 from index_server import NAME, Index, packed
 from PIL import Image
+from reading import read_video
 
 from vtg_cli.cli import main
 from vtg_cli.flow.rife.network import SCALES, IFNet
 from vtg_cli.flow.rife.weights import LEFT, PREFIX
 from vtg_cli.media.ffmpeg import run
-from vtg_cli.media.video import read_video
 from vtg_cli.weights import catalog, notices, store, trust
 
 SHIFT = 3
