@@ -100,7 +100,7 @@ def test_weights_that_are_no_numbers_are_refused_by_file_and_tensor(
         base.load(folder, device="cpu", dtype="fp32")
     assert caught.value.exit_code == 5
     assert caught.value.message == (
-        f"{folder / file} is damaged: {name} holds values that are no numbers"
+        f"{folder / file} is damaged: {name} holds values that are not numbers"
     )
 
 
@@ -123,7 +123,7 @@ def test_so_is_a_delta_that_overflows(tmp_path: Path) -> None:
     )
     delta = {name: torch.full_like(net.get_parameter(name), 1e5)}
     assert base.load(SVD, device="cpu", dtype="fp32", reverse=delta).reverse
-    with pytest.raises(WeightsError, match=f"{name} holds values that are no numbers in float16"):
+    with pytest.raises(WeightsError, match=f"{name} holds values that are not numbers in float16"):
         base.load(SVD, device="cpu", dtype="fp16", reverse=delta)
 
 
@@ -137,7 +137,7 @@ def test_stored_buffers_are_looked_at_and_whole_numbers_are_not(tmp_path: Path) 
     with pytest.raises(WeightsError) as caught:
         check_weights(tmp_path, {"network": net})
     assert caught.value.message == (
-        f"{file} is damaged: running_var holds values that are no numbers"
+        f"{file} is damaged: running_var holds values that are not numbers"
     )
 
 
@@ -163,7 +163,7 @@ def test_the_step_that_gave_no_numbers_is_named(bad: float) -> None:
     with pytest.raises(QualityError) as caught:
         sample(predict, torch.ones(1, 2, 1, 2, 2), path, noise=seeded_noise(0))
     assert caught.value.exit_code == 6
-    assert caught.value.message == f"step 2 of {len(path) - 1} gave latents that are no numbers"
+    assert caught.value.message == f"step 2 of {len(path) - 1} gave latents that are not numbers"
 
 
 STEPS, FRAMES = 3, 4
@@ -201,14 +201,14 @@ def refusal(m: Any, t: float, **asked: Any) -> str:
 def test_every_method_ends_at_the_step(method: Any, m: Any) -> None:
     step = 1 if method == "di" else 2  # di inverts first, where all levels but the first are met
     said = refusal(m, m.path(STEPS)[step - 1].t, method=method)
-    assert said == f"step {step} of {STEPS} gave latents that are no numbers"
+    assert said == f"step {step} of {STEPS} gave latents that are not numbers"
 
 
 def test_so_does_an_inversion(m: Any) -> None:
     # it begins on the last level with noise in it, the second move asks at the one before
     path = [level for level in m.path(STEPS) if level.sigma > 0]
     said = refusal(m, path[-2].t, method="trf", init="slerp")
-    assert said == f"inversion step 2 of {len(path) - 1} gave latents that are no numbers"
+    assert said == f"inversion step 2 of {len(path) - 1} gave latents that are not numbers"
 
 
 MODELS: dict[Callable[[Path], Path], str] = {
@@ -251,7 +251,7 @@ def test_every_model_ends_at_the_step(made: Any, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(QualityError) as caught:
         papers.render(each, ends_of(each), Sampling(steps=STEPS, renoise=0, seed=1))
     assert caught.value.exit_code == 6
-    assert caught.value.message == f"step 2 of {STEPS} gave latents that are no numbers"
+    assert caught.value.message == f"step 2 of {STEPS} gave latents that are not numbers"
 
 
 @pytest.mark.parametrize("made", [svd, sound_lcm, dynamicrafter], indirect=True)
@@ -265,7 +265,7 @@ def test_no_models_pictures_are_cast(made: Any) -> None:
 
     with overriding([decoder], spoilt), pytest.raises(QualityError) as caught:
         papers.render(each, ends_of(each), Sampling(steps=1, renoise=0))
-    assert caught.value.message == "the decoded pictures are no numbers"
+    assert caught.value.message == "the decoded pictures are not numbers"
 
 
 def test_pictures_that_are_no_numbers_are_not_cast(m: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,4 +282,4 @@ def test_pictures_that_are_no_numbers_are_not_cast(m: Any, monkeypatch: pytest.M
     with pytest.raises(QualityError) as caught:
         papers.render(m, keys(), Sampling(steps=1))
     assert caught.value.exit_code == 6
-    assert caught.value.message == "the decoded pictures are no numbers"
+    assert caught.value.message == "the decoded pictures are not numbers"

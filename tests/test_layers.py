@@ -231,3 +231,41 @@ def test_no_global_randomness_and_no_prints() -> None:
     seeding = {"torch.manual_seed", "np.random.seed", "random.seed", "torch.cuda.manual_seed_all"}
     assert [c for c in calls if c[1] in seeding | {"eval", "exec"}] == []
     assert [c for c in calls if c[1] == "print" and not inside(c[0], "vtg_cli.cli")] == []
+
+
+IMPERATIVES = """
+add append apply ask assemble attend average batch begin blend bring build call carry check
+choose clip close collect combine compare compile complete compute convert convolve copy count
+crop cut decide declare decode delete denoise describe draw drop embed encode end enlarge enter
+estimate evaluate exit expand explain export extract fail fetch fill filter find fit flush
+follow format fuse generate give group guess handle hash have hold ignore import initialise
+insert interpolate invert join judge keep kill lay lead leave let limit link list load lock log
+look make map mark match measure merge mix move name normalise note open pack pad parse pass
+pick place plan play predict prefix prepare print pull put raise re-hash read record redirect
+reduce refuse register release remove rename render repeat replace report rescale reset reshape
+resize resolve restore resume return reverse rotate round route run sample save say scale search
+seek select send set shift show shrink shuffle skip sleep slow smooth solve sort split spread
+start stop store strip subtract suggest sum swap take tell test train transform trim try turn
+undo unpack update use verify wait walk warn word wrap write yield
+"""
+"""First words of functions' docstrings; a verb in the imperative that is missing may be added."""
+
+
+def functions(node: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Yield every function and method below a node that is not a property, which is a value."""
+    for each in ast.walk(node):
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
+            marks = {ast.unparse(mark).rpartition(".")[2] for mark in each.decorator_list}
+            if not marks & {"property", "cached_property"}:
+                yield each
+
+
+def test_docstrings_begin_with_a_verb() -> None:
+    """A function's docstring says what it does, in the imperative: "Return ...", not "The ..."."""
+    imperatives, others = {*IMPERATIVES.split()}, []
+    for module, file in modules().items():
+        for function in functions(ast.parse(file.read_text(encoding="utf-8"))):
+            text = ast.get_docstring(function) or "Return"
+            if text.split()[0].strip(".,:;").lower() not in imperatives:
+                others.append(f"{module}.{function.name}: {text.splitlines()[0]}")
+    assert not others

@@ -8,11 +8,11 @@ import os
 import sys
 
 INTERRUPTED = 130
-"""As of errors.Interrupted, which is not imported yet."""
+"""Exit code of errors.Interrupted, which is not imported yet."""
 
 
 def main() -> int:
-    """Run the process's command line; return the exit code."""
+    """Run the process's command line and return its exit code."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # nohup and & ask for that
         signal.signal(signal.SIGINT, _end_at_once)
     _open_closed_streams()
@@ -22,7 +22,7 @@ def main() -> int:
 
 
 def _open_closed_streams() -> None:
-    """Give standard streams that were closed a place, as a file would else get their number."""
+    """Open a placeholder for each closed standard stream, lest a file get its number."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             stream = open(os.devnull, mode)  # noqa: SIM115 (it gets the lowest number that is free)
@@ -31,7 +31,7 @@ def _open_closed_streams() -> None:
 
 
 def _end_at_once(signum: int, frame: object) -> None:
-    """End during imports or after the work, where an exception would show a traceback."""
+    """Exit at once during imports or after the work, where an exception would show a traceback."""
     try:
         os.write(2, b"vtg: interrupted\n")
     finally:

@@ -34,17 +34,19 @@ def interpolate(
     cancel: Cancel | None = None,
     **options: Unpack[Options],
 ) -> Rendering:
-    """The frames between two or more keyframes: files, PIL images or uint8 arrays [H, W, 3 or 4].
+    """Return the frames between two or more files, PIL images or uint8 arrays [H, W, 3 or 4].
 
         for frame in interpolate("a.png", "b.png", frames=16):   # uint8 [H, W, 3], drawn as taken
             ...
         interpolate("a.png", "b.png", output="clip.mp4")         # drawn and written now
 
-    on_progress: told (share done in [0, 1], phase). cancel: asked between steps; True stops it.
+    on_progress: called with (share done in [0, 1], phase)
+    cancel: called between steps; True stops the drawing
 
     Without `output` nothing is written; `Rendering.save` can do it later. What cannot be done
     raises a VtgError at once, before anything large is loaded: UsageError, MediaError, WeightsError
-    for a model that is not here whole, MemoryLadderError for what this machine has no memory for.
+    for a model that is missing or incomplete, MemoryLadderError for what this machine has no memory
+    for.
     """
     job, pictures = _asked(keyframes, options)
     wanted = _claimed(job, pictures)
@@ -55,7 +57,7 @@ def interpolate(
 
 
 def predict(*keyframes: Picture, **options: Unpack[Options]) -> Preflight:
-    """What `interpolate` of the same arguments needs: memory, time, disk, the model's files.
+    """Predict what `interpolate` of these arguments needs: memory, time, disk, model files.
 
         ahead = predict("a.png", "b.png", model="svd-xt")
         print(ahead.seconds, ahead.cost.memory, ahead.notes)
@@ -70,7 +72,7 @@ def predict(*keyframes: Picture, **options: Unpack[Options]) -> Preflight:
 def _asked(
     keyframes: Sequence[Picture], options: Options
 ) -> tuple[Interpolate, list[Frame] | None]:
-    """The job, and the pictures where they are no files."""
+    """Return the job, and the pictures if they are not all files."""
     names = [_name(picture, number) for number, picture in enumerate(keyframes, start=1)]
     files = all(isinstance(picture, str | os.PathLike) for picture in keyframes)
     pictures = None if files else [_pixels(picture) for picture in keyframes]
@@ -88,7 +90,7 @@ def _name(picture: Picture, number: int) -> str:
 
 
 def _pixels(picture: Picture) -> Frame:
-    """A picture of any kind as uint8 [H, W, 3 or 4]; what is no uint8 array is told later."""
+    """Convert a picture of any kind to uint8 [H, W, 3 or 4]; other arrays are refused later."""
     from PIL import Image, ImageOps
 
     if isinstance(picture, str | os.PathLike):

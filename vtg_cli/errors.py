@@ -66,7 +66,7 @@ class Interrupted(VtgError):
 
 @contextmanager
 def naming(what: str) -> Iterator[None]:
-    """Says of what an error within it speaks: "what: message"."""
+    """Prefix errors raised within the block with the thing they speak of: "what: message"."""
     try:
         yield
     except VtgError as error:
@@ -75,13 +75,13 @@ def naming(what: str) -> Iterator[None]:
 
 
 def missing(path: str | os.PathLike[str], absent: str = "there is no file") -> str:
-    """Say that there is no such file, or that what bears its name is a link to none."""
+    """Say that there is no such file, or that the name is a link to none."""
     name = os.fspath(path)
     return f"{name} is a link to a missing file" if os.path.islink(name) else f"{absent} {name}"
 
 
 def no_folder(output: str, folder: str | os.PathLike[str]) -> MediaError:
-    """Return the refusal of an output whose folder is not there, with what makes that."""
+    """Return the refusal of an output whose folder does not exist; its hint says how to make it."""
     from shlex import quote
 
     place = os.fspath(folder)
@@ -94,7 +94,7 @@ def no_folder(output: str, folder: str | os.PathLike[str]) -> MediaError:
 
 
 def explained(error: Exception) -> VtgError:
-    """Any failure as one of ours."""
+    """Return any failure as a VtgError."""
     if _out_of_files(error):
         return _too_many_files(error)
     if isinstance(error, VtgError):
@@ -108,9 +108,9 @@ def explained(error: Exception) -> VtgError:
         return MediaError(
             f"{name} is too long for a file name", "most disks take 255 bytes", subject=name
         )
-    said = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+    reason = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
     return VtgError(
-        f"unexpected failure: {said}",
+        f"unexpected failure: {reason}",
         "run it again with --debug to see where; it is a bug in vtg",
     )
 
@@ -119,8 +119,9 @@ _TOO_MANY = {number: os.strerror(number) for number in (errno.EMFILE, errno.ENFI
 
 
 def _out_of_files(error: BaseException | None) -> bool:
-    """Whether an error, or one that it came of, is that no more files can be opened; libraries
-    wrap it in errors of their own, or in words.
+    """Return whether an error, or its cause, is that no more files can be opened.
+
+    Libraries wrap it in errors of their own, or in words.
     """
     while error is not None:
         if getattr(error, "errno", None) in _TOO_MANY:
@@ -132,7 +133,9 @@ def _out_of_files(error: BaseException | None) -> bool:
 
 
 def _too_many_files(error: Exception) -> VtgError:
-    """The error with this cause in place of what was made of it, and with its own exit code."""
+    """Return the error with this cause in place of what was made of it, and with its own exit
+    code.
+    """
     kind, subject = (
         (type(error), error.subject) if isinstance(error, VtgError) else (MediaError, "")
     )

@@ -92,7 +92,7 @@ def test_equal_numbers_have_no_order(tmp_path: Path) -> None:
 def test_other_files_are_left_out_and_said(tmp_path: Path) -> None:
     fill(tmp_path, "x_a.png", "x_b.png", "notes.txt", ".DS_Store")
     (tmp_path / "deeper").mkdir()
-    assert pairs_in(tmp_path, chain=False).rules[1:] == ("left out, being no pictures: notes.txt",)
+    assert pairs_in(tmp_path, chain=False).rules[1:] == ("left out, not pictures: notes.txt",)
 
 
 def test_nothing_to_pair(tmp_path: Path) -> None:
@@ -126,8 +126,8 @@ def test_the_folders_below(tmp_path: Path) -> None:
     ]
     assert told.rules == (
         f"5 pairs in 3 folders of {tmp_path}",
-        f"{tmp_path}: left out, being no pictures: notes.txt",
-        "left out, being a link to a folder: linked",
+        f"{tmp_path}: left out, not pictures: notes.txt",
+        "left out, a link to a folder: linked",
     )
 
 

@@ -285,7 +285,7 @@ def test_an_item_that_is_no_numbers_fails_with_that_reason_and_the_next_is_made(
     monkeypatch.setattr(Tiny, "__call__", lambda *given: whole(*given) * float("nan"))
     few = Sampling(steps=2, renoise=0)
     failed = desk.worker.make(item("x", model="tiny", sampling=few))
-    said = "step 1 of 2 gave latents that are no numbers"
+    said = "step 1 of 2 gave latents that are not numbers"
     assert (failed.state, failed.attempts) == ("failed", 1)
     last = desk.records()[-1]
     assert (last["event"], last["error"], last["exit_code"]) == ("failed", said, 6)
@@ -316,5 +316,5 @@ def test_an_item_whose_weights_are_no_numbers_fails_and_the_next_is_made(
     save_file(tensors, file, about)
     assert desk.state(item("x", model=str(folder))) == "failed"
     last = desk.records()[-1]
-    assert last["error"] == f"{file} is damaged: {name} holds values that are no numbers"
+    assert last["error"] == f"{file} is damaged: {name} holds values that are not numbers"
     assert (last["exit_code"], desk.state(item("y"))) == (5, "made")

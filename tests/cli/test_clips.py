@@ -89,7 +89,7 @@ def test_dry_run_of_retime(capfd: pytest.CaptureFixture[str]) -> None:
 REFUSALS = [
     (["slow", "nope.mp4", "-o", "s.mp4"], 7, "no such file: nope.mp4"),
     (["slow", "a.mp4", "-o", "a.mp4", "--overwrite"], 2, "a.mp4 is one of the inputs"),
-    (["slow", "a.mp4", "-o", "s.mp4", "--factor", "0"], 2, "--factor 0 is no number of times"),
+    (["slow", "a.mp4", "-o", "s.mp4", "--factor", "0"], 2, "--factor 0 is not a factor"),
     (["slow", "a.mp4", "-o", "s.mp4", "--input-fps", "9"], 2, "--input-fps is for standard input"),
     (["slow", "a.mp4", "-o", "s.mp4", "--steps", "9"], 2, "--steps is for diffusion models"),
     (["retime", "a.mp4", "-o", "s.mp4"], 2, "nothing to change"),
@@ -152,7 +152,7 @@ def test_one_keyframe_is_not_enough() -> None:
     given = stream(1, "-f", "image2pipe", "-c:v", "png")
     done = piped(["interpolate", "-", "--input-format", "png", "-o", "o.mp4"], given)
     assert done.returncode == 2
-    assert done.stderr.decode().splitlines()[-2] == "vtg: 1 keyframe came, and two are needed"
+    assert done.stderr.decode().splitlines()[-2] == "vtg: 1 keyframe came, two are needed"
     assert not Path("o.mp4").exists()
 
 

@@ -169,7 +169,7 @@ def test_gpus_are_told_with_their_memory(monkeypatch: pytest.MonkeyPatch) -> Non
             Memory(8 * 10**9, 10**8),
             Finding("memory", "note", "8.0 GB, 100 MB free; 1 core", health.FREE_SOME),
         ),
-        (None, Finding("memory", "note", "this system does not tell")),
+        (None, Finding("memory", "note", "this system does not report it")),
     ],
 )
 def test_memory(here: Memory | None, finding: Finding, monkeypatch: pytest.MonkeyPatch) -> None:

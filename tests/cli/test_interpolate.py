@@ -110,7 +110,7 @@ def test_an_output_that_exists_is_refused_replaced_or_left(
         "     --overwrite replaces it, --skip-existing leaves it",
     ]
     assert vtg(*pictures(), "-o", "clip.mkv", "--frames", "2", "--skip-existing") == 0
-    assert capfd.readouterr() == ("clip.mkv\n", "vtg: clip.mkv exists and is left as it is\n")
+    assert capfd.readouterr() == ("clip.mkv\n", "vtg: clip.mkv exists and is kept\n")
     assert Path("clip.mkv").read_bytes() == b"mine"
     assert vtg(*pictures(), "-o", "clip.mkv", "--frames", "2", "--overwrite") == 0
     assert len(read_video("clip.mkv")[0]) == 2

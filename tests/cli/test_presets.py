@@ -355,8 +355,11 @@ def test_the_baselines_draw_between_two_captions(
 @pytest.mark.parametrize(
     ("told", "line"),
     [
-        ([], "vtg: --method tei goes between captions, and there are no two of them"),
-        (["--prompt", "a"], "vtg: --method tei goes between captions, and there are no two of"),
+        ([], "vtg: --method tei goes between captions, and there are fewer than two"),
+        (
+            ["--prompt", "a"],
+            "vtg: --method tei goes between captions, and there are fewer than two",
+        ),
     ],
 )
 def test_tei_wants_two_captions(

@@ -63,7 +63,7 @@ LINK, NO_CLIP = "is a link to a missing file", "is a picture (png), not a clip"
         (["batch", "d.toml", "-o", "o"], 2, "d.toml:2: Cannot overwrite a value"),
         (["batch", "deep.toml", "-o", "o"], 2, "deep.toml:1: nested deeper than 64 levels"),
         (["batch", "deep.jsonl", "-o", "o"], 2, "deep.jsonl line 2 is not JSON: nested deeper"),
-        (["batch", "twice.jsonl", "-o", "o"], 2, "line 1 is not JSON: first is in it twice"),
+        (["batch", "twice.jsonl", "-o", "o"], 2, "line 1 is not JSON: first appears in it twice"),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
 )

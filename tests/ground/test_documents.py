@@ -13,8 +13,8 @@ JSON = {
     "deep": (b'{"a":' + b"[" * 100_000, "nested deeper than 64 levels"),
     "closed": (b'{"a":' + b"[" * 70 + b"]" * 70 + b"}", "nested deeper than 64 levels"),
     "digits": (b'{"a": ' + b"9" * 5000 + b"}", "a number of 5000 digits"),
-    "nan": (b'{"a": NaN}', "NaN is no number of JSON"),
-    "inf": (b'{"a": 1e999}', "1e999 is no number of JSON"),
+    "nan": (b'{"a": NaN}', "NaN is not a JSON number"),
+    "inf": (b'{"a": 1e999}', "1e999 is not a JSON number"),
     "list": (b"[]", "it is not a JSON object"),
     "null": (b"null", "it is not a JSON object"),
     "text": (b"\xff\xfe\xfd", ""),
@@ -43,7 +43,7 @@ def test_sixty_four_levels_are_read() -> None:
 
 def test_names_given_twice() -> None:
     assert documents.json_object('{"a": 1, "a": 2}') == {"a": 2}
-    with pytest.raises(ValueError, match=r"^a is in it twice$"):
+    with pytest.raises(ValueError, match=r"^a appears in it twice$"):
         documents.json_object('{"a": 1, "a": 2}', unique=True)
 
 

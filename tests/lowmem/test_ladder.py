@@ -409,7 +409,7 @@ def test_what_is_no_number_ends_the_drawing_at_every_rung(
         m.decode_chunk = own
         m.network.load_state_dict(weights)
     said = {
-        "step": f"step 2 of {STEPS} gave latents that are no numbers",
-        "decode": "the decoded pictures are no numbers",
+        "step": f"step 2 of {STEPS} gave latents that are not numbers",
+        "decode": "the decoded pictures are not numbers",
     }
     assert (caught.value.exit_code, caught.value.message) == (6, said[where])

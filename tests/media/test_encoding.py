@@ -82,25 +82,25 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     (
         "a.png",
         {},
-        "a .png output is a numbered sequence, but a.png has not one number field",
+        "a .png output is a numbered sequence, but a.png needs one number field",
         "such as a_%04d.png; an animated one is .apng",
     ),
     (
         "o/%d_%d.png",
         {},
-        "a .png output is a numbered sequence, but %d_%d.png has not one number field",
+        "a .png output is a numbered sequence, but %d_%d.png needs one number field",
         "",
     ),
     (
         "%s%d.png",
         {},
-        "a .png output is a numbered sequence, but %s%d.png has not one number field",
+        "a .png output is a numbered sequence, but %s%d.png needs one number field",
         "",
     ),
     (
         "%4d.png",
         {},
-        "a .png output is a numbered sequence, but %4d.png has not one number field",
+        "a .png output is a numbered sequence, but %4d.png needs one number field",
         "",
     ),
     (

@@ -142,7 +142,7 @@ def test_exr_that_says_nothing_to_us_is_refused(
         ({"Z": np.zeros((2, 2), np.float32)}, f"{path} has no R, G and B, but Z"),
         (
             {"Y": np.array([[0, np.nan]], np.float32)},
-            f"{path} holds values that are no numbers",
+            f"{path} holds values that are not numbers",
         ),
         (
             {"Y": np.broadcast_to(np.float32(0), (9000, 9000))},

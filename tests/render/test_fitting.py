@@ -262,7 +262,7 @@ def test_steps_of_a_fit_that_overflowed_are_left_out_and_told(
     command = ["interpolate", "a.png", "b.png", "-o", "clip.mkv", "--model", "tiny"]
     assert main([*command, "--frames", "4", "--steps", "2", "--lora", "fit"]) == 0
     said = [
-        f"the fit to keyframe {k}: the gradients of 1 of {STEPS} steps were no numbers: these "
+        f"the fit to keyframe {k}: the gradients of 1 of {STEPS} steps were not numbers: these "
         "steps were left out"
         for k in (1, 2)
     ]
@@ -287,7 +287,7 @@ def test_a_fit_that_overflowed_at_every_step_is_not_kept(
     assert caught.value.exit_code == 6
     assert caught.value.message == (
         "the fit to a keyframe failed, nothing of it is kept: "
-        f"the gradients of all {STEPS} steps are no numbers"
+        f"the gradients of all {STEPS} steps are not numbers"
     )
     assert [*here.iterdir()] == []
     drawn(lora="fit")  # from the beginning, and well
@@ -308,7 +308,7 @@ def test_a_fit_in_half_precision_that_overflows_ends_in_a_line(
     assert main([*command, *half, "--method", "i2v"]) == 6
     assert capsys.readouterr().err.splitlines()[-2:] == [
         "vtg: the fit to a keyframe failed, nothing of it is kept: "
-        f"the gradients of all {STEPS} steps are no numbers",
+        f"the gradients of all {STEPS} steps are not numbers",
         "     try --dtype fp32, or --lora off",
     ]
     assert steps == [*range(STEPS)] and [*here.iterdir()] == []
@@ -320,7 +320,7 @@ def test_a_fit_ends_after_ten_such_steps_in_a_row(
 ) -> None:
     monkeypatch.setattr(pairs, "DEFAULTS", PairSettings(rank=4, steps=30))
     overflowing(monkeypatch, lambda step: True)
-    with pytest.raises(QualityError, match="10 steps in a row, up to step 10, are no numbers"):
+    with pytest.raises(QualityError, match="10 steps in a row, up to step 10, are not numbers"):
         drawn(lora="fit")
     assert [*here.iterdir()] == []
 
@@ -337,7 +337,7 @@ def test_a_kept_fit_that_is_no_numbers_is_refused(here: Path) -> None:
         drawn(lora=str(Path("mine").absolute()))
     assert caught.value.exit_code == 5
     said = [f"{f.absolute()} is damaged: {name}" for f in Path("mine").iterdir()]
-    assert caught.value.message in [f"{each} holds values that are no numbers" for each in said]
+    assert caught.value.message in [f"{each} holds values that are not numbers" for each in said]
 
 
 def test_a_damaged_state_of_a_fit_is_told_and_begun_again(

@@ -227,7 +227,7 @@ def names() -> list[str]:
     return sorted(file.name for file in Path().iterdir())
 
 
-CALM = "flow drew it and leaves nothing to chance: no other take"
+CALM = "flow drew it and uses no randomness: no other take"
 ACTS = "--on-bad retry, fallback or fail acts on it"
 
 

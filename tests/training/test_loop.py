@@ -217,7 +217,7 @@ def test_ten_such_steps_in_a_row_end_a_run_across_a_resume_too(tmp_path: Path) -
         again.go(spoiled(again.network, range(14, 40)))
     assert caught.value.exit_code == 6
     assert caught.value.message == (
-        "the gradients of 10 steps in a row, up to step 24, are no numbers"
+        "the gradients of 10 steps in a row, up to step 24, are not numbers"
     )
     last = Run(network(), plan, tmp_path)
     assert last.resume() and last.step == 20  # the last that was kept

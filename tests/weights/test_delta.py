@@ -214,7 +214,7 @@ def test_networks_that_do_not_match(tmp_path: Path) -> None:
         "diffusion_pytorch_model.safetensors",
     )
     assert error.subject == OUT and error.message == (
-        f"{tmp_path / 'nan' / file} is damaged: {OUT} holds values that are no numbers"
+        f"{tmp_path / 'nan' / file} is damaged: {OUT} holds values that are not numbers"
     )
 
 

@@ -95,7 +95,7 @@ def test_files_another_program_fetched_are_taken_as_they_are(hub: Hub) -> None:
     snapshot = lay_out_cache(XT, repository)
     assert store.recheck("svd-xt") is None  # complete, but nothing is known of it
     hub.requests.clear()
-    assert client.pull(client.look_up("svd-xt", here=OLD)) == snapshot
+    assert client.pull(client.look_up("svd-xt", cached=OLD)) == snapshot
     assert [r for r in hub.requests if "resolve" in r or "lfs" in r] == []
     assert store.recheck("svd-xt") == snapshot
 

@@ -26,14 +26,14 @@ from vtg_cli.weights.folder import check_place, whole
 VARIANT = "animatelcm"
 BASE = "svd-xt"
 CLASS = "AnimateLCM-SVD"
-"""In a folder's model_index.json."""
+"""Class named in a folder's model_index.json."""
 GUIDANCE = 1.0, 1.2
-"""Of the released demo."""
+"""Guidance of the released demo."""
 FEW, ENOUGH = 4, 8
 """Steps of the demo, which starts from one picture, and those its author goes up to."""
 WEIGHTS, CONFIG = f"unet/{layout.STEMS['unet']}.safetensors", "unet/config.json"
 LENT = ("vae", "image_encoder", "scheduler", "feature_extractor")
-"""Folders of svd-xt's that are taken as they are."""
+"""Folders of svd-xt that are taken as they are."""
 
 
 def _few(method: str, usual: MethodDefaults) -> MethodDefaults:
@@ -52,12 +52,12 @@ _DEFAULTS = {method: _few(method, usual) for method, usual in DEFAULTS.items()}
 
 
 def spec_of(folder: Path) -> Spec:
-    """Facts of the model in a folder, from its JSON files alone. WeightsError."""
+    """Read the facts of the model in a folder from its JSON files alone. Raise WeightsError."""
     return replace(unet_facts(folder), schedules=("lcm", "karras", "ays"), defaults=_DEFAULTS)
 
 
 def is_one(checkpoint: Path) -> bool:
-    """Whether a file is a U-Net of diffusers' alone, told from its header."""
+    """Return whether a file is one of diffusers' U-Nets alone, judging by its header."""
     if checkpoint.suffix != ".safetensors" or not checkpoint.is_file():
         return False
     try:
@@ -74,11 +74,12 @@ def assemble(
     overwrite: bool = False,
     on_phase: Callable[[str], None] | None = None,
 ) -> Path:
-    """Makes the model folder `out` of the released file and svd-xt's folder, whole or not at all,
-    and returns it. Only the file's header is read before that.
+    """Make the model folder `out` from the released file and svd-xt's folder, whole or not at all,
+    and return it.
 
-    UsageError for an existing `out`; WeightsError for a file that is no such U-Net, naming the
-    first tensor that differs, or for a base that is not complete.
+    Only the file's header is read before that. Raises UsageError for an existing `out`,
+    WeightsError for a file that is no such U-Net, naming the first tensor that differs, or for an
+    incomplete base.
     """
     report = on_phase or (lambda phase: None)
     check_place(out, overwrite)
@@ -113,7 +114,7 @@ def _fill(folder: Path, checkpoint: Path, base: Path) -> None:
 
 
 def _joined(file: Path, place: Path) -> None:
-    """The same file under another name, or a copy where the disk is another."""
+    """Link the same file under another name, or copy it where the disk is another."""
     try:
         os.link(file.resolve(), place)
     except OSError:

@@ -38,10 +38,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Kind:
-    """Where the code of a kind of model folder is, "module:function" each.
+    """The code for a kind of model folder, "module:function" each.
 
-    load: as the `load` below; facts: folder -> Spec, without torch; words: as `check_words` below
-    for a kind that reads captions, without torch; empty where it reads none.
+    load: as `load` below
+    facts: folder -> Spec, without torch
+    words: as `check_words` below for a kind that reads captions, without torch; empty where it
+        reads none
     """
 
     load: str
@@ -63,23 +65,27 @@ KINDS = {
         "vtg_cli.backbones.dynamicrafter.vocabulary:check",
     ),
 }
-"""By the class a folder's model_index.json names."""
+"""Kinds of models by the class that a folder's model_index.json names."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """Facts of a model that need no weights.
+    """The facts of a model that need no weights.
 
-    frames: length it was trained on; fps: its natural playback rate; channels: of its latents;
-    factor: what sizes in pixels must be a multiple of; area: pixels it was trained on, None: any;
-    text: whether it reads captions, as a Reader;
-    both_ends: whether one condition holds the keyframes of both ends, not the first alone;
-    begins_empty, ends_clean: whether its path begins without any signal, and ends on data;
-    schedules: names its path may be given, its own first; empty: it has no choice;
-    longest: frames it draws at once, from 3 on; None: `frames` and no other number;
-    motion_fps: what it is told of its rate where nothing is said, None: nothing;
-    defaults: what a method does where the person did not say; unused: options it has no use for;
-    doubts: option -> what is known to speak against it, a sentence.
+    frames: length it was trained on
+    fps: its natural playback rate
+    channels: of its latents
+    factor: what sizes in pixels must be a multiple of
+    area: pixels it was trained on, None: any
+    text: whether it reads captions, as a Reader
+    both_ends: whether one condition holds the keyframes of both ends, not the first alone
+    begins_empty, ends_clean: whether its path begins without any signal, and ends on data
+    schedules: names its path may be given, its own first; empty: it has no choice
+    longest: frames it draws at once, from 3 on; None: `frames` and no other number
+    motion_fps: the rate it is given by default, None: none
+    defaults: what a method does by default
+    unused: options it has no use for
+    doubts: option -> what is known to speak against it, a sentence
     """
 
     name: str
@@ -109,31 +115,33 @@ class Spec:
             documents.whole_number(self.motion_fps, "motion_fps")
 
     def drawn(self, frames: int) -> int:
-        """How many frames it draws where `frames` are wanted."""
+        """Return how many frames it draws where `frames` are wanted."""
         if self.longest is None:
             return self.frames
         return min(max(frames, 3), self.longest)
 
     def evaluations(self, sampling: Sampling) -> int:
-        """The first number of `work`."""
+        """Return the first number of `work`."""
         return self.work(sampling).evaluations
 
     def work(self, sampling: Sampling) -> Work:
-        """sampling.settings.work on this model's path."""
+        """Return sampling.settings.work on this model's path."""
         return work(sampling, begins_empty=self.begins_empty, ends_clean=self.ends_clean)
 
     def inversions(self, sampling: Sampling) -> int:
-        """sampling.settings.inversions on this model's path."""
+        """Return sampling.settings.inversions on this model's path."""
         return inversions(sampling, self.ends_clean)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Motion:
-    """Numbers a model may be told about the whole clip.
+    """The numbers a model may be given about the whole clip.
 
-    fps: as trained, not the playback rate; bucket: amount of motion, 0 to 255;
-    noise_aug: standard deviation of the noise on the conditioning picture; fs: DynamiCrafter's own
-    number, frames a second or (its 256 model) a stride in frames; None: as it was trained.
+    fps: as trained, not the playback rate
+    bucket: amount of motion, 0 to 255
+    noise_aug: standard deviation of the noise on the conditioning picture
+    fs: DynamiCrafter's own number, frames a second or (its 256 model) a stride in frames; None: as
+        it was trained
     """
 
     fps: int = 7
@@ -144,7 +152,7 @@ class Motion:
 
 STANDARD_MOTION = Motion()
 OnFrames = Callable[[int, int], None]
-"""on_frames(decoded so far, in all)"""
+"""Callback on_frames(frames decoded, frames in all)."""
 
 
 class Backbone(Protocol):
@@ -153,32 +161,32 @@ class Backbone(Protocol):
     spec: Spec
     network: nn.Module
     reverse: Mapping[nn.Module, Delta]
-    """Per temporal attention layer, what the time-reversed half adds to it; empty: nothing
-    known.
-    """
+    """Differences of the time-reversed half by temporal attention layer; empty: none known."""
 
     def __call__(self, x: Tensor, level: Level, cond: Cond) -> Tensor:
-        """The x0-prediction, latents in, latents out."""
+        """Predict x0, latents in, latents out."""
 
     def path(self, steps: int, schedule: str | None = None) -> Path:
-        """From pure noise to data in `steps` moves. schedule: of Spec.schedules; None: the first,
-        and of a model without a choice the only one.
+        """Return the path from pure noise to data in `steps` moves.
+
+        schedule: of Spec.schedules; None: the first, and for a model without a choice the only one
         """
 
     def latent_size(self, height: int, width: int) -> tuple[int, int]:
-        """Of a picture's latents [h, w]; height and width in pixels."""
+        """Return the size [h, w] of a picture's latents; height and width in pixels."""
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """[B, F, 3, H, W] -> latents in the scaling the network works in."""
+        """Encode [B, F, 3, H, W] to latents in the scaling the network works in."""
 
     def decode(
         self, z: Tensor, keyframes: Keyframes | None = None, on_frames: OnFrames | None = None
     ) -> Tensor:
-        """Latents -> pixels [B, F, 3, H, W]; a codec may look at the keyframes."""
+        """Decode latents to pixels [B, F, 3, H, W]; a codec may look at the keyframes."""
 
     def guess(self, keyframes: Keyframes) -> Tensor:
-        """Latents of the keyframes' motion-compensated in-betweens, [1, F, C, h, w]: where sampling
-        starts when not from pure noise. For keyframes at both ends.
+        """Return latents of the keyframes' motion-compensated in-betweens, [1, F, C, h, w].
+
+        Sampling starts there when not from pure noise. For keyframes at both ends.
         """
 
     def condition(
@@ -188,31 +196,31 @@ class Backbone(Protocol):
         motion: Motion = STANDARD_MOTION,
         noise: Tensor | None = None,
     ) -> Cond:
-        """What the network is told about a task. noise: unit normal [1, 3, H, W] that
-        motion.noise_aug scales.
-        """
+        """Return a task's conditions. noise: unit normal [1, 3, H, W], for motion.noise_aug."""
 
     def null(self, cond: Cond, drop: Collection[str] = ("text", "image")) -> Cond:
-        """The same kinds, knowing nothing of what is dropped."""
+        """Return conditions of the same kinds that know nothing of what is dropped."""
 
     def modules(self, kind: str) -> Sequence[nn.Module]:
-        """In network order. kind: "deep" (the U-Net's part below its first resolution; empty where
-        there is none), "temporal_attention", of a temporal block the
-        "first_temporal_attention", "spatial_attention", "cross_attention", "block" (transformer
-        blocks; their input is [(B F), N, D] or [B, F, h, w, D]) or "block_along_time" (those of
-        them whose input is [(B N), F, D]).
+        """Return the modules of a kind, in network order.
+
+        kind: "deep" (the U-Net's part below its first resolution; empty where there is none),
+            "temporal_attention", of a temporal block the "first_temporal_attention",
+            "spatial_attention", "cross_attention", "block" (transformer blocks; their input is [(B
+            F), N, D] or [B, F, h, w, D]) or "block_along_time" (those of them whose input is [(B
+            N), F, D])
         """
 
 
 class Reader(Protocol):
-    """What a Backbone whose spec says `text` can do beside."""
+    """A Backbone whose spec says `text`, which also embeds captions."""
 
     def text_embedding(self, captions: Sequence[str]) -> Tensor:
-        """n captions -> [n, L, D]. WeightsError where what it takes is not on this machine."""
+        """Embed n captions as [n, L, D]. Raise WeightsError if something for it is missing."""
 
 
 def kind_of(folder: FilePath) -> Kind:
-    """Of a model folder; WeightsError if its kind is unknown."""
+    """Return the kind of a model folder. Raise WeightsError if it is unknown."""
     name = _read(folder, "model_index.json").get("_class_name")
     if not isinstance(name, str) or name not in KINDS:
         raise WeightsError(
@@ -237,9 +245,9 @@ def load(
     reverse: Mapping[str, Tensor] | None = None,
     decode_chunk: int | None = None,
 ) -> Backbone:
-    """The model in a folder. reverse: parameter name -> delta; see weights.delta.
+    """Load the model in a folder. reverse: parameter name -> delta; see weights.delta.
 
-    WeightsError where files are missing, do not fit or hold values that are no numbers.
+    Raises WeightsError if files are missing, do not fit or hold values that are not numbers.
     """
     from vtg_cli.backbones.finite import check_weights
 
@@ -252,20 +260,20 @@ def load(
 
 
 def check_words(folder: FilePath, captions: Sequence[str]) -> None:
-    """WeightsError where the model in a folder reads, and lacks what reading these takes."""
+    """Raise WeightsError if the model in a folder reads captions and lacks what these take."""
     place = kind_of(folder).words
     if place:
         _function(place)(folder, captions)
 
 
 def spec_of(folder: FilePath) -> Spec:
-    """Facts of the model in a folder, from its JSON files alone."""
+    """Read the facts of the model in a folder from its JSON files alone."""
     spec: Spec = _function(kind_of(folder).facts)(folder)
     return spec
 
 
 def unet_facts(folder: FilePath) -> Spec:
-    """Of a folder in diffusers layout."""
+    """Read the facts of a folder in diffusers layout."""
     with documents.reading(folder, WeightsError, "fetch the model again", "has odd configurations"):
         return _unet_facts(folder)
 

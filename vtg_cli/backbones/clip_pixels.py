@@ -15,7 +15,7 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 def antialiased_resize(pixels: Tensor, size: int) -> Tensor:
-    """Gaussian blur, then bicubic with aligned corners, to size x size.
+    """Resize to size x size by Gaussian blur, then bicubic with aligned corners.
 
     sigma = (factor - 1) / 2 per axis as in scikit-image's resize; reflected borders; kernels of 4
     sigma, odd.
@@ -34,7 +34,7 @@ def antialiased_resize(pixels: Tensor, size: int) -> Tensor:
 
 
 def clip_colours(pixels: Tensor) -> Tensor:
-    """[..., 3, H, W] in [-1, 1] -> the same, each channel in CLIP's mean and standard deviation."""
+    """Scale [..., 3, H, W] in [-1, 1] to CLIP's mean and standard deviation of each channel."""
     pixels = pixels / 2 + 0.5
     mean, std = (pixels.new_tensor(v)[:, None, None] for v in (CLIP_MEAN, CLIP_STD))
     return (pixels - mean) / std

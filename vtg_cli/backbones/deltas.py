@@ -17,13 +17,16 @@ FIELDS = {"to_v.weight": "to_v", "to_out.0.weight": "to_out", "to_out.0.bias": "
 def layer_deltas(
     network: nn.Module, layers: Collection[nn.Module], reverse: Mapping[str, Tensor]
 ) -> dict[nn.Module, Delta]:
-    """reverse: parameter name -> delta, of the `layers` of a network alone. WeightsError for one
-    that does not fit.
+    """Group a delta by the `layers` of a network, which alone it may change.
+
+    reverse: parameter name -> delta
+
+    Raises WeightsError for one that does not fit.
     """
     parameters = {
         f"{name}.{part}": (layer, layer.get_parameter(part))
         for name, layer in network.named_modules()
-        if any(layer is known for known in layers)
+        if any(layer is chosen for chosen in layers)
         for part in FIELDS
         if part in dict(layer.named_parameters())
     }
@@ -44,7 +47,7 @@ def layer_deltas(
         fitting = delta.to(weight)
         if not is_finite(fitting):
             raise WeightsError(
-                f"the reverse-motion delta does not fit: {name} holds values that are no numbers "
+                f"the reverse-motion delta does not fit: {name} holds values that are not numbers "
                 f"in {str(weight.dtype).removeprefix('torch.')}",
                 "--dtype fp32, or make the delta again",
                 subject=name,
@@ -54,7 +57,7 @@ def layer_deltas(
 
 
 def moved(deltas: Mapping[nn.Module, Delta], device: torch.device) -> dict[nn.Module, Delta]:
-    """The same on a device."""
+    """Move the deltas to a device."""
 
     def there(value: Tensor | None) -> Tensor | None:
         return None if value is None else value.to(device)

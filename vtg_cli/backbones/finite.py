@@ -14,8 +14,10 @@ from vtg_cli.weights import sizes
 
 
 def check_weights(folder: Path, parts: Mapping[str, nn.Module]) -> None:
-    """Raise WeightsError, naming file and tensor, where a parameter or a stored buffer of the model
-    in `folder` holds NaN or an infinity. parts: its networks by the names of their files.
+    """Raise WeightsError, naming file and tensor, if a parameter or a stored buffer of the model in
+    `folder` holds NaN or an infinity.
+
+    parts: its networks by the names of their files
     """
     for part, module in parts.items():
         for name, tensor in module.state_dict().items():
@@ -36,7 +38,7 @@ def _refusal(folder: Path, part: str, name: str, precision: str) -> WeightsError
         )
     place = damaged[0] if damaged else folder / part  # whose library gave the tensor its name
     return WeightsError(
-        f"{place} is damaged: {name} holds values that are no numbers",
+        f"{place} is damaged: {name} holds values that are not numbers",
         "fetch the model again",
         subject=name,
     )

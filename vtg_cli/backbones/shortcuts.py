@@ -34,11 +34,11 @@ CACHED = 2**19
 and on alike in fp32."""
 CROSS_ATTENTION = r"\.(temporal_)?transformer_blocks\.\d+\.attn2$"
 WIDENING = 8
-"""A gated feed-forward widens its input to twice 4 times its width."""
+"""Factor by which a gated feed-forward widens its input: twice 4 times its width."""
 
 
 class Shortcuts:
-    """Finds the modules once; `taking(batch)` opens the overrides around one network call."""
+    """Overrides of a network's modules, found once; `taking(batch)` opens them around one call."""
 
     def __init__(self, network: nn.Module) -> None:
         named = dict(network.named_modules())
@@ -59,9 +59,11 @@ class Shortcuts:
 
     @contextmanager
     def taking(self, batch: int, tokens: Tensor | None = None) -> Iterator[None]:
-        """batch: samples in the network call; the rows of every attention are batch-major. tokens:
-        [B, F, 1, D] shown in place of the one that a sample's frames share; to attention along
-        time, the first of them, as the network has it.
+        """Open the overrides for one network call.
+
+        batch: samples in the call; the rows of every attention are batch-major
+        tokens: [B, F, 1, D], one for each frame in place of the one that a sample's frames share;
+            attention along time gets the first of them, as the network has it
         """
         with ExitStack() as stack:
             if tokens is not None:
@@ -78,7 +80,7 @@ class Shortcuts:
     def _open(
         self, stack: ExitStack, modules: Sequence[nn.Module], fn: Callable[..., Any], *told: int
     ) -> None:
-        """The override `fn`, or what it makes of what it is told; the same object every time."""
+        """Open the override `fn`, or what it makes of its arguments, the same object every time."""
         key = id(modules), told
         if key not in self._kept:
             self._kept[key] = fn(*told) if told else fn, {}
@@ -105,7 +107,7 @@ def _without(module: Any, forward: Callable[..., Tensor], h: Tensor) -> Tensor:
 
 
 def _shown(tokens: Tensor) -> Callable[..., Any]:
-    """The override of spatio-temporal transformers that gives every frame its own token."""
+    """Return the override of spatio-temporal transformers that gives every frame its own token."""
 
     def shown(
         module: Any,
@@ -120,7 +122,7 @@ def _shown(tokens: Tensor) -> Callable[..., Any]:
 
 
 def _flat_conv(module: Any, forward: Callable[..., Tensor], x: Tensor) -> Tensor:
-    """[B, C, F, H, W] -> the same"""
+    """Convolve [B, C, F, H, W] -> the same."""
     y = conv2d(x.flatten(-2), module.weight.squeeze(-1), module.bias, padding=(1, 0))
     return torch.unflatten(y, -1, x.shape[-2:])
 

@@ -41,13 +41,12 @@ KINDS = {
     "block": r"\.(temporal_)?transformer_blocks\.\d+$",
 }
 DECODE_CHUNK = 8
-"""Frames the autoencoder decodes together where nothing is said; it sees its neighbours only inside
-a chunk.
-"""
+"""Frames the autoencoder decodes together by default; it sees its neighbours only inside a
+chunk."""
 
 
 class SVD:
-    """A Backbone (backbones.base): conditioned on one picture, the first frame of its own time."""
+    """A Backbone (backbones.base), conditioned on one picture, the first frame of its own time."""
 
     def __init__(
         self,
@@ -89,7 +88,9 @@ class SVD:
         return level.x0_from_v(x, v.float())
 
     def path(self, steps: int, schedule: str | None = None) -> Path:
-        """schedule: of Spec.schedules; "ays" whatever the model's own range of noise."""
+        """Return the path from noise to data. schedule: of Spec.schedules; "ays" whatever the
+        model's own range of noise.
+        """
         name = schedule or self.spec.schedules[0]
         if name == "ays":
             return edm_path(ays_sigmas(steps))
@@ -106,7 +107,7 @@ class SVD:
     def decode(
         self, z: Tensor, keyframes: Keyframes | None = None, on_frames: OnFrames | None = None
     ) -> Tensor:
-        """[B, F, C, h, w] -> [B, F, 3, H, W], not clamped. `keyframes` are not looked at."""
+        """Decode [B, F, C, h, w] to [B, F, 3, H, W], not clamped. `keyframes` are not looked at."""
         flat = (z / self.vae.config.scaling_factor).flatten(0, 1).to(self.vae.dtype)
         frames: list[Tensor] = []
         for chunk in flat.split(self.decode_chunk):
@@ -127,23 +128,23 @@ class SVD:
         motion: Motion = STANDARD_MOTION,
         noise: Tensor | None = None,
     ) -> Cond:
-        """One keyframe at position 0. Its latents (posterior mode, unscaled) stand beside every
-        frame.
+        """Return the conditions of one keyframe at position 0. Its latents (posterior mode,
+        unscaled) stand beside every frame.
         """
         if keyframes.positions != (0,) or text is not None:
             raise ValueError("SVD is conditioned on one picture at position 0, and on no text")
         pixels = keyframes.pixels.to(self.device)
         noisy = pixels if noise is None else pixels + motion.noise_aug * noise.to(pixels)
         concat = self._posterior_mode(noisy)[:, None].expand(-1, keyframes.length, -1, -1, -1)
-        told = [motion.fps - 1.0, float(motion.bucket), motion.noise_aug]
+        numbers = [motion.fps - 1.0, float(motion.bucket), motion.noise_aug]
         return Cond(
             image=self.image_tokens(pixels)[:, None],
             concat=concat,
-            motion=torch.tensor([told], device=self.device),
+            motion=torch.tensor([numbers], device=self.device),
         )
 
     def null(self, cond: Cond, drop: Collection[str] = ("text", "image")) -> Cond:
-        """SVD was trained to drop the picture altogether: zero tokens and zero latents."""
+        """Drop the picture altogether, as SVD was trained to: zero tokens and zero latents."""
         if "image" not in drop or cond.image is None or cond.concat is None:
             return cond
         return replace(
@@ -154,27 +155,27 @@ class SVD:
         return self._modules[kind]
 
     def parts(self) -> Mapping[str, nn.Module]:
-        """All of its networks by name."""
+        """Return all of its networks by name."""
         return {"unet": self.network, "vae": self.vae, "image_encoder": self.image_encoder}
 
     def encoder(self) -> nn.Module:
-        """The part of its autoencoder that looks at pixels."""
+        """Return the part of its autoencoder that looks at pixels."""
         encoder: nn.Module = self.vae.encoder
         return encoder
 
     def compute_on(self, device: torch.device) -> None:
-        """From now on, wherever its weights lie."""
+        """Compute on `device` from now on, wherever its weights lie."""
         self.device, self.reverse = device, moved(self.reverse, device)
         self._shortcuts.on_cpu = device.type == "cpu"
 
     def image_tokens(self, pixels: Tensor) -> Tensor:
-        """CLIP's projected embedding: [B, 3, H, W] in [-1, 1], any size -> [B, 1, D]."""
+        """Return CLIP's projected embedding: [B, 3, H, W] in [-1, 1], any size -> [B, 1, D]."""
         seen = clip_colours(antialiased_resize(pixels.float(), CLIP_SIZE))
         embeds: Tensor = self.image_encoder(seen.to(self.dtype)).image_embeds
         return embeds[:, None].float()
 
     def _posterior_mode(self, pixels: Tensor) -> Tensor:
-        """[B, 3, H, W] -> [B, C, h, w], not scaled."""
+        """Encode [B, 3, H, W] to [B, C, h, w], not scaled."""
         mode: Tensor = self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist.mode()
         return mode.float()
 
@@ -187,9 +188,9 @@ def load(
     reverse: Mapping[str, Tensor] | None = None,
     decode_chunk: int | None = None,
 ) -> SVD:
-    """The model in a folder of diffusers layout (safetensors only, nothing is downloaded).
+    """Load the model in a folder of diffusers layout (safetensors only, nothing is downloaded).
 
-    WeightsError where files are missing, corrupt or of another kind.
+    Raises WeightsError if files are missing, corrupt or of another kind.
     """
     from diffusers import AutoencoderKLTemporalDecoder, UNetSpatioTemporalConditionModel
     from transformers import CLIPVisionModelWithProjection
@@ -216,8 +217,9 @@ def load(
 
 
 def check_unet(config: FilePath, weights: Sequence[FilePath]) -> None:
-    """Holds the headers of weight files against the network that a config describes; no weight is
-    read. WeightsError naming the first tensor, in the order of the alphabet, that is not the same.
+    """Check headers of weight files against the network of a config; no weight is read.
+
+    Raises WeightsError naming the first tensor, in alphabetical order, that differs.
     """
     from diffusers import UNetSpatioTemporalConditionModel
 
@@ -228,14 +230,14 @@ def check_unet(config: FilePath, weights: Sequence[FilePath]) -> None:
     except (OSError, ValueError, TypeError) as error:
         raise WeightsError(f"{config} describes no U-Net: {error}", subject=str(config)) from error
     wanted = {name: list(value.shape) for name, value in network.state_dict().items()}
-    found = {name: shape for file in weights for name, shape in sizes.shapes_in(file).items()}
-    for name in sorted(found.keys() | wanted.keys()):
-        if found.get(name) == wanted.get(name):
+    stored = {name: shape for file in weights for name, shape in sizes.shapes_in(file).items()}
+    for name in sorted(stored.keys() | wanted.keys()):
+        if stored.get(name) == wanted.get(name):
             continue
-        odd = f"{name} is {found.get(name)} in it, not {wanted.get(name)}"
+        odd = f"{name} is {stored.get(name)} in it, not {wanted.get(name)}"
         if name not in wanted:
             odd = f"{name} does not belong to it"
-        elif name not in found:
+        elif name not in stored:
             odd = f"it lacks {name}"
         raise WeightsError(
             f"{weights[0]} is not the network that {config} describes: {odd}",
@@ -246,7 +248,7 @@ def check_unet(config: FilePath, weights: Sequence[FilePath]) -> None:
 
 @contextmanager
 def _quiet_libraries() -> Iterator[None]:
-    """Loading bars and advice of the libraries belong to nobody's stderr."""
+    """Keep the libraries' loading bars and advice off stderr."""
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 

@@ -21,7 +21,7 @@ _BLOCKED = (errno.EACCES, errno.EAGAIN)
 
 
 class Claims:
-    """The locks of one file, which is made where it is missing."""
+    """The locks of one file, which is made if it is missing."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -40,7 +40,7 @@ class Claims:
 
     @contextmanager
     def held(self, name: str, *, wait: bool = False) -> Iterator[bool]:
-        """Within it the name is ours; False: another process has it. wait: until it is ours."""
+        """Hold the name in the block; yields False if another has it. wait: until it is ours."""
         how = self._fcntl.LOCK_EX | (0 if wait else self._fcntl.LOCK_NB)
         if not self._lock(how, name):
             yield False
@@ -51,12 +51,12 @@ class Claims:
             self._lock(self._fcntl.LOCK_UN, name)
 
     def close(self) -> None:
-        """Gives up all that is held."""
+        """Give up all that is held."""
         os.close(self._file)
 
     def _lock(self, how: int, name: str) -> bool:
-        known = name.encode("utf-8", "surrogatepass")  # a file name need not be UTF-8
-        place = int.from_bytes(hashlib.sha256(known).digest()[:6], "big")
+        encoded = name.encode("utf-8", "surrogatepass")  # a file name need not be UTF-8
+        place = int.from_bytes(hashlib.sha256(encoded).digest()[:6], "big")
         try:
             self._fcntl.lockf(self._file, how, 1, place)
         except OSError as error:

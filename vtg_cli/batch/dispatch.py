@@ -22,12 +22,12 @@ STILLBORN = 3
 
 @dataclass(frozen=True)
 class Ready:
-    """A worker waits for its first item."""
+    """An event: a worker waits for its first item."""
 
 
 @dataclass(frozen=True)
 class Lost:
-    """A worker is no more; reason: how it ended, as part of a sentence."""
+    """An event: a worker is no more. reason: how it ended, as part of a sentence."""
 
     reason: str
 
@@ -36,20 +36,20 @@ Event = Ready | Lost | Outcome
 
 
 class Crew(Protocol):
-    """Workers by number, 0 and up; each is told `start` once, and again after it was Lost."""
+    """Workers by number, 0 and up; `start` is called for each once, and again after it was Lost."""
 
     def start(self, place: int) -> None:
-        """Begins a worker; `listen` says when it is Ready."""
+        """Start a worker; `listen` says when it is Ready."""
 
     def give(self, place: int, item: Item, *, wait: bool) -> None:
-        """One item to a worker that has none; wait: see Worker.make."""
+        """Give one item to a worker that has none; wait: see Worker.make."""
 
     def listen(self) -> tuple[int, Event]:
-        """Sleeps until a worker has something to say; Lost is the last word of one."""
+        """Sleep until a worker has something to say; Lost is the last word of one."""
 
 
 OpenCrew = AbstractContextManager[Crew]
-"""The workers end with the block."""
+"""A crew whose workers end with the block."""
 
 
 class Queue:
@@ -60,14 +60,14 @@ class Queue:
         self._again: deque[Item] = deque()
 
     def take(self) -> tuple[Item, bool] | None:
-        """The next item, and whether it is one to be patient with; None: none is left."""
+        """Take the next item, and whether it is one to be patient with; None if none is left."""
         item = next(self._fresh, None)
         if item is not None:
             return item, False
         return (self._again.popleft(), True) if self._again else None
 
     def put_back(self, item: Item) -> None:
-        """For the end."""
+        """Put an item back at the end."""
         self._again.append(item)
 
 
@@ -79,10 +79,11 @@ def dispatch(
     retries: int,
     on_loss: Callable[[Item, VtgError], None] | None = None,
 ) -> Iterator[Outcome]:
-    """The outcome of every item, as they come; never "busy".
+    """Yield the outcome of every item, as they come; never "busy".
 
-    on_loss: told of an item given up because it took its workers with it.
-    VtgError where workers do not come up at all.
+    on_loss: called with an item given up because it took its workers with it
+
+    Raises VtgError if workers do not come up at all.
     """
     queue = Queue(items)
     at_work: dict[int, Item] = {}

@@ -15,8 +15,11 @@ State = Literal["made", "skipped", "busy", "failed"]
 
 @dataclass(frozen=True)
 class Item:
-    """name: for people; job: its output is relative to where the batch's clips go; sidecar: the
-    report it was read from, whose keyframes and weights must not have changed.
+    """One clip of a batch.
+
+    name: for people
+    job: its output is relative to where the batch's clips go
+    sidecar: the report it was read from, whose keyframes and weights must not have changed
     """
 
     name: str
@@ -38,7 +41,7 @@ class Item:
 
 
 def single(job: Job) -> Interpolate:
-    """The job, if it is one a batch makes. UsageError for a timeline."""
+    """Return the job, if it is one a batch makes. Raise UsageError for a timeline."""
     if not isinstance(job, Interpolate):
         raise UsageError("a batch makes no timelines", "vtg run makes such a report's clip again")
     return job
@@ -46,8 +49,11 @@ def single(job: Job) -> Interpolate:
 
 @dataclass(frozen=True)
 class Outcome:
-    """busy: another process was at it, so nothing was done; attempts: how often it was tried;
-    memory: rungs of the memory ladder that its model has been at.
+    """The outcome of an item.
+
+    busy: another process was at it, so nothing was done
+    attempts: how often it was tried
+    memory: rungs of the memory ladder that its model has been at
     """
 
     name: str
@@ -65,6 +71,6 @@ class Outcome:
 
 
 def failed(item: Item, error: VtgError, *, seconds: float = 0.0, attempts: int = 1) -> Outcome:
-    """The outcome of an item that could not be made."""
-    said = {"error": error.message, "hint": error.hint, "exit_code": error.exit_code}
-    return Outcome(item.name, item.output, "failed", round(seconds, 3), attempts, **said)  # type: ignore[arg-type]
+    """Return the outcome of an item that could not be made."""
+    failure = {"error": error.message, "hint": error.hint, "exit_code": error.exit_code}
+    return Outcome(item.name, item.output, "failed", round(seconds, 3), attempts, **failure)  # type: ignore[arg-type]

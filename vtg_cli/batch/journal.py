@@ -39,19 +39,19 @@ class Journal:
     """One process's view of the file: what others append is seen at the next look."""
 
     def __init__(self, path: Path, claims: Claims | None = None) -> None:
-        """claims: needed to append."""
+        """Open a journal. claims: needed to append."""
         self.path = path
         self._claims = claims
         self._seen = 0  # bytes
         self._histories: dict[str, History] = {}
 
     def of(self, output: str) -> History:
-        """What is known about an output."""
+        """Return what is known about an output."""
         self._look()
         return self._histories.get(output, History())
 
     def append(self, event: str, output: str, **facts: Any) -> None:
-        """One event, written at once and in one piece. MediaError where it cannot be."""
+        """Append one event, at once and in one piece. Raise MediaError if that fails."""
         assert self._claims is not None
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         who = {"host": socket.gethostname(), "pid": os.getpid()}
@@ -88,7 +88,7 @@ class Journal:
                 history.start, history.done = None, record
 
     def _new(self) -> Iterator[Record]:
-        """The records appended since the last look."""
+        """Yield the records appended since the last look."""
         try:
             file = self.path.open("rb")
         except FileNotFoundError:
@@ -108,7 +108,7 @@ class Journal:
 
 
 def is_event(record: object) -> bool:
-    """Say whether a line is ours: an object, and what a batch reads of it are texts."""
+    """Return whether a line is ours: an object, and what a batch reads of it are texts."""
     if not isinstance(record, dict):
         return False
     texts = all(isinstance(record.get(name), str) for name in ("event", "output"))

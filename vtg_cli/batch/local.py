@@ -28,7 +28,7 @@ GRACE = 10.0
 
 
 def devices(models: Sequence[str], device: str, workers: int | None) -> list[str]:
-    """One for every worker: the GPUs in turn where there are any and something uses them."""
+    """Return one device for every worker: the GPUs in turn, if something uses them."""
     from vtg_cli.weights.catalog import FLOW
 
     if device != "auto" or all(model == FLOW for model in models):
@@ -70,17 +70,17 @@ class LocalCrew:
 
     @property
     def pids(self) -> list[int]:
-        """Of the workers, by number."""
+        """Process ids of the workers, by number."""
         return [self._children[place].pid for place in sorted(self._children)]
 
     def start(self, place: int) -> None:
-        told = json.dumps({"settings": self._settings.to_json(), "device": self._devices[place]})
+        setup = json.dumps({"settings": self._settings.to_json(), "device": self._devices[place]})
         home = str(Path(__file__).parents[2])
         paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
         if place in self._children:
             _close(self._children[place].stdin)
         child = subprocess.Popen(
-            [sys.executable, "-m", "vtg_cli.batch.child", told],
+            [sys.executable, "-m", "vtg_cli.batch.child", setup],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -104,8 +104,8 @@ class LocalCrew:
         assert child.stdout is not None
         with child.stdout as lines:
             for line in lines:
-                said = json.loads(line)
-                self._said.put((place, Ready() if "ready" in said else Outcome(**said)))
+                message = json.loads(line)
+                self._said.put((place, Ready() if "ready" in message else Outcome(**message)))
         status = child.wait()
         how = f"ended with {status}"
         if status < 0:

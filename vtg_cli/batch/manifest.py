@@ -37,14 +37,14 @@ if TYPE_CHECKING:
     from vtg_cli.job.keywords import Options
 
 OWN = ("name", "keyframes", "first", "last", "prompt", "from", "to")
-"""What an item can say beside the options of the command line."""
+"""Names an item can give beside the options of the command line."""
 NOT_HERE = ("keyframes", "output", "format", "overwrite", "skip_existing")
 """Options that are the batch's, not an item's."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """rules: how the items were found, a sentence each."""
+    """The items of a batch. rules: how they were found, a sentence each."""
 
     items: tuple[Item, ...]
     rules: tuple[str, ...] = ()
@@ -59,10 +59,11 @@ def read(
     recursive: bool = False,
     place: str | None = None,
 ) -> Source:
-    """The items of a batch, in order. UsageError or MediaError naming the first that is off.
+    """Read the items of a batch, in order. Raise UsageError or MediaError for the first wrong one.
 
-    options: hold for all items that say nothing else; template: see naming; recursive: the folders
-    below the one as well, but for `place`, where the clips go.
+    options: hold for all items that say nothing else
+    template: see naming
+    recursive: the folders below the one as well, but for `place`, where the clips go
     """
     shape = template or "{name}.mp4"
     check(shape)
@@ -81,10 +82,10 @@ def read(
         if reports and not (chain or recursive) and not _has_pictures(path):
             return Source(_distinct(_reports(reports, template)))
         if recursive:
-            found = pairs_below(path, chain=chain, without=Path(place) if place else None)
+            pairs = pairs_below(path, chain=chain, without=Path(place) if place else None)
         else:
-            found = pairs_in(path, chain=chain)
-        return Source(_distinct(_paired(found, options, shape)), found.rules)
+            pairs = pairs_in(path, chain=chain)
+        return Source(_distinct(_paired(pairs, options, shape)), pairs.rules)
     for flag, wanted in (("--chain", chain), ("--recursive", recursive)):
         if wanted:
             raise UsageError(f"{flag} is for a folder of pictures", subject=flag)
@@ -94,7 +95,7 @@ def read(
 
 
 def shard(items: Sequence[Item], which: str) -> tuple[Item, ...]:
-    """Every n-th item from the i-th on, of "i/n" with i from 1 to n. UsageError."""
+    """Return every n-th item from the i-th on, for "i/n" with i from 1 to n. Raise UsageError."""
     number, slash, count = which.partition("/")
     if not (slash and number.isdecimal() and count.isdecimal()) or not (
         1 <= int(number) <= int(count)
@@ -109,17 +110,17 @@ def shard(items: Sequence[Item], which: str) -> tuple[Item, ...]:
 
 
 def check_outputs(items: Sequence[Item], sources: Sequence[str], place: str) -> None:
-    """UsageError for the first output in `place`, a folder, that would replace a picture of any
-    item, or the manifest.
+    """Raise UsageError for the first output in `place`, a folder, that would replace a picture of
+    any item, or the manifest.
     """
     inputs = {name for item in items for name in item.job.keyframes}
-    known = {_identity(name) for name in (*inputs, *sources)} - {None}
+    identities = {_identity(name) for name in (*inputs, *sources)} - {None}
     for item in items:
         standing: list[Path] = []
         with suppress(OSError, ValueError):  # the item's own failure, told when its turn comes
             standing = files_of(Path(place) / item.output)
         for file in standing:
-            if _identity(file) in known:
+            if _identity(file) in identities:
                 raise UsageError(
                     f"{item.name}: its output {file} is one of the inputs",
                     "another folder with -o, or other names with --output-template",
@@ -128,27 +129,27 @@ def check_outputs(items: Sequence[Item], sources: Sequence[str], place: str) -> 
 
 
 def _identity(name: str | Path) -> tuple[int, int] | None:
-    """What two names of one file share, links followed; None: it is not there."""
+    """Return what two names of one file share, links followed; None if it is not there."""
     try:
-        found = os.stat(name)
+        status = os.stat(name)
     except (OSError, ValueError):
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _items(
     rows: Iterable[tuple[str, Row]], folder: Path, options: Options, template: str
 ) -> Iterator[tuple[str, Item]]:
-    """(where it stands, item) of every row."""
+    """Yield (where it stands, item) for every row."""
     for index, (where, row) in enumerate(rows, start=1):
         with naming(where):
             item = _item(row, folder, options, template, index)
         yield where, item
 
 
-def _paired(found: Found, options: Options, template: str) -> Iterator[tuple[str, Item]]:
-    """The items of a folder's pairs, whose outputs lie in folders like theirs."""
-    for index, pair in enumerate(found.pairs, start=1):
+def _paired(pairs: Found, options: Options, template: str) -> Iterator[tuple[str, Item]]:
+    """Yield the items of a folder's pairs, whose outputs lie in folders like theirs."""
+    for index, pair in enumerate(pairs.pairs, start=1):
         where = f"{pair.first.parent}: {pair.first.name}"
         under = f"{pair.under}/" if pair.under else ""
         row = {"name": pair.name, "first": pair.first, "last": pair.last}
@@ -166,10 +167,10 @@ def _item(row: Row, folder: Path, options: Options, template: str, index: int) -
             meant = f"did you mean {close[0]}? " if close else ""
             raise UsageError(f"{name} is not known", f"{meant}see docs/batch.md", subject=name)
     names = [str(_picture(folder, name)) for name in _keyframes(row)]
-    said = {name: value for name, value in row.items() if name not in OWN}
-    said |= _captions(row)
+    own_options = {name: value for name, value in row.items() if name not in OWN}
+    own_options |= _captions(row)
     try:
-        job = job_of(names, {**options, **said})  # type: ignore[typeddict-item]
+        job = job_of(names, {**options, **own_options})  # type: ignore[typeddict-item]
         job = single(from_json(to_json(job)))  # which also looks at the types
     except (TypeError, ValueError) as error:
         raise UsageError(f"a value is of the wrong kind: {error}") from None
@@ -180,7 +181,7 @@ def _item(row: Row, folder: Path, options: Options, template: str, index: int) -
 
 
 def _picture(folder: Path, name: str) -> Path:
-    """Where a picture lies. UsageError for a name that only Windows reads as a path."""
+    """Return where a picture lies. Raise UsageError for a path that only Windows reads as one."""
     path = on_disk((folder / name).absolute())
     slashed = name.replace("\\", "/")
     if (
@@ -215,7 +216,7 @@ def _keyframes(row: Row) -> list[str]:
 
 
 def _captions(row: Row) -> dict[str, Any]:
-    """prompt, or from and to, as the option prompts."""
+    """Return prompt, or from and to, as the option prompts."""
     pair = [row.get("from"), row.get("to")]
     ways = [row.get("prompts"), row.get("prompt"), pair if pair != [None, None] else None]
     if sum(way is not None for way in ways) > 1:
@@ -255,7 +256,7 @@ def _reports(paths: Sequence[Path], template: str | None) -> Iterator[tuple[str,
 
 
 def _distinct(items: Iterable[tuple[str, Item]]) -> tuple[Item, ...]:
-    """All of them; UsageError where two would write the same clip or the same report."""
+    """Return all items. Raise UsageError if two would write the same clip or the same report."""
     taken: dict[str, str] = {}
     kept: list[Item] = []
     for where, item in items:
@@ -275,13 +276,13 @@ def _distinct(items: Iterable[tuple[str, Item]]) -> tuple[Item, ...]:
 
 
 def _cells(table: Path) -> Iterator[tuple[str, Row]]:
-    """A table's rows with their cells as values."""
+    """Yield a table's rows with their cells as values."""
     for where, row in rows(table):
         yield where, {name: _cell(name, cell) for name, cell in row.items()}
 
 
 def _cell(name: str, text: str) -> Any:
-    """Return a cell as the kind of value its column has; what is none stays text, told later."""
+    """Return a cell as its column's kind of value; text that is none is refused later."""
     if name == "prompts":
         return [caption.strip() for caption in text.split("|")]
     return OPTIONS[name].parse(text) if name in OPTIONS else text

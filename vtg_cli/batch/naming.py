@@ -22,12 +22,12 @@ FIELDS = {
 
 
 def check(template: str) -> None:
-    """UsageError for a template that cannot be filled in."""
+    """Raise UsageError for a template that cannot be filled in."""
     filled(template, "name", 1, Interpolate(keyframes=("first.png", "last.png")))
 
 
 def filled(template: str, name: str, index: int, job: Interpolate) -> str:
-    """The output of an item, relative to the batch's folder. UsageError."""
+    """Return the output of an item, relative to the batch's folder. Raise UsageError."""
     values = {
         "name": name,
         "index": index,

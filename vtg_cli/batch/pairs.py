@@ -30,14 +30,14 @@ PICTURES = {
     *(".jfif", ".apng", ".mpo", ".jxl", ".exr"),
 }
 _ENDED = re.compile(r"(.+)_(a|b|0|1|first|last)", re.IGNORECASE | re.DOTALL)
-LEFT_OUT = "left out, being no pictures:"
+LEFT_OUT = "left out, not pictures:"
 SHOWN = 8
-"""Names an error gives at most."""
+"""Most names that an error gives."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """under: its folder as seen from the batch's, with forward slashes; "" is that one."""
+    """A pair of pictures. under: its folder relative to the batch's, with /; "" is that one."""
 
     name: str
     first: Path
@@ -47,14 +47,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class Found:
-    """rules: what was found, a sentence for each rule that found something, and each file left."""
+    """The pairs found. rules: a sentence for each rule that found something, and each file left."""
 
     pairs: tuple[Pair, ...]
     rules: tuple[str, ...]
 
 
 def pairs_in(folder: Path, *, chain: bool) -> Found:
-    """The pairs of a folder, in natural order. UsageError for what does not pair, MediaError."""
+    """Find a folder's pairs, in natural order. Raise UsageError for strays, or MediaError."""
     try:
         files = [Path(each.path) for each in os.scandir(folder) if each.is_file()]
     except OSError as error:
@@ -65,15 +65,17 @@ def pairs_in(folder: Path, *, chain: bool) -> Found:
     if not pictures:
         raise UsageError(f"{folder} has no pictures in it", subject=str(folder))
     _refuse_twins(folder, pictures)
-    found = _chain(folder, pictures) if chain else _by_ending(folder, pictures)
+    paired = _chain(folder, pictures) if chain else _by_ending(folder, pictures)
     left = (f"{LEFT_OUT} {_listed(others)}",) if others else ()
-    return Found(found.pairs, (*found.rules, *left))
+    return Found(paired.pairs, (*paired.rules, *left))
 
 
 def pairs_below(folder: Path, *, chain: bool, without: Path | None = None) -> Found:
-    """The pairs of a folder and of all folders below it, each folder by itself, in natural order.
+    """Find the pairs of a folder and of all below it, each by itself, in natural order.
 
-    without: a folder to leave out with what is below it. UsageError, MediaError.
+    without: a folder to leave out with what is below it
+
+    Raises UsageError or MediaError.
     """
     pairs: list[Pair] = []
     left: list[str] = []
@@ -81,20 +83,20 @@ def pairs_below(folder: Path, *, chain: bool, without: Path | None = None) -> Fo
     for place in _folders(folder, without):
         under = "" if place == folder else place.relative_to(folder).as_posix()
         if place != folder and place.is_symlink():
-            left.append(f"left out, being a link to a folder: {under}")
+            left.append(f"left out, a link to a folder: {under}")
         elif any(_is_picture(file) for file in place.iterdir()):
-            found = pairs_in(place, chain=chain)
-            pairs += (replace(pair, under=under) for pair in found.pairs)
-            left += (f"{place}: {rule}" for rule in found.rules if rule.startswith(LEFT_OUT))
+            paired = pairs_in(place, chain=chain)
+            pairs += (replace(pair, under=under) for pair in paired.pairs)
+            left += (f"{place}: {rule}" for rule in paired.rules if rule.startswith(LEFT_OUT))
             folders += 1
     if not pairs:
         raise UsageError(f"{folder} has no pictures in it or below", subject=str(folder))
-    said = f"{_pairs(len(pairs))} in {counted(folders, 'folder')} of {folder}"
-    return Found(tuple(pairs), (said, *left))
+    summary = f"{_pairs(len(pairs))} in {counted(folders, 'folder')} of {folder}"
+    return Found(tuple(pairs), (summary, *left))
 
 
 def _folders(folder: Path, without: Path | None) -> Iterator[Path]:
-    """The folder and those below it, links among them but not what they lead to."""
+    """Yield the folder and those below it, links among them but not what they lead to."""
     if without is not None and without.exists() and without.samefile(folder):
         return
     yield folder
@@ -143,8 +145,8 @@ def _by_ending(folder: Path, pictures: Sequence[Path]) -> Found:
             "with NAME_1, NAME_first with NAME_last, or --chain for consecutive files",
             subject=str(folder / stray[0]),
         )
-    said = [f"NAME_{a} with NAME_{ENDINGS[a]}: {_pairs(n)}" for a, n in counts.items() if n]
-    return Found(tuple(pairs), tuple(said))
+    found_by = [f"NAME_{a} with NAME_{ENDINGS[a]}: {_pairs(n)}" for a, n in counts.items() if n]
+    return Found(tuple(pairs), tuple(found_by))
 
 
 def _chain(folder: Path, pictures: Sequence[Path]) -> Found:
@@ -157,14 +159,14 @@ def _chain(folder: Path, pictures: Sequence[Path]) -> Found:
             raise _ambiguous(folder, [before.name, after.name])
     pairs = [Pair(f"{a.stem}-{b.stem}", a, b) for a, b in pairwise(pictures)]
     ends = f"from {pictures[0].name} to {pictures[-1].name}"
-    said = [f"each file with the next, {ends}: {_pairs(len(pairs))}"]
+    rules = [f"each file with the next, {ends}: {_pairs(len(pairs))}"]
     gaps = [f"{a.name} and {b.name}" for a, b in pairwise(pictures) if _gap(a.stem, b.stem)]
-    said += [f"numbers are missing between {_listed(gaps)}"] if gaps else []
-    return Found(tuple(pairs), tuple(said))
+    rules += [f"numbers are missing between {_listed(gaps)}"] if gaps else []
+    return Found(tuple(pairs), tuple(rules))
 
 
 def _gap(first: str, last: str) -> bool:
-    """Whether two names differ in their last number alone, by more than one."""
+    """Return whether two names differ in their last number alone, by more than one."""
     a, b = (re.fullmatch(r"(.*?)([0-9]+)", name, re.DOTALL) for name in (first, last))
     return bool(a and b and a[1] == b[1] and int(b[2]) - int(a[2]) > 1)
 
@@ -186,7 +188,7 @@ def _ambiguous(folder: Path, names: Sequence[str]) -> UsageError:
 
 
 def _natural(file: Path) -> tuple[list[tuple[int, int, str]], str]:
-    """Numbers by value, text as it is: 9 before 10. The whole name decides between equals."""
+    """Return a sort key: numbers by value, so 9 before 10; the whole name breaks ties."""
     parts = re.split(r"([0-9]+)", file.stem)
     key = [(0, int(p), "") if i % 2 else (1, 0, p) for i, p in enumerate(parts) if p]
     return key, file.name

@@ -29,23 +29,24 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS": "0",
 }
-"""Nothing is reported to anyone, and nothing is said that is not ours, unless a person set it."""
+"""Environment under which nothing is reported to anyone, and nothing is said that is not ours,
+unless the user set it."""
 LOCAL_STORE = 80 * 1024 * 1024  # bytes; nothing but item descriptions passes through it
 
 
 class Actor:
-    """What runs on a node: a Worker that is told items as plain JSON."""
+    """A Worker on a node, which takes items as plain JSON."""
 
     def __init__(self, settings: Mapping[str, Any], folder: str) -> None:
         os.chdir(folder)  # relative model folders mean what they mean to the driver
-        known = Settings(**settings)
-        self._worker = Worker(open_store(known.place), known)
+        parsed = Settings(**settings)
+        self._worker = Worker(open_store(parsed.place), parsed)
 
     def ready(self) -> None:
-        """Returns when the actor is up."""
+        """Return when the actor is up."""
 
     def make(self, item: Mapping[str, Any], wait: bool) -> dict[str, Any]:
-        """See Worker.make."""
+        """Make an item; see Worker.make."""
         return self._worker.make(Item.from_json(item), wait=wait).to_json()
 
 
@@ -78,9 +79,9 @@ class RayCrew:
 
     def __enter__(self) -> RayCrew:
         self._stdout.__enter__()  # ray prints what it has to say about nodes
-        here = self._address == "local"
-        own = {"object_store_memory": LOCAL_STORE, "include_dashboard": False} if here else {}
-        if here and self._workers:
+        is_local = self._address == "local"
+        own = {"object_store_memory": LOCAL_STORE, "include_dashboard": False} if is_local else {}
+        if is_local and self._workers:
             own["num_cpus"] = self._workers
         try:
             self._ray.init(
@@ -114,7 +115,7 @@ class RayCrew:
 
     @property
     def places(self) -> int:
-        """How many workers there are to be."""
+        """Number of workers there are to be."""
         nodes = [node for node in self._ray.nodes() if node["Alive"]]
         return self._workers or self._gpus or len(nodes)
 
@@ -137,9 +138,9 @@ class RayCrew:
     def listen(self) -> tuple[int, Event]:
         deadline = time.monotonic() + PATIENCE
         while True:
-            found, _ = self._ray.wait([*self._pending], num_returns=1, timeout=5.0)
-            if found:
-                return self._event(found[0])
+            ready, _ = self._ray.wait([*self._pending], num_returns=1, timeout=5.0)
+            if ready:
+                return self._event(ready[0])
             if set(self._pending.values()) - self._starting:
                 deadline = time.monotonic() + PATIENCE  # somebody is at work
             elif time.monotonic() > deadline:
@@ -152,11 +153,11 @@ class RayCrew:
     def _event(self, reference: Any) -> tuple[int, Event]:
         place = self._pending.pop(reference)
         try:
-            said = self._ray.get(reference)
+            answer = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
             self._starting.discard(place)
             return place, Lost(f"was lost ({type(error).__name__})")
-        if said is None:
+        if answer is None:
             self._starting.discard(place)
             return place, Ready()
-        return place, Outcome(**said)
+        return place, Outcome(**answer)

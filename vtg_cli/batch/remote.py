@@ -57,11 +57,11 @@ class Bucket:
             self._fs.pipe_file(self._note_of(output), json.dumps(note).encode())
 
     def fingerprint(self, output: str) -> str | None:
-        """Names and sizes: content would have to be fetched."""
+        """Return names and sizes: content would have to be fetched."""
         self._fs.invalidate_cache()
         files = self._files(output)
-        said = (f"{name.rpartition('/')[2]}:{self._fs.size(name)}" for name in files)
-        return " ".join(said) or None
+        sizes = (f"{name.rpartition('/')[2]}:{self._fs.size(name)}" for name in files)
+        return " ".join(sizes) or None
 
     def whole(self, output: str) -> bool:
         return False  # what was not recorded is made again
@@ -73,9 +73,9 @@ class Bucket:
             place.parent.mkdir(parents=True, exist_ok=True)
             yield str(place)
             report = sidecar_path(str(place))
-            made = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+            written = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
             stale = set(self._files(output))
-            for path in sorted(made, key=lambda each: each == report):  # the report last
+            for path in sorted(written, key=lambda each: each == report):  # the report last
                 target = f"{self._root}/{path.relative_to(folder).as_posix()}"
                 stale.discard(target)
                 try:

@@ -26,12 +26,12 @@ DELIMITERS = ",;\t"
 ONCE = ("name", "keyframes", "first", "last")
 """Columns that are an item's own and cannot stand for all."""
 LONGEST = 64_000_000
-"""Bytes of a manifest that is read: some hundred thousand clips."""
+"""Largest manifest that is read, in bytes: some hundred thousand clips."""
 
 
 def rows(path: Path) -> Iterator[tuple[str, Row]]:
-    """Yield (where it stands, row) for all items of a manifest, in order; empty rows are passed
-    over. UsageError, MediaError.
+    """Yield (where it stands, row) for all items of a manifest, in order; empty rows are skipped.
+    Raise UsageError or MediaError.
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None and not path.exists():
@@ -65,7 +65,7 @@ def _text(path: Path) -> str:
 
 
 def _encoding(content: bytes) -> str:
-    """Return the encoding a mark tells, or the zero bytes of unmarked UTF-16; else UTF-8."""
+    """Return the encoding that a byte order mark or UTF-16's zero bytes tell; else UTF-8."""
     for mark, encoding in MARKED.items():
         if content.startswith(mark):
             return encoding
@@ -102,7 +102,7 @@ def _csv(path: Path, text: str) -> Iterator[tuple[str, Row]]:
 
 
 def _delimiter(path: Path, text: str) -> str:
-    """Return what separates the most cells of the first line that is not empty."""
+    """Return the character that separates the most cells of the first line that is not empty."""
     first = next((line for line in io.StringIO(text, newline="") if line.strip()), "")
     try:
         counts = {each: len(next(csv.reader([first], delimiter=each))) for each in DELIMITERS}

@@ -19,35 +19,35 @@ JOURNAL, LOCK = "vtg-batch.jsonl", ".vtg-batch.lock"
 
 
 class Store(Protocol):
-    """An `output` is an item's: a relative name with forward slashes."""
+    """A place for a batch's clips. An `output` is an item's: relative, with forward slashes."""
 
     def tidy(self) -> None:
-        """Takes away what killed workers left half-written."""
+        """Remove what killed workers left half-written."""
 
     def claim(self, output: str, *, wait: bool) -> AbstractContextManager[bool]:
-        """Within it no other process makes that output; False: one is at it."""
+        """Hold an output within the block; yields False if another process is at it."""
 
     def history(self, output: str) -> History:
-        """What was done about it before."""
+        """Return what was done about it before."""
 
     def record(self, event: str, output: str, **facts: Any) -> None:
-        """Adds to the history; see journal."""
+        """Add to the history; see journal."""
 
     def fingerprint(self, output: str) -> str | None:
-        """Of what stands there now; None: nothing."""
+        """Return the fingerprint of what stands there now; None: nothing."""
 
     def whole(self, output: str) -> bool:
-        """Whether the report beside the clip is there and was written after it."""
+        """Return whether the report beside the clip is there and was written after it."""
 
     def writing(self, output: str) -> AbstractContextManager[str]:
-        """The file to write to; it is in its place when the block ends well."""
+        """Yield the file to write to; it is in its place when the block ends well."""
 
 
 class Folder:
-    """A folder on this machine or shared with others; it is made where it is missing."""
+    """A folder on this machine or shared with others; it is made if it is missing."""
 
     def __init__(self, folder: Path, *, look: bool = False) -> None:
-        """look: only to see what is there; nothing is made or locked."""
+        """Open the folder. look: only to see what is there; nothing is made or locked."""
         self._folder = folder
         self.journal = Journal(folder / JOURNAL)
         if look:
@@ -66,7 +66,7 @@ class Folder:
         temporary.sweep(self._folder, deep=True)
 
     def close(self) -> None:
-        """Gives up all claims."""
+        """Give up all claims."""
         self._claims.close()
 
     def claim(self, output: str, *, wait: bool) -> AbstractContextManager[bool]:
@@ -88,8 +88,8 @@ class Folder:
         place = str(self._folder / output)
         newest = max(file.stat().st_mtime_ns for file in files)
         for path in (self._folder / report, older_path(place)):
-            told = report_of(place, path) or {}
-            if "versions" in told and path.stat().st_mtime_ns >= newest:
+            content = report_of(place, path) or {}
+            if "versions" in content and path.stat().st_mtime_ns >= newest:
                 return True
         return False
 
@@ -108,12 +108,12 @@ class Folder:
 
 
 def files_of(place: Path) -> list[Path]:
-    """The file, or the numbered pictures, that stand at an output."""
+    """Return the file, or the numbered pictures, that stand at an output."""
     return numbered(place) if NUMBER.search(place.name) else [place] if place.exists() else []
 
 
 def fingerprint(place: Path) -> str | None:
-    """sha256 of the clip, or of the names and contents of its pictures; None: nothing there."""
+    """Return the sha256 of the clip, or of its pictures' names and contents; None: nothing."""
     files = files_of(place)
     if not files:
         return None
@@ -127,7 +127,7 @@ def fingerprint(place: Path) -> str | None:
 
 
 def open_store(place: str, *, look: bool = False) -> Store:
-    """A folder, or what fsspec calls a URL such as s3://bucket/clips; look: see Folder."""
+    """Open a folder, or what fsspec calls a URL such as s3://bucket/clips; look: see Folder."""
     if is_url(place):
         from vtg_cli.batch.remote import Bucket
 

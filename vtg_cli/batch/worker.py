@@ -49,17 +49,18 @@ PASSING = (
     *(errno.EAGAIN, errno.EINTR, errno.ENOMEM, errno.EMFILE, errno.ENFILE),
     *(errno.ECONNRESET, errno.ECONNREFUSED, errno.ENETUNREACH, errno.EHOSTUNREACH),
 )
-"""What a disk, a network or a crowded machine may stop doing by itself."""
+"""Error numbers of what a disk, a network or a crowded machine may stop doing by itself."""
 LONGEST_PAUSE = 60.0  # seconds
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What all workers of a batch are told.
+    """The settings of all workers of a batch.
 
-    place: folder or URL the clips go to; retries: attempts after the first; pause: seconds before
-    the second attempt, doubled for each further one; overwrite: replace files that are not the
-    batch's own.
+    place: folder or URL the clips go to
+    retries: attempts after the first
+    pause: seconds before the second attempt, doubled for each further one
+    overwrite: replace files that are not the batch's own
     """
 
     place: str
@@ -72,22 +73,22 @@ class Settings:
 
 
 class KeptModel:
-    """Loads as renderers.loaded does and keeps the last model, for items that mostly share it."""
+    """A loader like segments.loaded that keeps the last model: items mostly share it."""
 
     def __init__(self) -> None:
         self._of: Hashable = None
         self._model: Backbone | None = None
 
-    def __call__(self, made: Setup) -> Backbone:
-        wanted = segments.key_of(made)
+    def __call__(self, setup: Setup) -> Backbone:
+        wanted = segments.key_of(setup)
         if self._model is None or self._of != wanted:
             self._model = None  # before the next one needs its room
-            self._model, self._of = segments.loaded(made), wanted
+            self._model, self._of = segments.loaded(setup), wanted
         return self._model
 
 
 class Worker:
-    """Makes items one after another."""
+    """A maker of items, one after another."""
 
     def __init__(
         self,
@@ -104,9 +105,9 @@ class Worker:
         self._known: dict[tuple[object, ...], Mapping[str, Any]] = {}
 
     def make(self, item: Item, *, wait: bool = False) -> Outcome:
-        """What became of the item; only being told to end comes out as an exception.
+        """Make an item and return its outcome; only being told to end comes out as an exception.
 
-        wait: for another process that is at the same output; else the outcome is "busy".
+        wait: for another process that is at the same output; else the outcome is "busy"
         """
         begin, attempt = time.perf_counter(), 0
         try:
@@ -130,21 +131,21 @@ class Worker:
             return failed(item, explained(error), seconds=seconds, attempts=max(attempt, 1))
 
     def look(self, item: Item) -> tuple[Plan, Literal["make", "skip", "adopt"]]:
-        """What would be done, without doing it. Raises what would make the item fail by then."""
+        """Return what would be done, without doing it. Raise what would fail the item then."""
         job = self._placed(item.job)
-        made = planned(replace(job, output=None))
+        plan = planned(replace(job, output=None))
         if item.sidecar is not None:
-            reports.compare(reports.read(Path(item.sidecar)), made)
-        (height, width, _), fps = made.shape, made.schedule.fps
+            reports.compare(reports.read(Path(item.sidecar)), plan)
+        (height, width, _), fps = plan.shape, plan.schedule.fps
         encoding.check(item.output, job.encoding, height, width, fps)
-        key = key_of(job, [still.sha256 for still in made.stills], self._drawn_by(job))
+        key = key_of(job, [still.sha256 for still in plan.stills], self._drawn_by(job))
         if not is_url(self._settings.place):  # whose disk nobody can ask
             place = Path(self._settings.place) / item.output
-            made = replace(made, job=replace(made.job, output=str(place)))
-        return made, judge(self._store, item.output, key, self._settings.overwrite)[0]
+            plan = replace(plan, job=replace(plan.job, output=str(place)))
+        return plan, judge(self._store, item.output, key, self._settings.overwrite)[0]
 
     def _note(self, item: Item, error: VtgError, attempt: int, last: bool) -> None:
-        """Into the journal, as far as it can be written: the disk may be full."""
+        """Write to the journal, as far as it can be written: the disk may be full."""
         with suppress(VtgError, OSError):
             self._store.record(
                 "failed" if last else "retry",
@@ -159,96 +160,97 @@ class Worker:
         job = self._placed(item.job)
         inputs = [sha256_of(name) for name in job.keyframes]
         key = key_of(job, inputs, self._drawn_by(job))
-        verdict, found = judge(self._store, item.output, key, self._settings.overwrite)
+        verdict, standing = judge(self._store, item.output, key, self._settings.overwrite)
         if verdict == "adopt":
             self._store.record(
-                "done", item.output, name=item.name, key=key, sha256=found, adopted=True
+                "done", item.output, name=item.name, key=key, sha256=standing, adopted=True
             )
         if verdict != "make":
             return "skipped", ()
         with self._store.writing(item.output) as place:
             past = self._store.history(item.output)
-            again = found is not None or past.done is not None or past.start is not None
+            again = standing is not None or past.done is not None or past.start is not None
             again = again or self._settings.overwrite
             choices = replace(job.encoding, overwrite=again, skip_existing=False)
             claimed(place, choices, job.keyframes)
-            made = planned(replace(job, output=place, encoding=choices))
-            notes = [*made.notes]
+            plan = planned(replace(job, output=place, encoding=choices))
+            notes = [*plan.notes]
             if item.sidecar is not None:
-                notes += reports.compare(reports.read(Path(item.sidecar)), made)
-            needs.checked(made)
-            self._store.record("start", item.output, name=item.name, key=key, replaces=found)
-            report = draw.render(made, load=self._model).save()
+                notes += reports.compare(reports.read(Path(item.sidecar)), plan)
+            needs.checked(plan)
+            self._store.record("start", item.output, name=item.name, key=key, replaces=standing)
+            report = draw.render(plan, load=self._model).save()
         self._store.record(
             "done",
             item.output,
             name=item.name,
-            key=key_of(job, [still.sha256 for still in made.stills], self._drawn_by(job)),
+            key=key_of(job, [still.sha256 for still in plan.stills], self._drawn_by(job)),
             sha256=self._store.fingerprint(item.output),
             frames=report["clip"]["frames"],
             seconds=report["seconds"],
-            model=made.model.name,
-            notes=[*notes, *report["notes"][len(made.notes) :]],
+            model=plan.model.name,
+            notes=[*notes, *report["notes"][len(plan.notes) :]],
         )
         return "made", report.get("memory", ())
 
     def _placed(self, job: Interpolate) -> Interpolate:
-        """The job on this worker's device, where it leaves that open; flow has none."""
+        """Return the job on this worker's device, where it leaves that open; flow has none."""
         free = job.device == "auto" and job.model != FLOW
         return replace(job, device=self._device) if free else job
 
     def _drawn_by(self, job: Interpolate) -> Mapping[str, Any]:
-        """Model and weights a job is drawn with, worked out once for jobs that are alike in it."""
+        """Return the model and weights of a job, worked out once for jobs that share them."""
         reverse = (job.reverse, job.reverse_base, job.sampling.method)
-        asked = (job.model, job.device, job.dtype, *reverse)
-        if asked not in self._known:
+        key = (job.model, job.device, job.dtype, *reverse)
+        if key not in self._known:
             model = chosen(validated(job))
-            self._known[asked] = {
+            self._known[key] = {
                 "model": model.name,
                 "weights": {role: identity(place) for role, place in model.folders.items()},
                 "dtype": precision(job.dtype, model),
             }
-        return self._known[asked]
+        return self._known[key]
 
 
 def judge(
     store: Store, output: str, key: str, overwrite: bool
 ) -> tuple[Literal["make", "skip", "adopt"], str | None]:
-    """What is to be done about an output, and the fingerprint of what stands there now.
+    """Decide what to do about an output; return that and the fingerprint of what stands there now.
 
-    adopt: a killed worker wrote clip and report, and not that it did.
-    UsageError where a file stands there that no batch made, or that was changed since.
+    adopt: a killed worker wrote clip and report, but did not record it
+
+    Raises UsageError if a file stands there that no batch made, or that was changed since.
     """
-    here = store.fingerprint(output)
-    if here is None:
+    standing = store.fingerprint(output)
+    if standing is None:
         return "make", None
     past = store.history(output)
-    if past.done is not None and here == past.done["sha256"]:
-        return ("skip" if past.done["key"] == key else "make"), here
-    if past.start is not None and here != past.start["replaces"]:
+    if past.done is not None and standing == past.done["sha256"]:
+        return ("skip" if past.done["key"] == key else "make"), standing
+    if past.start is not None and standing != past.start["replaces"]:
         adopted = past.start["key"] == key and store.whole(output)
-        return ("adopt" if adopted else "make"), here
+        return ("adopt" if adopted else "make"), standing
     if overwrite:
-        return "make", here
+        return "make", standing
     what = "was changed since it was made" if past.done else "exists and is not this batch's"
     raise UsageError(f"{output} {what}", "--overwrite replaces it", subject=output)
 
 
 def key_of(job: Interpolate, inputs: Sequence[str], drawn_by: Mapping[str, Any]) -> str:
-    """Hash of all that decides a clip's frames and its file; not where it goes or is computed."""
-    asked = to_json(job)
+    """Hash all that decides a clip's frames and its file; not where it goes or is computed."""
+    document = to_json(job)
     for name in ("keyframes", "output", "device", "decode_chunk"):
-        del asked[name]
+        del document[name]
     if job.memory == "auto" or NAMED[job.memory].same_frames:
-        del asked["memory"]
+        del document["memory"]
     for name in ("overwrite", "skip_existing", "paths"):
-        del asked["encoding"][name]
-    whole = {"job": asked, "inputs": [*inputs], "vtg": __version__, **drawn_by}
+        del document["encoding"][name]
+    whole = {"job": document, "inputs": [*inputs], "vtg": __version__, **drawn_by}
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 
 def may_pass(error: BaseException | None) -> bool:
-    """Whether trying again later may help: memory, disks and networks, not options or pictures."""
+    """Return whether trying again may help: memory, disks and networks, not options."""
     reasons = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EIO)]
     reasons.append("was killed by signal")
     while error is not None:
@@ -258,8 +260,8 @@ def may_pass(error: BaseException | None) -> bool:
         if memory or (isinstance(error, OSError) and error.errno in PASSING):
             return True
         if isinstance(error, VtgError):  # ffmpeg says it in words, at times in its first ones
-            said = f"{error.message} {error.hint}"
-            if any(reason in said for reason in reasons):
+            message = f"{error.message} {error.hint}"
+            if any(reason in message for reason in reasons):
                 return True
         error = error.__cause__ or error.__context__
     return False

@@ -56,8 +56,10 @@ class _Ended(BaseException):
 
 @contextmanager
 def _ending_cleanly() -> Iterator[list[int]]:
-    """Raise _Ended when told to end or losing the terminal. Yields the signals that came: a
-    library being imported may take the exception for a failure of its own.
+    """Raise _Ended when told to end or losing the terminal.
+
+    Yields the signals that came: a library being imported may take the exception for a failure of
+    its own.
     """
     came: list[int] = []
 
@@ -78,7 +80,7 @@ def _ending_cleanly() -> Iterator[list[int]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command line (default: the process's own); returns the exit code."""
+    """Run one command line (default: the process's own) and return the exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     command = typer.main.get_command(app)
     assert isinstance(command, TyperGroup)
@@ -113,7 +115,7 @@ def _ended(signum: int) -> int:
 
 
 def _explained(error: Exception) -> VtgError:
-    """Any failure as one of ours, those of the command line's own grammar among them."""
+    """Return any failure as a VtgError, those of the command line's own grammar among them."""
     if isinstance(error, _CommandLineError):
         path = error.ctx.command_path if error.ctx else "vtg"
         message = error.format_message().replace("Value error, ", "")

@@ -12,14 +12,16 @@ from vtg_cli.ground.printable import printable
 from vtg_cli.ground.units import time_text
 
 Progress = Callable[[float, str], None]
-"""progress(share done in [0, 1], what is being done)"""
+"""Callback progress(share done in [0, 1], what is being done)."""
 
 
 class TimeLeft:
-    """Of work whose share is told now and then: as predicted until a share is done, from then on as
-    measured, all of it alike. Loading, before any share, is not measured.
+    """The time left of work whose share is reported now and then.
 
-    expected: seconds for all of it, None where nothing is predicted.
+    expected: seconds for all of it, None where nothing is predicted
+
+    It is as predicted until a share is done, from then on as measured, all of it alike. Loading,
+    before any share, is not measured.
     """
 
     def __init__(
@@ -30,7 +32,7 @@ class TimeLeft:
         self._share = 0.0
 
     def told(self, share: float) -> None:
-        """So much of it is done, 0 to 1."""
+        """Note that so much of it is done, 0 to 1."""
         if share <= 0:
             self._began = self._clock()
         elif share > self._share:
@@ -38,7 +40,7 @@ class TimeLeft:
 
     @property
     def text(self) -> str:
-        """As predicted: about 2 min. As measured: 0:01:57. Nothing known: -:--:--."""
+        """The time left as predicted: about 2 min. As measured: 0:01:57. Nothing known: -:--:--."""
         if not self._share:
             return "-:--:--" if self._expected is None else f"about {time_text(self._expected)}"
         spent = self._told - self._began
@@ -49,8 +51,9 @@ class TimeLeft:
 
 @contextmanager
 def progress(*, quiet: bool, expected: float | None = None) -> Iterator[Progress | None]:
-    """A bar with the time left, drawn only where a person watches; None elsewhere. expected:
-    seconds, as of TimeLeft.
+    """Show a bar with the time left, drawn only where a person watches; yields None elsewhere.
+
+    expected: seconds, as for TimeLeft
     """
     if quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield None

@@ -70,7 +70,7 @@ def _batch(ctx: typer.Context, own: dict[str, Any], values: dict[str, Any]) -> N
     options = {n: v for n, v in values.items() if n not in own}
     options["prompts"] = tuple(options["prompts"] or ())
     sources, place = own["sources"], own["place"]
-    found = manifest.read(
+    source = manifest.read(
         sources,
         cast("Options", options),
         template=own["template"],
@@ -78,15 +78,15 @@ def _batch(ctx: typer.Context, own: dict[str, Any], values: dict[str, Any]) -> N
         recursive=own["recursive"],
         place=place,
     )
-    items = found.items
-    given = [n for n in o.given(ctx) if n not in own]
+    items = source.items
+    options_given = [n for n in o.given(ctx) if n not in own]
     if not is_url(place):
         manifest.check_outputs(items, sources, place)
-    if given and items[0].sidecar is not None:
-        flag = o.flag_of(given[0])
+    if options_given and items[0].sidecar is not None:
+        flag = o.flag_of(options_given[0])
         raise UsageError(f"{flag} is not for reports, which say everything", subject=flag)
     if not own["quiet"]:
-        for rule in found.rules:
+        for rule in source.rules:
             say(rule)
     if own["shard"] is not None:
         items = manifest.shard(items, own["shard"])
@@ -111,17 +111,19 @@ def _batch(ctx: typer.Context, own: dict[str, Any], values: dict[str, Any]) -> N
                     break
             elif not own["as_json"]:
                 result(tally.place_of(outcome), stdout=stdout)
-            told = report(outcome.memory)
-            if told and told not in rungs and not own["quiet"]:
-                rungs.add(told)
-                say(f"{outcome.name}: {told}")
+            message = report(outcome.memory)
+            if message and message not in rungs and not own["quiet"]:
+                rungs.add(message)
+                say(f"{outcome.name}: {message}")
     store.tidy()
     tally.tell(as_json=own["as_json"], quiet=own["quiet"])
 
 
 def _check_models(items: Sequence[Item]) -> None:
-    """Refuses at once, with the first item of each model, what others would fail of as well: a
-    model that is not here, an option it has no use for. Pictures are every item's own business.
+    """Refuse at once, with the first item of each model, what others would fail of as well: a model
+    that is not here, an option it has no use for.
+
+    Pictures are every item's own business.
     """
     from vtg_cli.plan.segments import planned
 
@@ -139,7 +141,7 @@ def _check_models(items: Sequence[Item]) -> None:
 def _crew(
     items: Sequence[Item], settings: Settings, own: dict[str, Any], device: str
 ) -> Iterator[tuple[Crew, int]]:
-    """The engine's workers, and how many."""
+    """Yield the engine's workers, and how many."""
     from vtg_cli.weights.catalog import FLOW
 
     models = [item.job.model for item in items]
@@ -168,7 +170,7 @@ def _outcomes(
     *,
     quiet: bool,
 ) -> Iterator[Outcome]:
-    """What becomes of the items, as it comes, with a bar that says how far it is."""
+    """Yield the items' outcomes as they come, with a bar that says how far it is."""
     from vtg_cli.batch.dispatch import dispatch
 
     def on_loss(item: Item, error: VtgError) -> None:
@@ -185,7 +187,7 @@ def _outcomes(
 
 @dataclass
 class Tally:
-    """How a batch goes."""
+    """The progress of a batch."""
 
     place: str
     items: int
@@ -202,7 +204,7 @@ class Tally:
         return sum(outcome.state == state for outcome in self.outcomes)
 
     def tell(self, *, as_json: bool, quiet: bool) -> None:
-        """The summary, on stdout as JSON if asked. BatchError where an item failed."""
+        """Print the summary, on stdout as JSON if asked. Raise BatchError if an item failed."""
         seconds = time.perf_counter() - self.begin
         counts = {state: self.count(state) for state in ("made", "skipped", "failed")}
         counts["left"] = self.items - len(self.outcomes)
@@ -210,11 +212,11 @@ class Tally:
             head = {"schema": "vtg-batch", "version": 1, "place": self.place, **counts}
             listed = [outcome.to_json() for outcome in self.outcomes]
             result_json({**head, "seconds": round(seconds, 3), "items": listed}, indent=2)
-        said = ", ".join(f"{n} {state}" for state, n in counts.items() if n) or "nothing to do"
-        text = f"{self.items} items: {said} in {seconds:.1f} s"
+        summary = ", ".join(f"{n} {state}" for state, n in counts.items() if n) or "nothing to do"
+        text = f"{self.items} items: {summary} in {seconds:.1f} s"
         if counts["made"]:
             text += f", {counts['made'] / seconds:.2f} made a second"
         if counts["failed"]:
-            raise BatchError(text, "the same command tries again what is not there")
+            raise BatchError(text, "run the same command again to retry what is missing")
         if not quiet:
             say(text)

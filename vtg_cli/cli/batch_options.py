@@ -32,25 +32,29 @@ Template = Annotated[
     _option(
         "--output-template",
         metavar="TEMPLATE",
-        help="What a clip is called, from {name} {index} {first} {last} {model} {seed}; the suffix "
+        help="Name of a clip, from {name} {index} {first} {last} {model} {seed}; the suffix "
         "decides the format. Default: {name}.mp4.",
     ),
 ]
 Chain = Annotated[
-    bool, _option("--chain", help="Of a folder: every picture and the next one, in natural order.")
+    bool,
+    _option(
+        "--chain", help=("For a folder: pair every picture with the next one, in natural order.")
+    ),
 ]
 Recursive = Annotated[
     bool,
     _option(
-        "--recursive", help="Of a folder: those below it as well. The clips lie in folders alike."
+        "--recursive",
+        help=("For a folder: include those below it. The clips go to folders of the same names."),
     ),
 ]
 Resume = Annotated[
     bool,
     _option(
         "--resume",
-        help="Go on with what was stopped, or begin where nothing was: for scripts that always say "
-        "it. What is there with the same content is skipped with or without it.",
+        help="Continue a stopped batch, or begin a new one: for scripts that always pass it. "
+        "Clips that exist with the same content are skipped with or without it.",
     ),
 ]
 Shard = Annotated[
@@ -87,8 +91,8 @@ Retries = Annotated[
         metavar="N",
         min=0,
         max=100,
-        help="Further attempts where a failure may pass: a full disk, a lost connection, memory, "
-        "a killed worker.",
+        help="Further attempts after a failure that may pass: a full disk, a lost connection, "
+        "memory, a killed worker.",
     ),
 ]
 RetryWait = Annotated[
@@ -98,7 +102,7 @@ RetryWait = Annotated[
         metavar="SECONDS",
         min=0,
         max=3600,
-        help="Before the second attempt; doubled for each further one, to a minute at most.",
+        help="Wait before the second attempt; doubled for each further one, to a minute at most.",
     ),
 ]
 FailFast = Annotated[bool, _option("--fail-fast", help="End with the first item that fails.")]

@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Totals:
-    """What all clips that would be made come to; seconds: of video; spent: predicted seconds of
-    work, one clip after the other; volume: bytes on disk; memory: of the largest.
+    """The totals of all clips that would be made.
+
+    seconds: of video
+    spent: predicted seconds of work, one clip after the other
+    volume: bytes on disk
+    memory: of the largest
     """
 
     clips: int = 0
@@ -64,7 +68,7 @@ class Totals:
 
 
 def tell_plan(items: Sequence[Item], settings: Settings, *, as_json: bool) -> None:
-    """Print the table of what would be made. BatchError where an item would fail."""
+    """Print the table of what would be made. Raise BatchError if an item would fail."""
     from vtg_cli.batch.store import open_store
     from vtg_cli.batch.worker import Worker
     from vtg_cli.ground.units import size_text, time_text
@@ -81,26 +85,26 @@ def tell_plan(items: Sequence[Item], settings: Settings, *, as_json: bool) -> No
         keys = " ".join(name.rpartition("/")[2] for name in item.job.keyframes)
         named = {"name": item.name, "output": item.output}
         try:
-            made, verdict = worker.look(item)
-            ahead = preflight.checked(made)
+            job_plan, verdict = worker.look(item)
+            ahead = preflight.checked(job_plan)
         except Exception as error:
             bad += 1
-            said = explained(error)
+            failure = explained(error)
             model = item.job.model
-            rows.append((item.name, keys, "", "", model, "", "", item.output, said.message))
-            documents.append({**named, "error": said.message, "exit_code": said.exit_code})
+            rows.append((item.name, keys, "", "", model, "", "", item.output, failure.message))
+            documents.append({**named, "error": failure.message, "exit_code": failure.exit_code})
             continue
-        height, width, _ = made.shape
+        height, width, _ = job_plan.shape
         what = "make" if verdict == "make" else "skip: it is there"
         size = f"{width}x{height}"
-        frames = str(made.schedule.total)
+        frames = str(job_plan.schedule.total)
         needs = size_text(ahead.cost.memory), time_text(ahead.cost.seconds)
-        rows.append((item.name, keys, frames, size, made.model.name, *needs, item.output, what))
+        rows.append((item.name, keys, frames, size, job_plan.model.name, *needs, item.output, what))
         if verdict == "make":
-            totals.add(made.schedule.total, made.schedule.duration, ahead)
+            totals.add(job_plan.schedule.total, job_plan.schedule.duration, ahead)
         predicted = {"prediction": preflight.document(ahead)}
         what = what.partition(":")[0]
-        documents.append({**named, "what": what, **report.outline(made), **predicted})
+        documents.append({**named, "what": what, **report.outline(job_plan), **predicted})
     if as_json:
         result_json({"items": documents, "totals": totals.to_json()}, indent=2)
     else:

@@ -21,11 +21,15 @@ from vtg_cli.ground.literals import Copy, Fade
 
 FirstClip = Annotated[
     str,
-    typer.Argument(metavar="CLIP_A", show_default=False, help="The clip that is left; - is stdin."),
+    typer.Argument(
+        metavar="CLIP_A", show_default=False, help=("The clip that the bridge leaves; - is stdin.")
+    ),
 ]
 LastClip = Annotated[
     str,
-    typer.Argument(metavar="CLIP_B", show_default=False, help="The clip that is reached."),
+    typer.Argument(
+        metavar="CLIP_B", show_default=False, help=("The clip that the bridge leads to.")
+    ),
 ]
 From = Annotated[
     str | None,
@@ -114,12 +118,12 @@ def bridge(ctx: typer.Context, **_: object) -> None:
     )
     paths = mine["clip_a"], mine["clip_b"]
     rest["prompts"] = tuple(rest["prompts"] or ())
-    said = o.given(ctx)
+    options_given = o.given(ctx)
     arriving, read = [mine[name] for name in DESCRIBED], [mine[name] for name in READ]
     first, last = (
         input_of(path, None, None, None, *read)
         if any(map(described, paths)) and not described(path)
-        else input_of(path, *arriving, *read, said=said)
+        else input_of(path, *arriving, *read, options_given=options_given)
         for path in paths
     )
     job = Bridge(
@@ -136,7 +140,7 @@ def bridge(ctx: typer.Context, **_: object) -> None:
 
 
 def second(text: str) -> Fraction:
-    """A moment of a clip: as a duration, and 0 is one. UsageError."""
+    """Parse a moment of a clip: as a duration, and 0 is one. Raise UsageError."""
     from vtg_cli.job.times import parse_duration
 
     return Fraction(0) if text.strip() in ("0", "0s", "0.0") else parse_duration(text)

@@ -24,7 +24,7 @@ CLIP, DEFAULT_MODEL = o.READING, "auto"
 
 
 def clip_option(panel: str, *flags: str, help: str, **more: Any) -> Any:
-    """An option of a panel of the help."""
+    """Declare an option of a panel of the help."""
     return typer.Option(*flags, help=help, rich_help_panel=panel, **more)
 
 
@@ -122,7 +122,7 @@ CHANGES = (
     o.own("model", ClipModel, DEFAULT_MODEL),
     *o.SHOWN,
 )
-"""What slow and retime share."""
+"""Parameters that slow and retime share."""
 
 
 @o.taking(
@@ -156,7 +156,7 @@ def retime(ctx: typer.Context, **_: object) -> None:
     """
     if not (ctx.params["fps"] or ctx.params["duration"] or ctx.params["factor"]):
         raise UsageError(
-            "nothing to change", "say --fps 60, --duration 10 or --factor 2", subject="--fps"
+            "nothing to change", "use --fps 60, --duration 10 or --factor 2", subject="--fps"
         )
     _retime(ctx)
 
@@ -168,7 +168,7 @@ READ = ("fields", "allow_damaged")
 
 
 def options_of(ctx: typer.Context, *own: str) -> tuple[dict[str, Any], dict[str, Any], Options]:
-    """The values a command was given: the command's own, how to show things, the rest as the
+    """Split the values a command was given: the command's own, how to show things, the rest as the
     options of `interpolate`.
     """
     rest = dict(ctx.params)
@@ -185,7 +185,9 @@ def _retime(ctx: typer.Context) -> None:
 
     own = ("clip", "factor", "duration", "fps", "audio", "cuts", "duplicates")
     mine, shown, rest = options_of(ctx, *own, *DESCRIBED, *READ)
-    clip = input_of(mine["clip"], *(mine[name] for name in (*DESCRIBED, *READ)), said=o.given(ctx))
+    clip = input_of(
+        mine["clip"], *(mine[name] for name in (*DESCRIBED, *READ)), options_given=o.given(ctx)
+    )
     job = Retime(
         clip=clip,
         between=job_of([clip.path] * 2, rest),
@@ -207,14 +209,14 @@ def input_of(
     fields: Fields = "merge",
     allow_damaged: bool = False,
     *,
-    said: Collection[str] = (),
+    options_given: Collection[str] = (),
 ) -> Input:
-    """A clip to read. UsageError for what makes no sense, or means nothing to a file."""
+    """Return a clip to read. Raise UsageError for what means nothing to it."""
     from vtg_cli.job.times import parse_fps
     from vtg_cli.media.encoding import Input
     from vtg_cli.media.sequence import is_sequence
 
-    described = [name for name in DESCRIBED if name in said]
+    described = [name for name in DESCRIBED if name in options_given]
     if path != "-" and is_sequence(path):
         described = [name for name in described if name != "input_fps"]
     if path != "-" and described:
@@ -237,7 +239,7 @@ def input_of(
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Width and height from "640x360". UsageError."""
+    """Parse width and height from "640x360". Raise UsageError."""
     width, x, height = text.lower().partition("x")
     if not (x and width.isdecimal() and height.isdecimal() and int(width) and int(height)):
         raise UsageError(f"--input-size {text} is no size", "write 640x360", subject="--input-size")
@@ -245,7 +247,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def parse_factor(text: str) -> Fraction:
-    """How many times as long, from "4", "2.5" or "5/2". UsageError for 0 and all else."""
+    """Parse how many times as long: "4", "2.5" or "5/2". Raise UsageError for 0 and all else."""
     from vtg_cli.job.checks import MAX_FACTOR
 
     try:
@@ -254,7 +256,7 @@ def parse_factor(text: str) -> Fraction:
         factor = Fraction(0)
     if not Fraction(1, MAX_FACTOR) <= factor <= MAX_FACTOR:
         raise UsageError(
-            f"--factor {text} is no number of times",
+            f"--factor {text} is not a factor",
             f"write 4, 2.5 or 5/2; from 1/{MAX_FACTOR} to {MAX_FACTOR}",
             subject="--factor",
         )

@@ -11,8 +11,8 @@ from typer.core import TyperCommand, TyperGroup
 
 
 class Place(NamedTuple):
-    """Where under vtg_cli.cli a command lies; what it does: the
-    first paragraph of its help, which would have to be imported.
+    """A command's place under vtg_cli.cli, and its summary: the first paragraph of its help, which
+    would have to be imported.
     """
 
     home: str
@@ -73,11 +73,11 @@ GROUPS = {
     "Models": ("models",),
     "Check": ("inspect", "doctor"),
 }
-"""How the list of commands is told apart."""
+"""Groups of the list of commands."""
 
 
 class Commands(TyperGroup):
-    """The group of them all, which lists them without importing any."""
+    """The group of all commands, which lists them without importing any."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -108,7 +108,7 @@ class Command(TyperCommand):
 
 
 class _Imported(Mapping[str, Any]):
-    """Name -> command, imported and made when it is looked up."""
+    """A map from names to commands, imported and made when they are looked up."""
 
     def __init__(self) -> None:
         self._made: dict[str, Any] = {}
@@ -134,5 +134,5 @@ def _made(name: str, home: str) -> Any:
         group.add_typer(command, name=name, no_args_is_help=False)
     else:
         group.command(name, cls=Command)(command)
-    made = cast("TyperGroup", typer.main.get_command(group))
-    return made.commands[name]
+    commands = cast("TyperGroup", typer.main.get_command(group))
+    return commands.commands[name]

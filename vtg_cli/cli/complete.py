@@ -6,22 +6,22 @@ from collections.abc import Iterator
 
 
 def model_names(incomplete: str) -> Iterator[tuple[str, str]]:
-    """Completion of --model: the names the catalogue knows, each with its summary."""
+    """Complete --model: the names the catalogue knows, each with its summary."""
     from vtg_cli.weights.catalog import CATALOG
 
-    known = {
+    summaries = {
         "auto": "the best model this machine has",
         "tiny": "embedded diffusion model",
         "flow": "draft engine: motion alone, the fastest",
     }
-    known |= {
+    summaries |= {
         name: entry.summary for name, entry in CATALOG.items() if entry.kind in ("model", "engine")
     }
-    return ((name, what) for name, what in known.items() if name.startswith(incomplete))
+    return ((name, what) for name, what in summaries.items() if name.startswith(incomplete))
 
 
 def reverse_names(incomplete: str) -> Iterator[tuple[str, str]]:
-    """Completion of --reverse: the reverse-motion weights the catalogue knows."""
+    """Complete --reverse: the reverse-motion weights the catalogue knows."""
     from vtg_cli.weights.catalog import CATALOG
 
     entries = (entry for entry in CATALOG.values() if entry.kind == "reverse")
@@ -29,22 +29,22 @@ def reverse_names(incomplete: str) -> Iterator[tuple[str, str]]:
 
 
 def curve_names(incomplete: str) -> list[str]:
-    """Completion of --ease."""
+    """Complete --ease."""
     from vtg_cli.job.easing import CURVES
 
     return [name for name in CURVES if name.startswith(incomplete)]
 
 
 def text_curve_names(incomplete: str) -> list[str]:
-    """Completion of --text-curve."""
+    """Complete --text-curve."""
     return [name for name in ("hold", *curve_names("")) if name.startswith(incomplete)]
 
 
 def fusion_names(incomplete: str) -> list[str]:
-    """Completion of --fusion."""
+    """Complete --fusion."""
     return [name for name in ("mean", "linear") if name.startswith(incomplete)]
 
 
 def lora_names(incomplete: str) -> list[str]:
-    """Completion of --lora; a folder is completed by the shell."""
+    """Complete --lora; a folder is completed by the shell."""
     return [name for name in ("off", "fit") if name.startswith(incomplete)]

@@ -18,8 +18,9 @@ from vtg_cli.ground.printable import printable
 def result(*lines: str, stdout: TextIO | None = None) -> None:
     """Print lines of result on stdout; a reader that has gone away is no failure.
 
-    stdout: where it was before somebody else's prints were led away from it.
-    MediaError where it takes nothing, as on a full disk.
+    stdout: where it was before somebody else's prints were led away from it
+
+    Raises MediaError if it takes nothing, as on a full disk.
     """
     _result("\n".join(map(printable, lines)), stdout or sys.stdout)
 
@@ -41,18 +42,18 @@ def answer(value: Any, *lines: str, as_json: bool, indent: int | None = None) ->
 
 
 def say(text: str, hint: str = "") -> None:
-    """Say one line to people on stderr, and one that tells what to do."""
+    """Print one line on stderr for the user, and a hint what to do."""
     inform(f"vtg: {text}", *([f"     {hint}"] if hint else []))
 
 
 def inform(*lines: str) -> None:
-    """Print lines for people on stderr; where nobody can read them they are lost."""
+    """Print lines on stderr for the user; where nobody can read them they are lost."""
     with suppress(OSError, ValueError):
         _print("\n".join(map(printable, lines)), sys.stderr)
 
 
 def fail(error: VtgError) -> int:
-    """Say what went wrong and what to do about it; return the exit code."""
+    """Print what went wrong and what to do about it; return the exit code."""
     say(error.message, error.hint)
     return error.exit_code
 
@@ -74,12 +75,12 @@ def check_stream(example: str, *, as_json: bool, dry_run: bool) -> None:
 
 
 def asks() -> bool:
-    """Return whether a person is there who can be asked."""
+    """Return whether there is a person who can be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def agreed(question: str) -> bool:
-    """Ask a person; anything but a yes is a no. stdout stays for results."""
+    """Ask the user; anything but a yes is a no. stdout stays for results."""
     _print(f"{printable(question)} [y/N] ", sys.stderr, end="")
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
@@ -94,7 +95,7 @@ def _result(text: str, stdout: TextIO) -> None:
 
 
 def nothing_more(stdout: TextIO) -> None:
-    """Lead what Python still flushes when it ends to a place that takes everything."""
+    """Redirect what Python still flushes when it ends to a place that takes everything."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
 
 

@@ -49,9 +49,7 @@ def interpolate(ctx: typer.Context, **_: object) -> None:
 
 
 def preset_command(preset: Preset) -> Callable[..., None]:
-    """Make a command with the options of `interpolate`, told by --from and --to in place of
-    --prompt.
-    """
+    """Make a command like `interpolate`, with --from and --to in place of --prompt."""
     spoken = {"from_": o.FirstCaption, "to": o.LastCaption, "caption": o.Caption}
     parameters: list[o.Parameter] = []
     for each in OWN:
@@ -69,7 +67,7 @@ def preset_command(preset: Preset) -> Callable[..., None]:
 
 
 def _draw(ctx: typer.Context, preset: Preset | None = None) -> None:
-    """What `interpolate` and the presets do with the options they were given."""
+    """Run `interpolate` or a preset with the options it was given."""
     from vtg_cli.job.keywords import job_of
 
     options = dict(ctx.params)
@@ -77,25 +75,25 @@ def _draw(ctx: typer.Context, preset: Preset | None = None) -> None:
     keyframes, sheet = _keyframes(options), options.pop("sheet")
     shown = {name: options.pop(name) for name in SHOWN}
     del options["debug"]
-    given = o.given(ctx)
+    options_given = o.given(ctx)
     if preset is None:
         options["prompts"] = tuple(options["prompts"] or ())
     else:
-        said = options.pop("from_"), options.pop("to"), options.pop("caption")
-        options["prompts"] = _captions(*said, keyframes=len(keyframes))
+        captions = options.pop("from_"), options.pop("to"), options.pop("caption")
+        options["prompts"] = _captions(*captions, keyframes=len(keyframes))
     job = job_of(keyframes, cast("Options", options))
     if "-" in keyframes or any(arriving):
-        piped = _piped(job, preset, *arriving, given=given)
-        execute(piped, sheet=sheet, given=given, **shown)
+        piped = _piped(job, preset, *arriving, options_given=options_given)
+        execute(piped, sheet=sheet, options_given=options_given, **shown)
         return
     run = None
     if preset is not None:
         from vtg_cli.plan.segments import planned
         from vtg_cli.render.draw import work
 
-        job, model, notes = _preset(job, preset, given)
+        job, model, notes = _preset(job, preset, options_given)
         run = partial(work, notes=notes, decide=partial(planned, model=model))
-    execute(job, run=run, sheet=sheet, given=given, **shown)
+    execute(job, run=run, sheet=sheet, options_given=options_given, **shown)
 
 
 def _piped(
@@ -106,9 +104,9 @@ def _piped(
     fps: str | None,
     allow_damaged: bool,
     *,
-    given: Sequence[str],
+    options_given: Sequence[str],
 ) -> Piped:
-    """The job of keyframes that come through standard input."""
+    """Return the job of keyframes that come through standard input."""
     from vtg_cli.job.jobs import Piped
 
     if preset is not None:
@@ -118,7 +116,14 @@ def _piped(
     if allow_damaged and "-" not in job.keyframes:
         flag = "--allow-damaged"
         raise UsageError(f"{flag} is for standard input", "make the pictures again", subject=flag)
-    source = input_of(job.keyframes[0], format, size, fps, allow_damaged=allow_damaged, said=given)
+    source = input_of(
+        job.keyframes[0],
+        format,
+        size,
+        fps,
+        allow_damaged=allow_damaged,
+        options_given=options_given,
+    )
     if job.keyframes != ("-",):
         raise UsageError(
             "standard input stands for all keyframes", "give - alone, or pictures", subject="-"
@@ -127,13 +132,13 @@ def _piped(
 
 
 def _keyframes(options: dict[str, Any]) -> tuple[str, ...]:
-    """The pictures; the times they are given with become options."""
+    """Return the pictures; the times they are given with become options."""
     from vtg_cli.job.shorthand import split
     from vtg_cli.job.times import parse_fps
 
     fps = options["fps"]
-    found = split(options.pop("keyframes"), None if fps is None else parse_fps(fps))
-    if found.frames is not None or found.at is not None:
+    keyframes = split(options.pop("keyframes"), None if fps is None else parse_fps(fps))
+    if keyframes.frames is not None or keyframes.at is not None:
         for name in ("frames", "duration", "loop"):
             if options[name]:
                 raise UsageError(
@@ -141,14 +146,14 @@ def _keyframes(options: dict[str, Any]) -> tuple[str, ...]:
                     "leave one of them out",
                     subject=f"--{name}",
                 )
-        options["frames"], options["at"] = found.frames, found.at
-    return found.names
+        options["frames"], options["at"] = keyframes.frames, keyframes.at
+    return keyframes.names
 
 
 def _captions(
     first: str | None, last: str | None, each: Sequence[str] | None, *, keyframes: int
 ) -> tuple[str, ...]:
-    """One way of saying them or the other. UsageError for half of one, or for both."""
+    """Return the captions, given in one of two ways. Raise UsageError for half of one, or both."""
     if first is None and last is None:
         return tuple(each or ())
     if each:
@@ -156,8 +161,8 @@ def _captions(
             "--caption says what --from and --to say", "leave one of them out", subject="--caption"
         )
     if first is None or last is None:
-        said, lacking = ("--to", "--from") if first is None else ("--from", "--to")
-        raise UsageError(f"{said} needs {lacking} beside it", "give both", subject=said)
+        option, lacking = ("--to", "--from") if first is None else ("--from", "--to")
+        raise UsageError(f"{option} needs {lacking} beside it", "give both", subject=option)
     if keyframes != 2:
         raise UsageError(
             f"--from and --to are for two pictures, {keyframes} given",
@@ -168,7 +173,7 @@ def _captions(
 
 
 def _preset(
-    job: Interpolate, preset: Preset, given: Collection[str]
+    job: Interpolate, preset: Preset, options_given: Collection[str]
 ) -> tuple[Interpolate, Choice, tuple[str, ...]]:
     """Return the job with the preset's values, what draws it, and what to say about them."""
     from vtg_cli.job.checks import validated
@@ -178,7 +183,7 @@ def _preset(
 
     validated(replace(job, sampling=Sampling()))  # the rest when the preset's values are in
     model = chosen(job)
-    job, notes = preset.applied(job, given, model=model.name, reads=reads(model))
+    job, notes = preset.applied(job, options_given, model=model.name, reads=reads(model))
     return job, model, notes
 
 
@@ -212,9 +217,9 @@ def run(
     from vtg_cli.render.report_paths import check_there
 
     recorded = sidecars.read(Path(sidecar))
-    asked = recorded.job
-    check_there(asked, recorded.path)
-    target = output or asked.output
+    job = recorded.job
+    check_there(job, recorded.path)
+    target = output or job.output
     if target is None:
         raise UsageError(f"{sidecar} names no output", "name one with -o", subject="--output")
     if output is None and not Path(target).resolve().is_relative_to(Path(sidecar).resolve().parent):
@@ -223,20 +228,20 @@ def run(
             f"say that you want it there: -o {quote(target)}",
             subject="--output",
         )
-    same_kind = asked.output is not None and Path(target).suffix == Path(asked.output).suffix
+    same_kind = job.output is not None and Path(target).suffix == Path(job.output).suffix
     choices = replace(
-        asked.encoding,
+        job.encoding,
         format=format,
-        crf=asked.encoding.crf if same_kind else None,
+        crf=job.encoding.crf if same_kind else None,
         overwrite=overwrite,
         skip_existing=skip_existing,
     )
-    sidecars.unchanged(recorded, asked.clips)
+    sidecars.unchanged(recorded, job.clips)
     execute(
-        asked.written_to(target, choices),
-        run=None if asked.clips else partial(work, recorded=recorded),
+        job.written_to(target, choices),
+        run=None if job.clips else partial(work, recorded=recorded),
         sheet=sheet,
-        inputs=(sidecar,) if target != asked.output else (),
+        inputs=(sidecar,) if target != job.output else (),
         as_json=as_json,
         dry_run=dry_run,
         quiet=quiet,

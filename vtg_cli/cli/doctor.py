@@ -20,15 +20,15 @@ def doctor(as_json: o.JsonOnly = False, debug: o.Debug = False) -> None:
     """
     from vtg_cli.cli import health
 
-    found = []
+    listed = []
     for each in health.findings():
-        found.append(each)
+        listed.append(each)
         if not as_json:  # at once: some take seconds
             todo = f" -> {each.todo}" if each.todo else ""
             result(f"{each.state:<4}  {each.name:<12}  {each.text}{todo}")
-    draws = health.can_draw(found)
+    draws = health.can_draw(listed)
     if as_json:
-        told = {"can_draw": draws, "findings": [asdict(each) for each in found]}
-        result_json(told, indent=2)
+        document = {"can_draw": draws, "findings": [asdict(each) for each in listed]}
+        result_json(document, indent=2)
     if not draws:
         raise typer.Exit(1)

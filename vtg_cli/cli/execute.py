@@ -43,12 +43,14 @@ def execute(
     run: Run | None = None,
     sheet: str | None = None,
     inputs: Sequence[str] = (),
-    given: Collection[str] = (),
+    options_given: Collection[str] = (),
 ) -> None:
     """Make a job's clip, or tell what would be made.
 
-    run: in place of the kind's own; sheet: the contact sheet to write; inputs: files beside the
-    job's own that must stay; given: options that were named, which the model must have a use for
+    run: in place of the kind's own
+    sheet: the contact sheet to write
+    inputs: files beside the job's own that must stay
+    options_given: names of the given options, which the model must have a use for
     """
     from vtg_cli.plan import memory
     from vtg_cli.plan.needs import document
@@ -59,7 +61,7 @@ def execute(
     run = run or import_module(RUNS[type(job)]).work
     with run(job) as work:
         for model in work.models:
-            refuse_unused(model, given)
+            refuse_unused(model, options_given)
         reasons = (f"model {each.name}: {each.reason}" for each in work.models if each.reason)
         for line in () if quiet else (*reasons, *work.notes):
             say(line)
@@ -79,10 +81,10 @@ def execute(
         answer(saved.report, str(job.output), as_json=as_json, indent=2)
 
 
-def _needs(found: Preflight) -> Iterator[str]:
-    """Weights, memory, time and disk, one fact a line."""
-    cost, machine = found.cost, found.machine
-    for each in found.weights:
+def _needs(preflight: Preflight) -> Iterator[str]:
+    """Yield weights, memory, time and disk, one fact a line."""
+    cost, machine = preflight.cost, preflight.machine
+    for each in preflight.weights:
         licence = f", {each.licence}" if each.licence else ""
         size = f"{counted(each.files, 'file')}, {size_text(each.bytes)}"
         yield f"weights   {each.name}: {size}{licence}"
@@ -94,18 +96,18 @@ def _needs(found: Preflight) -> Iterator[str]:
     if cost.gpu is not None:
         has = f" of {size_text(machine.gpu.total)}" if machine.gpu else ""
         yield f"GPU       about {size_text(cost.gpu)}{has}"
-    if found.whole:
-        more = f"; up to {found.takes} takes of a segment" if found.takes > 1 else ""
+    if preflight.whole:
+        more = f"; up to {preflight.takes} takes of a segment" if preflight.takes > 1 else ""
         yield (
             f"time      about {time_text(cost.seconds)} "
             f"(within {cost.seconds_within:g} times, {cost.basis}{more})"
         )
     else:
         yield "time      depends on how long the input is"
-    if found.volume is not None and machine.disk is not None:
+    if preflight.volume is not None and machine.disk is not None:
         yield (
-            f"disk      about {size_text(found.volume)} "
-            f"(within {found.volume_within:g} times); {size_text(machine.disk)} free"
+            f"disk      about {size_text(preflight.volume)} "
+            f"(within {preflight.volume_within:g} times); {size_text(machine.disk)} free"
         )
 
 
@@ -132,7 +134,7 @@ def _goes_ahead(
     if claimed(job.output, job.encoding, (*job.inputs, *inputs)):
         return True
     if not quiet:
-        say(f"{job.output} exists and is left as it is")
+        say(f"{job.output} exists and is kept")
     answer({"output": job.output, "skipped": True}, job.output, as_json=as_json)
     return False
 
@@ -143,7 +145,7 @@ def _check_sheet(sheet: str, job: Job | Piped, inputs: Sequence[str]) -> None:
 
     assert job.output is not None
     if job.clips:
-        raise UsageError("--sheet needs pictures that are counted", "leave it out", subject="-")
+        raise UsageError("--sheet needs a known number of pictures", "leave it out", subject="-")
     if Path(sheet).suffix.lower() != ".png" or "%" in sheet:
         raise UsageError(
             f"--sheet {sheet} is no name for one picture", "end it in .png", subject="--sheet"

@@ -38,8 +38,11 @@ EXTRAS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """About one thing. state: "ok"; "note": something is lacking that not everybody needs; "bad":
-    without it nothing is drawn. todo: what to do, empty where there is nothing to do.
+    """A finding about one thing.
+
+    state: "ok"; "note": something is lacking that not everybody needs; "bad": without it nothing is
+        drawn
+    todo: what to do, empty if there is nothing to do
     """
 
     name: str
@@ -49,17 +52,17 @@ class Finding:
 
 
 def findings() -> Iterator[Finding]:
-    """Of everything, in the order in which one would look."""
+    """Check everything, in the order in which one would look."""
     for check in CHECKS:
         yield from check()
 
 
-def can_draw(found: list[Finding]) -> bool:
-    return all(finding.state != "bad" for finding in found)
+def can_draw(listed: list[Finding]) -> bool:
+    return all(finding.state != "bad" for finding in listed)
 
 
 def encoding() -> Iterator[Finding]:
-    """ffmpeg: whether it runs, and whether it has what the formats need."""
+    """Check ffmpeg: whether it runs, and whether it has what the formats need."""
     again = "pip install --force-reinstall imageio-ffmpeg, or name one in IMAGEIO_FFMPEG_EXE"
     try:
         program = ffmpeg()
@@ -72,17 +75,17 @@ def encoding() -> Iterator[Finding]:
         yield Finding("ffmpeg", "bad", f"does not run: {_first_line(error)}", again)
         return
     number = re.match(r"ffmpeg version (\S+)", version)
-    told = number[1] if number else "an unknown version"
+    named = number[1] if number else "an unknown version"
     lacking = {name: needed - encoders for name, needed in needed_encoders() if needed - encoders}
     if not lacking:
-        yield Finding("ffmpeg", "ok", f"{told} with all encoders, {program}")
+        yield Finding("ffmpeg", "ok", f"{named} with all encoders, {program}")
     for name, absent in lacking.items():
-        text = f"{told} lacks {', '.join(sorted(absent))}, which {name} needs"
+        text = f"{named} lacks {', '.join(sorted(absent))}, which {name} needs"
         yield Finding("ffmpeg", "note", text, f"use another format than {name}; or {again}")
 
 
 def needed_encoders() -> Iterator[tuple[str, set[str]]]:
-    """Of each format that is written: its name, and ffmpeg's encoders it takes."""
+    """Yield each format that is written: its name, and ffmpeg's encoders it takes."""
     for form in FORMATS:
         codecs = (form.codec, form.odd, form.alpha)
         used = {c.arguments[c.arguments.index("-c:v") + 1] for c in codecs if c is not None}
@@ -91,7 +94,7 @@ def needed_encoders() -> Iterator[tuple[str, set[str]]]:
 
 
 def networks() -> Iterator[Finding]:
-    """torch and what goes with it."""
+    """Check torch and what goes with it."""
     again = "pip install --force-reinstall torch; --model flow draws without it"
     try:
         import torch
@@ -114,25 +117,25 @@ SLOW = "this CPU has no AVX2: everything but --model flow will be slow"
 
 
 def devices() -> Iterator[Finding]:
-    """GPUs, as torch sees them; it is asked only where one may be."""
+    """Check the GPUs, as torch sees them; it is asked only where there may be one."""
     if not hardware.may_have_gpu():
         yield Finding("GPU", "note", "none: no driver on this machine", NO_GPU)
         return
     try:
         import torch
 
-        found = [
+        gpus = [
             (f"cuda:{i}", torch.cuda.get_device_name(i)) for i in range(torch.cuda.device_count())
         ]
         if torch.backends.mps.is_available():
-            found.append(("mps", "Apple's GPU"))
-        told = [(*each, hardware.gpu_memory(each[0])) for each in found]
+            gpus.append(("mps", "Apple's GPU"))
+        measured = [(*each, hardware.gpu_memory(each[0])) for each in gpus]
     except Exception as error:
         yield Finding("GPU", "note", f"cannot be asked: {_first_line(error)}", BUILD)
         return
-    if not told:
+    if not measured:
         yield Finding("GPU", "note", "a driver is here, and torch sees no GPU", BUILD)
-    for device, name, memory in told:
+    for device, name, memory in measured:
         has = f", {size_text(memory.total)}, {size_text(memory.free)} free" if memory else ""
         yield Finding("GPU", "ok", f"{device}: {name}{has}")
 
@@ -142,13 +145,13 @@ BUILD = "install the build of torch for this driver: https://pytorch.org/get-sta
 
 
 def memory() -> Iterator[Finding]:
-    """Of this machine."""
-    here, cores = hardware.memory(), hardware.cores()
-    if here is None:
-        yield Finding("memory", "note", "this system does not tell")
+    """Check the memory of this machine."""
+    machine, cores = hardware.memory(), hardware.cores()
+    if machine is None:
+        yield Finding("memory", "note", "this system does not report it")
         return
-    text = f"{size_text(here.total)}, {size_text(here.free)} free; {counted(cores, 'core')}"
-    little = here.free < 1e9
+    text = f"{size_text(machine.total)}, {size_text(machine.free)} free; {counted(cores, 'core')}"
+    little = machine.free < 1e9
     yield Finding("memory", "note" if little else "ok", text, FREE_SOME if little else "")
 
 
@@ -156,7 +159,7 @@ FREE_SOME = "close other programs, or ask for small pictures"
 
 
 def caches() -> Iterator[Finding]:
-    """Where models go."""
+    """Check the folders that models go to."""
     for name, folder in (("models", cache.repo_folder("").parent), ("imports", cache.own_folder())):
         place = next(p for p in (folder, *folder.parents) if p.exists())
         if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
@@ -171,7 +174,7 @@ def caches() -> Iterator[Finding]:
 
 
 def models() -> Iterator[Finding]:
-    """The embedded one, and those of the catalogue of which something is here."""
+    """Check the embedded model, and those of the catalogue of which something is here."""
     try:
         sizes.parts_of(EMBEDDED_FOLDER)
         yield Finding("model", "ok", "tiny and flow are embedded")
@@ -181,17 +184,17 @@ def models() -> Iterator[Finding]:
         yield Finding("model", "bad", f"tiny is damaged: {text}", again)
     for entry in CATALOG.values():
         copy = store.cached(place_of(entry.name))
-        made = store.imported(entry) if entry.variant else None
-        if copy is None and made is None:
+        imported = store.imported(entry) if entry.variant else None
+        if copy is None and imported is None:
             continue
         fetch = f"vtg models pull {entry.name}"
-        if made is None and copy is not None and copy.lacking:
+        if imported is None and copy is not None and copy.lacking:
             text = f"{entry.name} is not complete: it lacks {layout.listed(copy.lacking)}"
             yield Finding("model", "note", text, fetch)
-        elif entry.variant and made is None:
+        elif entry.variant and imported is None:
             yield Finding("model", "note", f"{entry.name} is here, not imported yet", fetch)
         elif entry.kind in ("model", "engine"):
-            folder = made or copy.folder  # type: ignore[union-attr]
+            folder = imported or copy.folder  # type: ignore[union-attr]
             yield _whole(entry.name, folder, fetch)
         else:
             yield Finding("model", "ok", f"{entry.name} is here")
@@ -210,7 +213,7 @@ def _whole(name: str, folder: Path, fetch: str) -> Finding:
 
 
 def reach() -> Iterator[Finding]:
-    """Whether models can be fetched; what is here runs without."""
+    """Check whether models can be fetched; what is here runs without."""
     if hub.offline():
         yield Finding("hub", "ok", "not asked: HF_HUB_OFFLINE is set")
         return
@@ -223,7 +226,7 @@ def reach() -> Iterator[Finding]:
 
 
 def extras() -> Iterator[Finding]:
-    """What some commands want beside."""
+    """Check what some commands need beside."""
     for extra, (module, purpose) in EXTRAS.items():
         if find_spec(module) is None:
             todo = f"for {purpose}: pip install 'vtg-cli[{extra}]'"
@@ -238,7 +241,7 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
 
 
 def _said(program: str, option: str) -> str:
-    """What ffmpeg prints. SubprocessError where it fails or hangs."""
+    """Return what ffmpeg prints. Raise SubprocessError if it fails or hangs."""
     done = subprocess.run(
         [program, "-hide_banner", option] if option != "-version" else [program, option],
         capture_output=True,
@@ -251,7 +254,7 @@ def _said(program: str, option: str) -> str:
 
 
 def _version(name: str) -> str:
-    """Of an installed distribution, empty where there is none."""
+    """Return the version of an installed distribution, "" if there is none."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -46,47 +46,47 @@ def inspect(
             "vtg inspect first.png last.png",
             subject="keyframes",
         )
-    here = available()
-    told = []
+    models = available()
+    documents = []
     for first, last in pairwise(keyframes):
         a, b = read_image(first), read_image(last)
         height, width = a.shape[:2]
-        found = pairs.inspect(a, fit(b, height, width, "crop"))
-        advice = pairs.suggestion(found, here)
+        pair = pairs.inspect(a, fit(b, height, width, "crop"))
+        advice = pairs.suggestion(pair, models)
         if as_json:
-            told.append(_plain(first, last, found, advice))
+            documents.append(_plain(first, last, pair, advice))
         else:
-            result(*_lines(first, last, found, advice))
+            result(*_lines(first, last, pair, advice))
     if as_json:
-        result_json({"pairs": told}, indent=2)
+        result_json({"pairs": documents}, indent=2)
 
 
-def _plain(first: str, last: str, found: Pair, advice: Suggestion) -> dict[str, Any]:
+def _plain(first: str, last: str, pair: Pair, advice: Suggestion) -> dict[str, Any]:
     numbers = {
         name: round(value, 3) if isinstance(value, float) else value
-        for name, value in asdict(found).items()
+        for name, value in asdict(pair).items()
     }
-    numbers["shift"] = [round(value, 3) for value in found.shift]
+    numbers["shift"] = [round(value, 3) for value in pair.shift]
     return {
         "first": first,
         "last": last,
-        "kind": found.kind,
+        "kind": pair.kind,
         **numbers,
         "suggested": asdict(advice),
     }
 
 
-def _lines(first: str, last: str, found: Pair, advice: Suggestion) -> Iterator[str]:
-    x, y = found.shift
+def _lines(first: str, last: str, pair: Pair, advice: Suggestion) -> Iterator[str]:
+    x, y = pair.shift
     options = [f"--model {advice.model}", f"--frames {advice.frames}"]
     options += [f"--method {advice.method}"] if advice.method else []
-    yield f"{first} to {last}: {KINDS[found.kind]}"
-    yield f"  similarity  SSIM {found.ssim:.2f} as they stand; {found.shared:.0%} is found again"
+    yield f"{first} to {last}: {KINDS[pair.kind]}"
+    yield f"  similarity  SSIM {pair.ssim:.2f} as they stand; {pair.shared:.0%} is found again"
     yield (
-        f"  motion      {found.motion:.1f} px in the median ({x:+.1f} across, {y:+.1f} down), "
-        f"95 % up to {found.farthest:.1f} px of {found.side}"
+        f"  motion      {pair.motion:.1f} px in the median ({x:+.1f} across, {y:+.1f} down), "
+        f"95 % up to {pair.farthest:.1f} px of {pair.side}"
     )
-    yield f"  explained   {found.moved:.0%} of the difference is motion"
-    yield f"  colour gap  {found.colour_gap:.1f} in CIE Lab (2.3 can just be seen)"
+    yield f"  explained   {pair.moved:.0%} of the difference is motion"
+    yield f"  colour gap  {pair.colour_gap:.1f} in CIE Lab (2.3 can just be seen)"
     yield f"  suggested   {' '.join(options)}"
     yield f"              {advice.reason}"

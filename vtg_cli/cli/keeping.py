@@ -17,7 +17,8 @@ def verify(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME|HUB_ID|DIR]...", help="What to check. Default: all that is here."
+            metavar="[NAME|HUB_ID|DIR]...",
+            help=("What to check. Default: everything on this machine."),
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,

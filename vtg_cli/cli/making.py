@@ -38,20 +38,20 @@ def delta(
     from vtg_cli.weights import delta as deltas
     from vtg_cli.weights.reverse import unet_folder
 
-    made = deltas.write(
+    written = deltas.write(
         unet_folder(tuned), unet_folder(base), output, dtype=dtype, overwrite=overwrite
     )
     if as_json:
         facts = {
-            "path": str(made.path),
-            "bytes": made.size,
-            "tensors": made.tensors,
-            "parameters": made.numbers,
-            "unchanged": made.unchanged,
+            "path": str(written.path),
+            "bytes": written.size,
+            "tensors": written.tensors,
+            "parameters": written.numbers,
+            "unchanged": written.unchanged,
         }
         result_json(facts)
     else:
-        result(f"{made.path}  {size_text(made.size)}")
+        result(f"{written.path}  {size_text(written.size)}")
 
 
 def import_model(
@@ -92,7 +92,7 @@ def import_model(
         str | None,
         typer.Option(
             metavar="DIR|NAME",
-            help="Of animatelcm: the model it was distilled from, which lends it all but the "
+            help="For animatelcm: the model it was distilled from, which supplies all but the "
             "U-Net's weights. Default: svd-xt.",
         ),
     ] = None,
@@ -122,15 +122,17 @@ def import_model(
 
     if variant is None and rife.is_released(checkpoint):
         _refuse(("--clip", clip), ("--decoder", decoder), ("--config", config), ("--base", base))
-        made = rife.convert(checkpoint, output, overwrite=overwrite)
+        imported = rife.convert(checkpoint, output, overwrite=overwrite)
         inform(notices.RIFE)
-        answer({"path": str(made)}, str(made), as_json=as_json)
+        answer({"path": str(imported)}, str(imported), as_json=as_json)
         return
     if variant == animatelcm.VARIANT or (variant is None and animatelcm.is_one(checkpoint)):
         _refuse(("--clip", clip), ("--decoder", decoder), ("--config", config))
         lent = store.resolve(base or animatelcm.BASE).folder
-        made = animatelcm.assemble(checkpoint, lent, output, overwrite=overwrite, on_phase=phase)
-        answer({"path": str(made)}, str(made), as_json=as_json)
+        imported = animatelcm.assemble(
+            checkpoint, lent, output, overwrite=overwrite, on_phase=phase
+        )
+        answer({"path": str(imported)}, str(imported), as_json=as_json)
         return
     _refuse(("--base", base))
     folder = convert(
@@ -152,7 +154,7 @@ def import_model(
 
 
 def _refuse(*options: tuple[str, object]) -> None:
-    """UsageError for the first of these that was given."""
+    """Raise UsageError for the first of these options that was given."""
     for option, value in options:
         if value is not None:
             raise UsageError(

@@ -18,13 +18,13 @@ from vtg_cli.weights.entry import Entry, Wheel
 
 
 def built_in(name: str) -> dict[str, Any]:
-    """The row of what comes with vtg: the embedded model, or the engine that has no weights."""
+    """Return the row of what comes with vtg: the embedded model, or flow, without weights."""
     from vtg_cli.backbones.base import spec_of
     from vtg_cli.weights.layout import used_files
 
     model = name == EMBEDDED
     size = sum(file.stat().st_size for file in used_files(EMBEDDED_FOLDER)) if model else 0
-    known: dict[str, Any] = {
+    row: dict[str, Any] = {
         "name": name,
         "kind": "model" if model else "engine",
         "gb": round(size / 1e9, 4),
@@ -44,34 +44,34 @@ def built_in(name: str) -> dict[str, Any]:
         "lacking": [],
     }
     rest = ("repo_id", "folder", "height", "width", "min_vram_gb", "reverse", "base", "revision")
-    return known | dict.fromkeys(rest)
+    return row | dict.fromkeys(rest)
 
 
 def facts(entry: Entry) -> dict[str, Any]:
-    """An entry as the catalogue has it, and what of it is on this machine."""
+    """Return an entry as the catalogue has it, and what of it is on this machine."""
     from vtg_cli.weights import store
 
     copy = store.cached(place_of(entry.name))
     lacking = list(copy.lacking) if copy else []
     folder = copy.folder if copy else None
-    here = "no" if copy is None else "partly" if copy.lacking else "yes"
+    state = "no" if copy is None else "partly" if copy.lacking else "yes"
     if entry.variant:
-        made = store.imported(entry)
-        here = "yes" if made else "no" if copy is None else "partly"
-        folder, lacking = (made, []) if made else (None, lacking)
-    told = asdict(entry)
+        imported = store.imported(entry)
+        state = "yes" if imported else "no" if copy is None else "partly"
+        folder, lacking = (imported, []) if imported else (None, lacking)
+    row = asdict(entry)
     fields = ("name", "kind", "repo_id", "folder", "gb", "licence", "terms", "commercial", "gated")
     more = ("frames", "height", "width", "prompts", "min_vram_gb", "tiers", "reverse", "base")
     last = ("needs", "revision", "summary")
-    return {name: told[name] for name in (*fields, *more, *last)} | {
-        "here": here,
+    return {name: row[name] for name in (*fields, *more, *last)} | {
+        "here": state,
         "path": str(folder) if folder else None,
         "lacking": lacking,
     }
 
 
 def known_of(name: str) -> dict[str, Any]:
-    """Of a catalogue name, a hub id or a folder, with its files."""
+    """Return what is known of a catalogue name, a hub id or a folder, with its files."""
     from vtg_cli.backbones.base import spec_of
     from vtg_cli.weights import cache, store, trust
 
@@ -100,32 +100,32 @@ def known_of(name: str) -> dict[str, Any]:
     if place.entry is not None:
         from vtg_cli.weights import licence
 
-        known = facts(place.entry)
-        known |= {"page": place.entry.page, "accepted": licence.accepted(place.entry)}
-        known["must_accept"] = place.entry.must_accept
+        row = facts(place.entry)
+        row |= {"page": place.entry.page, "accepted": licence.accepted(place.entry)}
+        row["must_accept"] = place.entry.must_accept
         if place.entry.wheel is not None:
-            return known | _of_wheel(place.entry.wheel)
+            return row | _of_wheel(place.entry.wheel)
         names = {*place.entry.files, *recorded}
     else:
         copy = store.cached(place)
-        here = "no" if copy is None else "partly" if copy.lacking else "yes"
-        known = {"name": name, "repo_id": place.repo_id, "here": here}
-        known |= {"path": str(copy.folder) if copy else None, "revision": None}
-        known["page"] = f"https://huggingface.co/{place.repo_id}"
+        state = "no" if copy is None else "partly" if copy.lacking else "yes"
+        row = {"name": name, "repo_id": place.repo_id, "here": state}
+        row |= {"path": str(copy.folder) if copy else None, "revision": None}
+        row["page"] = f"https://huggingface.co/{place.repo_id}"
         names = set(recorded)
-    known["pinned"] = known["revision"] is not None
-    known["revision"] = known["revision"] or (record.commit if record else None)
-    known["files"] = [
+    row["pinned"] = row["revision"] is not None
+    row["revision"] = row["revision"] or (record.commit if record else None)
+    row["files"] = [
         {"name": each, "bytes": file.size, "sha256": file.sha256}
         if (file := recorded.get(each))
         else {"name": each, "bytes": None, "sha256": None}
         for each in sorted(names)
     ]
-    return known
+    return row
 
 
 def _of_wheel(wheel: Wheel) -> dict[str, Any]:
-    """What the catalogue pins of a wheel."""
+    """Return what the catalogue pins of a wheel."""
     files = [
         {"name": wheel.file, "bytes": wheel.size, "sha256": wheel.sha256},
         {"name": wheel.member, "bytes": None, "sha256": wheel.member_sha256},
@@ -133,38 +133,38 @@ def _of_wheel(wheel: Wheel) -> dict[str, Any]:
     return {"revision": wheel.version, "pinned": True, "files": files}
 
 
-def lines_of(known: dict[str, Any]) -> list[tuple[str, str]]:
-    """`info` for people: label and text."""
-    lines = [("name", known["name"])]
-    if "summary" in known:
-        lines.append(("what", known["summary"]))
-    lines.append(("here", known["here"] + (f", {known['path']}" if known["path"] else "")))
-    if known.get("repo_id"):
-        gated = ", gated" if known.get("gated") else ""
-        lines.append(("repository", f"{known['repo_id']}{gated}"))
-        revision = known["revision"]
-        how = "pinned" if known["pinned"] else "recorded at the first pull"
+def lines_of(row: dict[str, Any]) -> list[tuple[str, str]]:
+    """Format `info` for people: label and text."""
+    lines = [("name", row["name"])]
+    if "summary" in row:
+        lines.append(("what", row["summary"]))
+    lines.append(("here", row["here"] + (f", {row['path']}" if row["path"] else "")))
+    if row.get("repo_id"):
+        gated = ", gated" if row.get("gated") else ""
+        lines.append(("repository", f"{row['repo_id']}{gated}"))
+        revision = row["revision"]
+        how = "pinned" if row["pinned"] else "recorded at the first pull"
         lines.append(
             ("revision", f"{revision}, {how}" if revision else "not pinned: the first pull records")
         )
-    if known.get("gb"):
-        lines.append(("size", size_text(round(known["gb"] * 1e9))))
-    for need in known.get("needs", ()):
+    if row.get("gb"):
+        lines.append(("size", size_text(round(row["gb"] * 1e9))))
+    for need in row.get("needs", ()):
         lines.append(("needs", f"{need}, {size_text(round(CATALOG[need].gb * 1e9))}"))
-    if known.get("licence"):
-        lines.append(("licence", f"{known['licence']}: {known['terms']}"))
-        accepted = f", accepted on {known['accepted']}" if known.get("accepted") else ""
-        lines.append(("commercial", known["commercial"] + accepted))
-    for tier in known.get("tiers", ()):
+    if row.get("licence"):
+        lines.append(("licence", f"{row['licence']}: {row['terms']}"))
+        accepted = f", accepted on {row['accepted']}" if row.get("accepted") else ""
+        lines.append(("commercial", row["commercial"] + accepted))
+    for tier in row.get("tiers", ()):
         source = "published" if tier["published"] else "an estimate"
         lines.append(("memory", f"{tier['gb']:g} GB ({source}): {tier['how']}"))
-    if known.get("frames"):
-        size = f"{known['width']}x{known['height']}, " if known.get("width") else ""
-        prompts = "reads prompts" if known["prompts"] else "no prompts"
-        lines.append(("draws", f"{size}{known['frames']} frames, {prompts}"))
-    if known.get("reverse"):
-        lines.append(("reverse", known["reverse"]))
-    for file in known.get("files", ()):
+    if row.get("frames"):
+        size = f"{row['width']}x{row['height']}, " if row.get("width") else ""
+        prompts = "reads prompts" if row["prompts"] else "no prompts"
+        lines.append(("draws", f"{size}{row['frames']} frames, {prompts}"))
+    if row.get("reverse"):
+        lines.append(("reverse", row["reverse"]))
+    for file in row.get("files", ()):
         size = f"  {size_text(file['bytes'])}" if file["bytes"] is not None else "  not pulled yet"
         digest = f"  {file['sha256']}" if file.get("sha256") else ""
         lines.append(("file", f"{file['name']}{size}{digest}"))

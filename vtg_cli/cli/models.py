@@ -72,11 +72,11 @@ def info(name: What, as_json: Json = False) -> None:
 
     Hashes and revision are those its first pull recorded.
     """
-    known = built_in(name) if name in BUILT_IN else known_of(name)
+    row = built_in(name) if name in BUILT_IN else known_of(name)
     if as_json:
-        result_json(known, indent=2)
+        result_json(row, indent=2)
         return
-    for label, text in lines_of(known):
+    for label, text in lines_of(row):
         result(f"{label:11} {text}".rstrip())
 
 
@@ -120,17 +120,17 @@ def show_licence(
         row["accepted"] = licence.accepted(entry)
     assert row is not None
     fields = ("name", "licence", "terms", "commercial", "page", "must_accept", "accepted")
-    known = {field: row.get(field) for field in fields}
+    terms = {field: row.get(field) for field in fields}
     if as_json:
-        result_json(known, indent=2)
+        result_json(terms, indent=2)
         return
-    result(f"{known['name']}: {known['licence']}")
-    result(f"{known['terms']} Commercial use: {known['commercial']}.")
-    if known["page"]:
-        result(str(known["page"]))
-    if known["accepted"]:
-        result(f"accepted on {known['accepted']}")
-    elif known["must_accept"]:
+    result(f"{terms['name']}: {terms['licence']}")
+    result(f"{terms['terms']} Commercial use: {terms['commercial']}.")
+    if terms["page"]:
+        result(str(terms["page"]))
+    if terms["accepted"]:
+        result(f"accepted on {terms['accepted']}")
+    elif terms["must_accept"]:
         result(f"not accepted yet: vtg models licence {name} --accept")
 
 
@@ -142,7 +142,7 @@ app.command()(making.delta)
 
 
 def _folder(name: str) -> Path:
-    """Of a model, of a reverse-motion U-Net or of anything else in the catalogue."""
+    """Return the folder of a model, a reverse-motion U-Net or any other catalogue entry."""
     from vtg_cli.weights import store
 
     entry = CATALOG.get(name)

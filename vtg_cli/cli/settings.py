@@ -11,7 +11,7 @@ from vtg_cli.errors import UsageError
 def expanded(arguments: Sequence[str]) -> list[str]:
     """Return the arguments with each `--set name=value` as the option it stands for.
 
-    UsageError for a name that no option has.
+    Raises UsageError for a name that no option has.
     """
     return [*_expanded(arguments)] if any(map(_sets, arguments)) else [*arguments]
 

@@ -45,9 +45,9 @@ from vtg_cli.render.write import comment, sink_of, write
 
 @contextmanager
 def prepared(job: Bridge) -> Iterator[Bridging]:
-    """Everything decided and checked; standard input is open meanwhile.
+    """Decide and check everything about a bridge; standard input is open meanwhile.
 
-    UsageError, MediaError or WeightsError; after it only the computation itself can fail.
+    Raises UsageError, MediaError or WeightsError; after it only the computation itself can fail.
     """
     validated(job)
     if job.between.loop:
@@ -60,25 +60,25 @@ def prepared(job: Bridge) -> Iterator[Bridging]:
 @contextmanager
 def work(job: Bridge) -> Iterator[Work]:
     """Prepare a job. Errors as of `prepared`."""
-    with prepared(job) as made:
+    with prepared(job) as total:
 
         def finished(progress: Progress | None, sheet: str | None) -> Saved:
-            report = save(made, progress=progress)
-            return Saved(report, report["notes"][len(made.notes) :])
+            report = save(total, progress=progress)
+            return Saved(report, report["notes"][len(total.notes) :])
 
         yield Work(
-            models=made.base.models,
-            notes=made.notes,
-            needs=lambda: needs.checked(made.base),
-            outline=lambda: clip_report.bridged(made),
-            lines=made.lines,
+            models=total.base.models,
+            notes=total.notes,
+            needs=lambda: needs.checked(total.base),
+            outline=lambda: clip_report.bridged(total),
+            lines=total.lines,
             save=finished,
         )
 
 
 def _decided(job: Bridge, first: Side, last: Side, notes: list[str]) -> Bridging:
-    fps, said = clip_notes.rate_beside(job.between.fps, first.rate, [first.rate, last.rate])
-    notes += said
+    fps, more = clip_notes.rate_beside(job.between.fps, first.rate, [first.rate, last.rate])
+    notes += more
     between = replace(job.between, fps=fps)
     opaque = None if first.alpha or last.alpha else first.clip.path
     base = setup(between, chosen(between), first.size, opaque)
@@ -118,7 +118,7 @@ def _decided(job: Bridge, first: Side, last: Side, notes: list[str]) -> Bridging
 
 
 def _other_alpha(side: Side, base: Setup) -> str:
-    """Return why packets cannot stay for transparency's sake; empty where they can."""
+    """Return why packets cannot stay for transparency's sake; "" if they can."""
     alpha = base.shape[2] == 4
     if side.alpha != alpha:
         return "its transparency is laid on a colour" if side.alpha else "it has no transparency"
@@ -130,7 +130,7 @@ def _other_alpha(side: Side, base: Setup) -> str:
 def _kept(
     first: Side, last: Side, form: Format, base: Setup, fps: Fraction
 ) -> tuple[tuple[int, int], list[str]]:
-    """How many packets of each clip can stay as they are, and why others cannot."""
+    """Return how many packets of each clip can stay as they are, and why others cannot."""
     pictures = is_sequence(first.clip.path)
     if first.live or last.live or pictures or form.name not in splice.HOLDS:
         return (0, 0), []
@@ -153,33 +153,35 @@ def _kept(
 
 
 def save(
-    made: Bridging, *, progress: Progress | None = None, cancel: Cancel | None = None
+    bridging: Bridging, *, progress: Progress | None = None, cancel: Cancel | None = None
 ) -> dict[str, Any]:
-    """Makes the clip and writes the report beside it; returns the report."""
-    output, report = str(made.base.job.output), Report()
-    work = _Making(made, report, progress, cancel)
-    found, wrong = None, ""
-    if any(made.kept):
+    """Make the clip, write the report beside it and return the report."""
+    output, report = str(bridging.base.job.output), Report()
+    work = _Making(bridging, report, progress, cancel)
+    counts, wrong = None, ""
+    if any(bridging.kept):
         with workspace(output) as folder:
-            found, wrong = _spliced(work, folder, output)
-    if found is None or wrong:
-        clips = [side.facts for side in (made.first, made.last) if side.facts]
+            counts, wrong = _spliced(work, folder, output)
+    if counts is None or wrong:
+        clips = [side.facts for side in (bridging.first, bridging.last) if side.facts]
         anew = f"copying did not hold, all is encoded anew: {wrong}"
-        said = [anew, *clip_notes.unmapped(clips)] if wrong else []
-        made = replace(made, kept=(0, 0), notes=(*made.notes, *said))
-        found = _encoded(replace(work, made=made), output)
-    late = [note for side in (made.first, made.last) for note in side.notes]
-    made = replace(made, notes=(*made.notes, *(note for note in late if note not in made.notes)))
+        more = [anew, *clip_notes.unmapped(clips)] if wrong else []
+        bridging = replace(bridging, kept=(0, 0), notes=(*bridging.notes, *more))
+        counts = _encoded(replace(work, made=bridging), output)
+    late = [note for side in (bridging.first, bridging.last) for note in side.notes]
+    bridging = replace(
+        bridging, notes=(*bridging.notes, *(note for note in late if note not in bridging.notes))
+    )
 
     def document(folder: Path | None) -> dict[str, Any]:
-        return clip_report.of_bridged(made, found, report, folder)
+        return clip_report.of_bridged(bridging, counts, report, folder)
 
-    return document(None) if made.piped else reports.kept(made.base, document)
+    return document(None) if bridging.piped else reports.kept(bridging.base, document)
 
 
 @dataclass(frozen=True)
 class _Making:
-    """A bridge in the making, and whom to tell."""
+    """A bridge in the making, with its report and callbacks."""
 
     made: Bridging
     report: Report
@@ -188,11 +190,11 @@ class _Making:
 
 
 def _spliced(work: _Making, folder: Path, output: str) -> tuple[Found, str]:
-    """Makes the clip of copied packets and what lies between; says what is wrong with it, if so,
-    and then leaves no output.
+    """Make the clip from copied packets and what lies between. Return what is wrong with it, if
+    anything; then no output is left.
     """
-    made, found = work.made, Found(copied=work.made.kept)
-    first, last, (head, tail) = made.first, made.last, made.kept
+    bridging, counts = work.made, Found(copied=work.made.kept)
+    first, last, (head, tail) = bridging.first, bridging.last, bridging.kept
     assert first.facts and first.found and last.found
     begins = len(last.found.packets) - tail
     tick, suffix = first.found.tick, Path(output).suffix
@@ -201,62 +203,64 @@ def _spliced(work: _Making, folder: Path, output: str) -> tuple[Found, str]:
         if head:
             parts.append(folder / f"head{suffix}")
             splice.copy_part(first.clip.path, 0, head, parts[-1], tick)
-        frames = _frames(work, found, head, begins)
+        frames = _frames(work, counts, head, begins)
         if (frame := next(frames, None)) is not None:
             parts.append(folder / f"middle{suffix}")
-            shape = made.base.shape
-            part = splice.open_part(parts[-1], first.facts.video, shape, made.fps, tick)
+            shape = bridging.base.shape
+            part = splice.open_part(parts[-1], first.facts.video, shape, bridging.fps, tick)
             write(lambda _: chain([frame], frames), part, work.report)
         if tail:
             parts.append(folder / f"tail{suffix}")
             splice.copy_part(last.clip.path, begins, None, parts[-1], tick)
-        found.first += head
-        found.last += tail
+        counts.first += head
+        counts.last += tail
         whole = folder / f"whole{suffix}"
-        _join(made, found, parts, whole)
+        _join(bridging, counts, parts, whole)
         copied: list[splice.Copied] = [(first.clip.path, 0, head, 0)] if head else []
-        copied += [(last.clip.path, begins, None, found.total - tail)] if tail else []
-        wrong = splice.verify(str(whole), made.fps, found.total, copied)
+        copied += [(last.clip.path, begins, None, counts.total - tail)] if tail else []
+        wrong = splice.verify(str(whole), bridging.fps, counts.total, copied)
     except MediaError as error:
-        return found, error.message
+        return counts, error.message
     if not wrong:
-        with replacing(output, overwrite=made.base.job.encoding.overwrite) as target:
+        with replacing(output, overwrite=bridging.base.job.encoding.overwrite) as target:
             os.replace(whole, target)
-    return found, wrong
+    return counts, wrong
 
 
 def _encoded(work: _Making, output: str) -> Found:
-    """Makes the clip of frames alone; its sound is put to it in a second step."""
-    made, found = work.made, Found()
-    heard = any(tracks.has_sound(side) for side in (made.first, made.last))
-    if output == "-" or made.form.name not in sound.CODECS or not heard:
-        _write(work, output, found)
-        return found
+    """Make the clip from frames alone; its sound is added in a second step."""
+    bridging, counts = work.made, Found()
+    heard = any(tracks.has_sound(side) for side in (bridging.first, bridging.last))
+    if output == "-" or bridging.form.name not in sound.CODECS or not heard:
+        _write(work, output, counts)
+        return counts
     with workspace(output) as folder:
         silent = folder / f"silent{Path(output).suffix}"
-        _write(work, str(silent), found)
-        with replacing(output, overwrite=made.base.job.encoding.overwrite) as target:
-            _join(made, found, [silent], target)
-    return found
+        _write(work, str(silent), counts)
+        with replacing(output, overwrite=bridging.base.job.encoding.overwrite) as target:
+            _join(bridging, counts, [silent], target)
+    return counts
 
 
-def _write(work: _Making, output: str, found: Found) -> None:
+def _write(work: _Making, output: str, counts: Found) -> None:
     def drawn(stop: Cancel) -> Iterator[Frame]:
-        return _frames(replace(work, cancel=stop), found, 0, None)
+        return _frames(replace(work, cancel=stop), counts, 0, None)
 
     sink = sink_of(work.made.base, output, fps=work.made.fps)
     write(drawn, sink, work.report, work.cancel)
 
 
-def _join(made: Bridging, found: Found, parts: list[Path], output: Path) -> None:
-    heard = tracks.joined(made, found)
-    splice.join(parts, output, made.form, rate=made.fps, sound=heard, comment=comment(made.base))
+def _join(bridging: Bridging, counts: Found, parts: list[Path], output: Path) -> None:
+    heard = tracks.joined(bridging, counts)
+    splice.join(
+        parts, output, bridging.form, rate=bridging.fps, sound=heard, comment=comment(bridging.base)
+    )
 
 
-def _frames(work: _Making, found: Found, head: int, begins: int | None) -> Iterator[Frame]:
-    """What is not copied: the first clip from frame `head` on, the way, the last up to `begins`."""
-    made = work.made
-    first, last, base = made.first, made.last, made.base
+def _frames(work: _Making, counts: Found, head: int, begins: int | None) -> Iterator[Frame]:
+    """Yield what is not copied: the first clip from `head` on, the way, the last to `begins`."""
+    bridging = work.made
+    first, last, base = bridging.first, bridging.last, bridging.base
     height, width, channels = base.shape
 
     def fitted(frame: Frame) -> Frame:
@@ -264,12 +268,12 @@ def _frames(work: _Making, found: Found, head: int, begins: int | None) -> Itera
         return fit(frame, height, width, base.job.fit, base.job.background)
 
     leaves = None
-    for leaves in first.frames(made.fps, head, first.end):
-        found.first += 1
+    for leaves in first.frames(bridging.fps, head, first.end):
+        counts.first += 1
         yield fitted(leaves)
     if leaves is None and first.end:
         leaves = next(first.frames(first.rate, first.end - 1, first.end), None)
-    rest = last.frames(made.fps, last.begin, begins)
+    rest = last.frames(bridging.fps, last.begin, begins)
     arrives = opens = next(rest, None)
     if arrives is None and last.live is None:
         arrives = next(last.frames(last.rate, last.begin, last.begin + 1), None)
@@ -280,9 +284,9 @@ def _frames(work: _Making, found: Found, head: int, begins: int | None) -> Itera
     way = draw.render(plan(base, ends), progress=work.progress, cancel=work.cancel)
     inner = base.schedule.total - 2
     for frame in islice(way, 1, 1 + inner):
-        found.between += 1
+        counts.between += 1
         yield frame
     work.report.add(way.report)
     for frame in () if opens is None else chain([opens], rest):
-        found.last += 1
+        counts.last += 1
         yield fitted(frame)

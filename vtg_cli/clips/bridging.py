@@ -16,7 +16,7 @@ from vtg_cli.render.summary import where
 
 @dataclass(frozen=True, kw_only=True)
 class Bridging:
-    """What will be made, with everything that was left open decided.
+    """A bridge with everything that was left open decided.
 
     base: how the way is drawn
     kept: frames of the first clip, from its start, and of the last, to its end, whose packets are
@@ -38,7 +38,7 @@ class Bridging:
         return self.first.live is not None or self.last.live is not None
 
     def lines(self) -> Iterator[str]:
-        """What will be made, for people, one fact a line."""
+        """Describe what will be made, one fact a line."""
         (height, width), job, (head, tail) = self.base.shape[:2], self.job, self.kept
         leaves = "its last frame" if self.first.end is None else f"frame {self.first.end - 1}"
         yield f"clip      {job.output}: {exact(self.fps)} a second, {width}x{height}"
@@ -52,7 +52,7 @@ class Bridging:
 
 @dataclass
 class Found:
-    """What it came to: frames of each piece, and how many of the clips' packets were copied."""
+    """The result of a bridge: frames of each piece, and the number of copied packets."""
 
     first: int = 0
     between: int = 0

@@ -27,9 +27,10 @@ LOOKED_AT = 48  # frames at a join that may turn out blank
 class Side:
     """One of the two clips: frames begin to end are used, counted from 0; end None: to the last.
 
-    facts, found: of a file; live: standard input, open at its first frame
+    facts, found: of a file
+    live: standard input, open at its first frame
     alpha: its frames have transparency
-    notes: what a person should know of it, one sentence each; more may come while it is read
+    notes: what the user should know of it, one sentence each; more may come while it is read
     """
 
     clip: Input
@@ -53,7 +54,7 @@ class Side:
         return [time for time in times if time >= self.facts.extent.start]
 
     def frames(self, rate: Fraction, begin: int, end: int | None) -> Iterator[Frame]:
-        """Frames begin to end of it at `rate` a second: at any time the one that stands then."""
+        """Yield frames begin to end at `rate` a second: each time the one that stands then."""
         if self.live is not None:
             frames = all_but_last(islice(self.live.frames(), begin, None), self.trimmed)
             yield from (frame.pixels for frame in at_rate(from_zero(frames), rate))
@@ -75,7 +76,7 @@ class Side:
 
 @contextmanager
 def opened(clip: Input) -> Iterator[Side]:
-    """A clip, all of it; standard input stays open within."""
+    """Open a clip, all of it; standard input stays open within."""
     if clip.path == "-":
         with open_clip(clip, alpha=True) as live:
             yield Side(
@@ -89,7 +90,7 @@ def opened(clip: Input) -> Iterator[Side]:
                 notes=live.notes,
             )
         return
-    facts, found = facts_of(clip), packets_of(clip)
+    facts, stored = facts_of(clip), packets_of(clip)
     alpha = is_transparent(clip, facts)
     with open_clip(clip, facts, until=1, alpha=alpha) as opened:
         side = Side(
@@ -99,7 +100,7 @@ def opened(clip: Input) -> Iterator[Side]:
             begin=0,
             end=None,
             facts=facts,
-            found=found,
+            found=stored,
             alpha=alpha,
             notes=opened.notes,
         )
@@ -107,7 +108,7 @@ def opened(clip: Input) -> Iterator[Side]:
 
 
 def leaving(job: Bridge, side: Side, notes: list[str]) -> Side:
-    """The first clip up to its last usable frame. notes: gets what is left out. UsageError."""
+    """Return the first clip to its last usable frame. notes: gets what is left out."""
     if side.end is None:
         _no_time(job.from_, "--from")
         return replace(side, trimmed=job.trim)
@@ -124,7 +125,7 @@ def leaving(job: Bridge, side: Side, notes: list[str]) -> Side:
 
 
 def arriving(job: Bridge, side: Side, notes: list[str]) -> Side:
-    """The last clip from its first usable frame on. notes: gets what is left out. UsageError."""
+    """Return the last clip from its first usable frame. notes: gets what is left out."""
     if side.end is None:
         _no_time(job.to, "--to")
         return replace(side, begin=job.trim)
@@ -143,13 +144,13 @@ def _no_time(second: Fraction | None, flag: str) -> None:
     if second is not None:
         raise UsageError(
             f"{flag} needs a file: standard input cannot be looked through first",
-            "say --trim",
+            "use --trim",
             subject=flag,
         )
 
 
 def _at(side: Side, second: Fraction, flag: str) -> int:
-    """The frame that stands at that second of a clip."""
+    """Return the number of the frame that stands at that second of a clip."""
     times = side.times
     assert side.found is not None
     where = [i for i, time in enumerate(times) if time - times[0] <= second + side.found.tick]
@@ -164,7 +165,7 @@ def _at(side: Side, second: Fraction, flag: str) -> int:
 
 
 def _blank(frames: Iterator[Frame]) -> int:
-    """How many of the frames show nothing before one shows something; 0 where none does."""
+    """Count the frames that show nothing before one shows something; 0 if none does."""
     for count, frame in enumerate(islice(frames, LOOKED_AT)):
         if float(visible(frame).std(axis=(0, 1)).max()) > BLANK:
             return count
@@ -177,13 +178,14 @@ def _left_out(which: str, count: int, path: str) -> str:
 
 
 def nothing(path: str) -> UsageError:
-    """A clip of which no frame is used."""
+    """Return the error for a clip of which no frame is used."""
     return UsageError(f"nothing is left of {path}", "trim less of it", subject="--trim")
 
 
 def at_rate(frames: Iterator[Timed], rate: Fraction) -> Iterator[Timed]:
-    """The frames one every 1 / rate seconds, each time the one that stands then; in constant
-    memory. Frames that come at this rate already are all there, once.
+    """Yield one frame every 1 / rate seconds, the one that stands then; in constant memory.
+
+    Frames that come at this rate already are all there, once.
     """
     step, k, shown = 1 / rate, 0, None
     for frame in frames:
@@ -197,7 +199,7 @@ def at_rate(frames: Iterator[Timed], rate: Fraction) -> Iterator[Timed]:
 
 
 def all_but_last(frames: Iterator[Timed], count: int) -> Iterator[Timed]:
-    """The frames without the last `count` of them, which is how many are held."""
+    """Yield the frames without the last `count` of them, which is how many are held."""
     held: deque[Timed] = deque()
     for frame in frames:
         held.append(frame)
@@ -206,7 +208,7 @@ def all_but_last(frames: Iterator[Timed], count: int) -> Iterator[Timed]:
 
 
 def from_zero(frames: Iterator[Timed]) -> Iterator[Timed]:
-    """The frames with the first one's time 0."""
+    """Yield the frames with the first one's time 0."""
     start: Fraction | None = None
     for frame in frames:
         start = frame.time if start is None else start

@@ -16,17 +16,19 @@ HDR = ("smpte2084", "arib-std-b67")
 
 
 def rate_beside(
-    asked: Fraction | None, usual: Fraction, rates: Iterable[Fraction]
+    wanted: Fraction | None, usual: Fraction, rates: Iterable[Fraction]
 ) -> tuple[Fraction, list[str]]:
-    """Return the rate to write, and a note where it is read otherwise than it was asked for.
+    """Return the rate to write, and a note if it is read otherwise than it was asked for.
 
-    asked: by --fps; usual: taken where nothing is; rates: of the clips
+    wanted: by --fps
+    usual: taken where nothing is asked
+    rates: of the clips
     """
-    if asked is None:
+    if wanted is None:
         return usual, []
-    fps = beside(asked, rates)
-    note = f"--fps {exact(asked)} is read as {exact(fps)}, which is the clip's kind of rate"
-    return fps, [note] if fps != asked else []
+    fps = beside(wanted, rates)
+    note = f"--fps {exact(wanted)} is read as {exact(fps)}, which is the clip's kind of rate"
+    return fps, [note] if fps != wanted else []
 
 
 def unmapped(clips: Iterable[Facts]) -> list[str]:

@@ -16,59 +16,59 @@ if TYPE_CHECKING:
     from vtg_cli.render.findings import Report
 
 
-def retimed(made: Retiming, folder: Path | None = None) -> dict[str, Any]:
-    """What is known before drawing. folder: what the job's paths are made relative to, if any."""
-    height, width = made.size
-    total = made.frames
+def retimed(retiming: Retiming, folder: Path | None = None) -> dict[str, Any]:
+    """Return what is known before drawing. folder: the job's paths are made relative to it."""
+    height, width = retiming.size
+    total = retiming.frames
     facts = {
         "source": {
-            "fps": str(made.rate),
-            "frames": made.extent.frames if made.extent else None,
-            "seconds": exact(made.extent.seconds) if made.extent else None,
+            "fps": str(retiming.rate),
+            "frames": retiming.extent.frames if retiming.extent else None,
+            "seconds": exact(retiming.extent.seconds) if retiming.extent else None,
         },
         "clip": {
             "frames": total,
-            "fps": str(made.fps),
-            "seconds": None if total is None else exact(total / made.fps),
+            "fps": str(retiming.fps),
+            "seconds": None if total is None else exact(total / retiming.fps),
             "height": height,
             "width": width,
-            "alpha": made.base.shape[2] == 4,
-            "audio": made.sound is not None,
+            "alpha": retiming.base.shape[2] == 4,
+            "audio": retiming.sound is not None,
         },
-        "model": reports.model(made.base, made.job, folder),
+        "model": reports.model(retiming.base, retiming.job, folder),
     }
-    return reports.begun(made.job, folder, facts, made.notes)
+    return reports.begun(retiming.job, folder, facts, retiming.notes)
 
 
 def of_retimed(
-    made: Retiming, found: Found, report: Report, folder: Path | None = None
+    retiming: Retiming, counts: Found, report: Report, folder: Path | None = None
 ) -> dict[str, Any]:
-    """The whole report of a finished run."""
-    told = retimed(made, folder)
-    told["clip"] |= {"frames": found.written, "seconds": exact(found.written / made.fps)}
-    height, width = made.size
-    digest = fingerprint(made.job.clip.path) if made.source and folder is not None else None
+    """Return the whole report of a finished run."""
+    document = retimed(retiming, folder)
+    document["clip"] |= {"frames": counts.written, "seconds": exact(counts.written / retiming.fps)}
+    height, width = retiming.size
+    digest = fingerprint(retiming.job.clip.path) if retiming.source and folder is not None else None
     facts = {
         "inputs": [{"sha256": digest, "height": height, "width": width}],
         "found": {
-            "read": found.read,
-            "drawn": found.drawn,
-            "cuts": found.cuts,
-            "cut_at": found.cut_at,
-            "still": float(found.still),
+            "read": counts.read,
+            "drawn": counts.drawn,
+            "cuts": counts.cuts,
+            "cut_at": counts.cut_at,
+            "still": float(counts.still),
         },
     }
-    return reports.finished(told, facts, report, made.base)
+    return reports.finished(document, facts, report, retiming.base)
 
 
-def bridged(made: Bridging, folder: Path | None = None) -> dict[str, Any]:
-    """What is known beforehand. folder: what the job's paths are made relative to, if any."""
-    height, width, channels = made.base.shape
-    first, last = made.first, made.last
-    inner = made.base.schedule.total - 2
+def bridged(bridging: Bridging, folder: Path | None = None) -> dict[str, Any]:
+    """Return what is known beforehand. folder: the job's paths are made relative to it."""
+    height, width, channels = bridging.base.shape
+    first, last = bridging.first, bridging.last
+    inner = bridging.base.schedule.total - 2
     facts = {
         "clip": {
-            "fps": str(made.fps),
+            "fps": str(bridging.fps),
             "height": height,
             "width": width,
             "alpha": channels == 4,
@@ -76,24 +76,24 @@ def bridged(made: Bridging, folder: Path | None = None) -> dict[str, Any]:
             "between": inner,
             "arrives_at": last.begin,
         },
-        "copied": {"first": made.kept[0], "last": made.kept[1]},
-        "model": reports.model(made.base, made.job, folder),
+        "copied": {"first": bridging.kept[0], "last": bridging.kept[1]},
+        "model": reports.model(bridging.base, bridging.job, folder),
     }
-    return reports.begun(made.job, folder, facts, made.notes)
+    return reports.begun(bridging.job, folder, facts, bridging.notes)
 
 
 def of_bridged(
-    made: Bridging, found: Joined, report: Report, folder: Path | None = None
+    bridging: Bridging, counts: Joined, report: Report, folder: Path | None = None
 ) -> dict[str, Any]:
-    """The whole report of a finished run."""
-    told = bridged(made, folder)
-    told["clip"] |= {
-        "frames": found.total,
-        "seconds": exact(found.total / made.fps),
-        "first": found.first,
-        "last": found.last,
+    """Return the whole report of a finished run."""
+    document = bridged(bridging, folder)
+    document["clip"] |= {
+        "frames": counts.total,
+        "seconds": exact(counts.total / bridging.fps),
+        "first": counts.first,
+        "last": counts.last,
     }
-    sides = (made.first, made.last)
+    sides = (bridging.first, bridging.last)
     facts = {
         "inputs": [
             {
@@ -104,4 +104,4 @@ def of_bridged(
             for side in sides
         ],
     }
-    return reports.finished(told, facts, report, made.base)
+    return reports.finished(document, facts, report, bridging.base)

@@ -40,15 +40,18 @@ from vtg_cli.render.work import Saved, Work
 from vtg_cli.render.write import sink_of, write
 
 Draw = Callable[[Frame, Frame, Sequence[float]], Iterator[Frame]]
-"""(first, last, shares of the way in (0, 1)) -> a frame for each"""
+"""Function (first, last, shares of the way in (0, 1)) -> a frame for each."""
 
 
 def shares(
     start: Fraction, end: Fraction, step: Fraction, first: int, stop: int | None = None
 ) -> list[Fraction]:
-    """Where the frames k = first, first + 1, ... that fall into [start, end) stand in it.
+    """Return where the frames k = first, first + 1, ... that fall into [start, end) stand in it.
 
-    Seconds; frame k stands at k * step. Shares in [0, 1), exact; none beyond frame `stop`.
+    start, end, step: seconds; frame k stands at k * step
+    stop: no frame beyond this one
+
+    Returns shares in [0, 1), exact.
     """
     last = ceil(end / step)
     last = last if stop is None else min(last, stop)
@@ -57,9 +60,9 @@ def shares(
 
 @contextmanager
 def opened(job: Retime) -> Iterator[tuple[Retiming, Clip]]:
-    """Everything decided and checked, with the clip open at its first frame.
+    """Decide and check everything about a clip, open at its first frame.
 
-    UsageError, MediaError or WeightsError; after it only the computation itself can fail.
+    Raises UsageError, MediaError or WeightsError; after it only the computation itself can fail.
     """
     validated(job)
     piped = job.clip.path == "-"
@@ -72,18 +75,18 @@ def opened(job: Retime) -> Iterator[tuple[Retiming, Clip]]:
 @contextmanager
 def work(job: Retime) -> Iterator[Work]:
     """Open a job. Errors as of `opened`."""
-    with opened(job) as (made, clip):
+    with opened(job) as (total, clip):
 
         def finished(progress: Progress | None, sheet: str | None) -> Saved:
-            report = save(made, clip, progress=progress)
-            return Saved(report, report["notes"][len(made.notes) :])
+            report = save(total, clip, progress=progress)
+            return Saved(report, report["notes"][len(total.notes) :])
 
         yield Work(
-            models=made.base.models,
-            notes=made.notes,
-            needs=lambda: needs.of_clip(made.base, made.pieces, made.frames),
-            outline=lambda: clip_report.retimed(made),
-            lines=made.lines,
+            models=total.base.models,
+            notes=total.notes,
+            needs=lambda: needs.of_clip(total.base, total.pieces, total.frames),
+            outline=lambda: clip_report.retimed(total),
+            lines=total.lines,
             save=finished,
         )
 
@@ -93,7 +96,7 @@ def _decided(job: Retime, clip: Clip, facts: Facts | None) -> Retiming:
     if job.duration is not None and long is None:
         raise UsageError(
             "--duration needs a file: how long standard input is shows at its end",
-            "say --factor",
+            "use --factor",
             subject="--duration",
         )
     factor = job.factor
@@ -108,12 +111,12 @@ def _decided(job: Retime, clip: Clip, facts: Facts | None) -> Retiming:
     base = setup(between, chosen(between, clip=True), clip.size, opaque)
     output = between.output
     form = encoding.format_of(output, between.encoding) if output else None
-    heard, said = tracks.heard(job, facts, form, factor, fps)
-    notes += said
+    heard, more = tracks.heard(job, facts, form, factor, fps)
+    notes += more
     notes += [] if facts is None else clip_notes.unmapped([facts])
     notes += clip_notes.laid(job.clip.path, clip.alpha, base)
-    kept, said = tracks.kept(facts, form, factor)
-    notes += said
+    kept, more = tracks.kept(facts, form, factor)
+    notes += more
     if form is not None:
         notes += encoding.notes(form, height, width, fps)
     decided = replace(base.job, fps=None, frames=None, keyframes=job.between.keyframes)
@@ -133,74 +136,74 @@ def _decided(job: Retime, clip: Clip, facts: Facts | None) -> Retiming:
 
 
 def frames(
-    made: Retiming,
+    retiming: Retiming,
     clip: Clip,
-    found: Found,
+    counts: Found,
     report: Report,
     *,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> Iterator[Frame]:
-    """The new clip's frames, uint8 [H, W, 3 or 4], drawn while they are taken."""
+    """Yield the new clip's frames, uint8 [H, W, 3 or 4], drawn while they are taken."""
     progress, cancel = progress or segments.silent, cancel or segments.never
-    progress(0.0, f"loading {made.base.model.name}")
+    progress(0.0, f"loading {retiming.base.model.name}")
     with report.timed("loading"):
-        draw = _draw(made.base, report, cancel)
+        draw = _draw(retiming.base, report, cancel)
 
     def counted() -> Iterator[Any]:
         for frame in clip.frames():
-            found.read += 1
+            counts.read += 1
             if cancel():
                 raise Interrupted("interrupted")
-            pixels = in_channels(frame.pixels, channels, made.base.job.background)
+            pixels = in_channels(frame.pixels, channels, retiming.base.job.background)
             yield replace(frame, pixels=pixels)
 
-    channels = made.base.shape[2]
-    whole = made.extent.seconds if made.extent else None
-    held = made.job.cuts == "hold"
+    channels = retiming.base.shape[2]
+    whole = retiming.extent.seconds if retiming.extent else None
+    held = retiming.job.cuts == "hold"
     marked = scenes.with_cuts(counted()) if held else ((frame, False) for frame in counted())
-    smooth = made.job.duplicates == "smooth"
+    smooth = retiming.job.duplicates == "smooth"
     last: scenes.Span | None = None
-    for span in scenes.spans(marked, smooth=smooth, step=1 / made.rate):
+    for span in scenes.spans(marked, smooth=smooth, step=1 / retiming.rate):
         if last is not None:
-            yield from _shown(last, made.step, found, draw, None)
+            yield from _shown(last, retiming.step, counts, draw, None)
             if whole:
                 progress(min(1.0, float(last.end / whole)), "drawing")
         last = span
     if last is None:
-        raise MediaError("the clip has no frames", subject=made.job.clip.path)
-    yield from _shown(last, made.step, found, draw, count(last.end, made.step))
+        raise MediaError("the clip has no frames", subject=retiming.job.clip.path)
+    yield from _shown(last, retiming.step, counts, draw, count(last.end, retiming.step))
     progress(1.0, "finishing")
 
 
 def _shown(
-    span: scenes.Span, step: Fraction, found: Found, draw: Draw, stop: int | None
+    span: scenes.Span, step: Fraction, counts: Found, draw: Draw, stop: int | None
 ) -> Iterator[Frame]:
     if span.cut:
-        found.cuts += 1
-        found.cut_at += [exact(span.end)] if len(found.cut_at) < 100 else []
+        counts.cuts += 1
+        counts.cut_at += [exact(span.end)] if len(counts.cut_at) < 100 else []
     if span.last is None:
-        found.still += span.end - span.start
+        counts.still += span.end - span.start
     # rounding may leave the clip's last stretch a frame longer than it is
     end = span.end if stop is None else max(span.end, stop * step)
-    where = shares(span.start, end, step, found.written, stop)
+    where = shares(span.start, end, step, counts.written, stop)
     if span.last is None:
         for _ in where:
-            found.written += 1
+            counts.written += 1
             yield span.first
         return
     if where and where[0] == 0:
-        found.written += 1
+        counts.written += 1
         yield span.first
         where = where[1:]
     for frame in draw(span.first, span.last, [float(share) for share in where]) if where else ():
-        found.written += 1
-        found.drawn += 1
+        counts.written += 1
+        counts.drawn += 1
         yield frame
 
 
 def _draw(base: Setup, report: Report, cancel: Cancel) -> Draw:
-    """The plan's model as a Draw; flow draws frame by frame, other models pair by pair."""
+    """Return the plan's model as a Draw; flow draws frame by frame, other models pair by pair."""
     if base.model.source is None:
         from vtg_cli.flow.engine import each_between
 
@@ -231,27 +234,27 @@ def _draw(base: Setup, report: Report, cancel: Cancel) -> Draw:
 
 
 def save(
-    made: Retiming,
+    retiming: Retiming,
     clip: Clip,
     *,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> dict[str, Any]:
-    """Draws the new clip into its file and writes the report beside it; returns the report."""
-    found, report = Found(), Report()
+    """Draw the new clip into its file, write the report beside it and return the report."""
+    counts, report = Found(), Report()
 
     def drawn(stop: Cancel) -> Iterator[Frame]:
-        return frames(made, clip, found, report, progress=progress, cancel=stop)
+        return frames(retiming, clip, counts, report, progress=progress, cancel=stop)
 
-    sink = sink_of(made.base, fps=made.fps, sound=made.sound, kept=made.kept)
+    sink = sink_of(retiming.base, fps=retiming.fps, sound=retiming.sound, kept=retiming.kept)
     write(drawn, sink, report, cancel)
     late = (clip.damage,) if clip.damage else ()
 
     def document(folder: Path | None) -> dict[str, Any]:
-        told = replace(made, notes=(*made.notes, *late))
-        whole = clip_report.of_retimed(told, found, report, folder)
-        if made.kept is not None and made.job.output != "-":
-            whole["notes"] += extras.missing(made.kept, str(made.job.output))
+        final = replace(retiming, notes=(*retiming.notes, *late))
+        whole = clip_report.of_retimed(final, counts, report, folder)
+        if retiming.kept is not None and retiming.job.output != "-":
+            whole["notes"] += extras.missing(retiming.kept, str(retiming.job.output))
         return whole
 
-    return document(None) if made.source is None else reports.kept(made.base, document)
+    return document(None) if retiming.source is None else reports.kept(retiming.base, document)

@@ -18,7 +18,7 @@ from vtg_cli.render.summary import where
 
 @dataclass(frozen=True, kw_only=True)
 class Retiming:
-    """What will be made, with everything that was left open decided.
+    """A retimed clip with everything that was left open decided.
 
     base:   how in-betweens are drawn
     source: what the file holds; None for standard input
@@ -46,20 +46,20 @@ class Retiming:
 
     @property
     def frames(self) -> int | None:
-        """How many the new clip will have, as far as the file's own account is right."""
+        """Number of frames the new clip will have, as far as the file's own account is right."""
         return None if self.extent is None else count(self.extent.seconds, self.step)
 
     @property
     def pieces(self) -> tuple[int, ...]:
-        """Frames from each frame of the old clip to the next, both included, on average; of one
-        pair where nobody knows how many there are.
+        """Return the frames from each frame of the old clip to the next, both included, on average;
+        of one pair if nobody knows how many there are.
         """
         drawn = ceil(self.fps * self.factor / self.rate) + 1
         pairs = 1 if self.extent is None else max(self.extent.frames - 1, 1)
         return (drawn,) * pairs
 
     def lines(self) -> Iterator[str]:
-        """What will be made, for people, one fact a line."""
+        """Describe what will be made, one fact a line."""
         job, (height, width), total = self.job, self.size, self.frames
         lasts = "" if total is None else f"{total} frames, {float(total / self.fps):.6g} s, "
         yield f"clip      {job.output}: {lasts}{exact(self.fps)} a second, {width}x{height}"
@@ -73,8 +73,8 @@ class Retiming:
 
 @dataclass
 class Found:
-    """What turned up on the way: frames read, written and drawn between; seconds at which scenes
-    end in the old clip (the first hundred); seconds that stood still.
+    """The findings of a run: frames read, written and drawn between; seconds at which scenes end in
+    the old clip (the first hundred); seconds that stood still.
     """
 
     read: int = 0

@@ -36,36 +36,36 @@ NAMES = ("a keyframe", "the next")
 def work(job: Piped) -> Iterator[Work]:
     """Open what arrives at its first keyframe. Errors as of `decided`, and MediaError."""
     with open_clip(job.source, alpha=True) as clip:
-        made = decided(job.between, clip)
+        total = decided(job.between, clip)
 
         def finished(progress: Progress | None, sheet: str | None) -> Saved:
-            report = save(made, clip, progress=progress)
+            report = save(total, clip, progress=progress)
             return Saved(report, report.get("notes", ()))
 
         yield Work(
-            models=made.models,
-            notes=(*clip.notes, *made.notes),
-            needs=lambda: needs.of_clip(made, made.schedule.segments, None),
-            outline=lambda: _told(made, None),
-            lines=lambda: _lines(made),
+            models=total.models,
+            notes=(*clip.notes, *total.notes),
+            needs=lambda: needs.of_clip(total, total.schedule.segments, None),
+            outline=lambda: _told(total, None),
+            lines=lambda: _lines(total),
             save=finished,
         )
 
 
-def _lines(made: Setup) -> Iterator[str]:
-    """What will be made, for people, one fact a line."""
-    (height, width, _), fps = made.shape, made.schedule.fps
-    yield f"clip      {made.job.output}: {width}x{height}, {exact(fps)} a second"
-    yield f"between   {made.schedule.total - 2} frames from each keyframe to the next"
-    yield f"model     {made.model.name}"
-    yield from where(made)
+def _lines(job_setup: Setup) -> Iterator[str]:
+    """Describe what will be made, one fact a line."""
+    (height, width, _), fps = job_setup.shape, job_setup.schedule.fps
+    yield f"clip      {job_setup.job.output}: {width}x{height}, {exact(fps)} a second"
+    yield f"between   {job_setup.schedule.total - 2} frames from each keyframe to the next"
+    yield f"model     {job_setup.model.name}"
+    yield from where(job_setup)
 
 
-def _told(made: Setup, frames: int | None) -> dict[str, Any]:
-    """What is told of the clip; frames: how many it has, if that is known."""
-    (height, width, _), fps = made.shape, made.schedule.fps
+def _told(job_setup: Setup, frames: int | None) -> dict[str, Any]:
+    """Return what is reported of the clip. frames: how many it has, if that is known."""
+    (height, width, _), fps = job_setup.shape, job_setup.schedule.fps
     return {
-        "output": made.job.output,
+        "output": job_setup.job.output,
         "clip": {
             "frames": frames,
             "fps": str(fps),
@@ -73,14 +73,14 @@ def _told(made: Setup, frames: int | None) -> dict[str, Any]:
             "height": height,
             "width": width,
         },
-        "model": reports.model(made, made.job, None),
+        "model": reports.model(job_setup, job_setup.job, None),
     }
 
 
 def decided(job: Interpolate, clip: Clip) -> Setup:
-    """How a segment is drawn, for keyframes of the clip's size.
+    """Plan how a segment is drawn, for keyframes of the clip's size.
 
-    UsageError for what cannot be said of keyframes nobody has counted.
+    Raises UsageError for options that need the number of keyframes, which is unknown.
     """
     if job.loop:
         raise _uncounted("--loop")
@@ -89,60 +89,61 @@ def decided(job: Interpolate, clip: Clip) -> Setup:
     if len(job.prompts) > 1 or len(job.frames or ()) > 1:
         raise _uncounted("more than one " + ("--frames" if job.frames else "--prompt"))
     job = validated(replace(job, keyframes=NAMES))
-    made = setup(job, chosen(job), clip.size, None if clip.alpha else NAMES[0])
-    height, width, channels = made.shape
+    decision = setup(job, chosen(job), clip.size, None if clip.alpha else NAMES[0])
+    height, width, channels = decision.shape
     size = height, width, channels == 4
-    said = [note for each in NAMES for note in pictures.laid(job, each, clip.size, False, *size)]
-    said += [*made.notes, *notes.laid("the keyframes", clip.alpha, made)]
-    return replace(made, notes=tuple(said))
+    more = [note for each in NAMES for note in pictures.laid(job, each, clip.size, False, *size)]
+    more += [*decision.notes, *notes.laid("the keyframes", clip.alpha, decision)]
+    return replace(decision, notes=tuple(more))
 
 
 def frames(
-    made: Setup, clip: Clip, report: Report, *, cancel: Cancel | None = None
+    job_setup: Setup, clip: Clip, report: Report, *, cancel: Cancel | None = None
 ) -> Iterator[Frame]:
-    """The whole clip, every keyframe once, drawn while it is taken. UsageError for one keyframe."""
-    height, width, channels = made.shape
+    """Yield the clip, every keyframe once, drawn while it is taken. Raise UsageError for one."""
+    height, width, channels = job_setup.shape
     load = segments.once(segments.loaded)
     before: pictures.Still | None = None
     arrived = 0
     for frame in clip.frames():
         arrived += 1
-        pixels = pictures.in_channels(frame.pixels, channels, made.job.background)
+        pixels = pictures.in_channels(frame.pixels, channels, job_setup.job.background)
         (still,) = pictures.from_arrays([f"keyframe {arrived}"], [pixels])
-        key = pictures.fitted(still, made.job, height, width, channels == 4)
+        key = pictures.fitted(still, job_setup.job, height, width, channels == 4)
         if before is not None:
-            drawn = draw.render(plan(made, (before, key)), cancel=cancel, load=load)
-            yield from islice(drawn, made.schedule.total - 1)
+            drawn = draw.render(plan(job_setup, (before, key)), cancel=cancel, load=load)
+            yield from islice(drawn, job_setup.schedule.total - 1)
             report.add(drawn.report)
         before = key
     if before is None or arrived < 2:
-        raise UsageError(f"{arrived} keyframe came, and two are needed", "send more", subject="-")
+        raise UsageError(f"{arrived} keyframe came, two are needed", "send more", subject="-")
     yield before.pixels
 
 
 def save(
-    made: Setup, clip: Clip, *, progress: Progress | None = None, cancel: Cancel | None = None
+    job_setup: Setup, clip: Clip, *, progress: Progress | None = None, cancel: Cancel | None = None
 ) -> dict[str, Any]:
-    """Draws the clip into its output; returns what it came to. There is no sidecar: what came
-    through the pipe cannot be asked for again.
+    """Draw the clip into its output and return a summary.
+
+    There is no sidecar: what came through the pipe cannot be asked for again.
     """
     report = Report()
 
     def drawn(stop: Cancel) -> Iterator[Frame]:
-        for count, frame in enumerate(frames(made, clip, report, cancel=stop), start=1):
+        for count, frame in enumerate(frames(job_setup, clip, report, cancel=stop), start=1):
             yield frame
             if progress is not None:
                 progress(0.0, f"{count} frames")
 
-    sink = write(drawn, sink_of(made), report, cancel)
+    sink = write(drawn, sink_of(job_setup), report, cancel)
     notes = [*([clip.damage] if clip.damage else []), *report.notes]
-    said = {"notes": notes} if notes else {}
-    return {**_told(made, sink.written), **reports.spent(report), **said}
+    more = {"notes": notes} if notes else {}
+    return {**_told(job_setup, sink.written), **reports.spent(report), **more}
 
 
 def _uncounted(what: str) -> UsageError:
     return UsageError(
-        f"{what} needs keyframes that are counted, and those of standard input are not",
+        f"{what} needs a known number of keyframes, and standard input states none",
         "leave it out, or name the pictures",
         subject=what,
     )

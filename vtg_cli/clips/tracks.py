@@ -46,8 +46,8 @@ def kept(
     """Return what else goes with the new clip, if anything, and what is left out."""
     if facts is None or form is None:
         return None, []
-    found, notes = _beside(facts, form.name, factor)
-    return found if form.name in extras.TAGGED else None, notes
+    extra, notes = _beside(facts, form.name, factor)
+    return extra if form.name in extras.TAGGED else None, notes
 
 
 def has_sound(side: Side) -> bool:
@@ -55,11 +55,11 @@ def has_sound(side: Side) -> bool:
     return bool(side.facts and side.facts.audio)
 
 
-def joined(made: Bridging, found: Found) -> sound.Sound | None:
-    """Both clips' sound, faded over the way; None where it is not wanted or there is none."""
-    if made.job.audio == "drop":
+def joined(bridging: Bridging, counts: Found) -> sound.Sound | None:
+    """Return both clips' sound, faded over the way; None if it is not wanted or there is none."""
+    if bridging.job.audio == "drop":
         return None
-    first, last = made.first, made.last
+    first, last = bridging.first, bridging.last
     out = into = None
     if first.facts and has_sound(first) and sound_starts(first.facts.path) is not None:
         times = first.times
@@ -71,10 +71,10 @@ def joined(made: Bridging, found: Found) -> sound.Sound | None:
     return sound.joined(
         out,
         into,
-        made.form.name,
-        leaves=found.first / made.fps,
-        arrives=(found.first + found.between) / made.fps,
-        seconds=found.total / made.fps,
+        bridging.form.name,
+        leaves=counts.first / bridging.fps,
+        arrives=(counts.first + counts.between) / bridging.fps,
+        seconds=counts.total / bridging.fps,
     )
 
 
@@ -88,5 +88,5 @@ def _beside(facts: Facts, holder: str, factor: Fraction) -> tuple[extras.Kept | 
     if is_sequence(facts.path) or animation(facts.path):
         return None, []
     turned = f"{facts.path} is stored turned: the new clip is upright"
-    found, lost = extras.kept(extras.extras(facts.path), holder, facts.extent.start, factor)
-    return found, [*([turned] if facts.video.turned else []), *lost]
+    extra, lost = extras.kept(extras.extras(facts.path), holder, facts.extent.start, factor)
+    return extra, [*([turned] if facts.video.turned else []), *lost]

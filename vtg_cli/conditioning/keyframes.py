@@ -10,11 +10,15 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Keyframes:
-    """pixels: [K, 3, H, W] float in [-1, 1]; positions: K increasing indices in [0, length);
-    length: frames in all; text: what is said of the clip, embeddings [1, L, D] or, for every frame
-    its own, [F, L, D]; image: what each frame is shown in place of a keyframe, tokens [F, M, D].
+    """The keyframes of a clip and what is known of its frames.
 
-    ValueError where these do not fit together.
+    pixels: [K, 3, H, W] float in [-1, 1]
+    positions: K increasing indices in [0, length)
+    length: frames in all
+    text: the caption's embeddings [1, L, D] or, one caption for every frame, [F, L, D]
+    image: what each frame is shown in place of a keyframe, tokens [F, M, D]
+
+    Raises ValueError if these do not fit together.
     """
 
     pixels: Tensor
@@ -39,23 +43,23 @@ class Keyframes:
 
     @staticmethod
     def ends(first: Tensor, last: Tensor, length: int) -> Keyframes:
-        """The in-betweening task: two pictures [3, H, W], at both ends of `length` frames."""
+        """Return the in-betweening task: pictures [3, H, W] at both ends of `length` frames."""
         return Keyframes(torch.stack([first, last]), (0, length - 1), length)
 
     def only(self, *positions: int) -> Keyframes:
-        """The keyframes at these positions; ValueError where there is none."""
+        """Return the keyframes at these positions. Raise ValueError if there is none."""
         rows = [self.positions.index(p) for p in positions]
         return replace(self, pixels=self.pixels[rows], positions=positions)
 
     def alone(self, position: int) -> Keyframes:
-        """The keyframe there as a clip of one frame, with what is said of that frame."""
+        """Return the keyframe there as a clip of one frame, with that frame's text and image."""
         one = self.only(position)
         text = one.text if one.text is None or len(one.text) == 1 else one.text[position][None]
         image = None if one.image is None else one.image[position][None]
         return Keyframes(one.pixels, (0,), 1, text, image)
 
     def reversed(self) -> Keyframes:
-        """The same task with time running backwards."""
+        """Return the same task with time running backwards."""
         positions = tuple(self.length - 1 - p for p in reversed(self.positions))
         text = None if self.text is None else self.text.flip(0)
         image = None if self.image is None else self.image.flip(0)

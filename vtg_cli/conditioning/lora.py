@@ -26,10 +26,10 @@ from vtg_cli.ground.tensor import is_finite
 Factors = tuple[Tensor, Tensor]
 """(A [r, D_in], B [D_out, r]); the update of a weight [D_out, D_in] is B @ A."""
 Weight = float | Tensor
-"""Of an update: one number; [F], one per frame; [n, F], the same for n directions of time outermost
-in the batch; or with more axes, whatever broadcasts to a layer's input."""
+"""Weight of an update: one number; [F], one per frame; [n, F], the same for n directions of time
+outermost in the batch; or with more axes, whatever broadcasts to a layer's input."""
 ENDINGS = (".lora_A.weight", ".lora_B.weight")
-"""Of the tensors' names in a file, as peft has them with alpha = r."""
+"""Endings of the tensors' names in a file, as peft has them with alpha = r."""
 
 HINT = "fit it again for this model and these pictures"
 
@@ -37,11 +37,13 @@ HINT = "fit it again for this model and these pictures"
 def mix_updates(
     updates: Sequence[Mapping[nn.Module, Factors]], weights: Sequence[Weight]
 ) -> Callable[..., Tensor]:
-    """An override for linear layers (hooks.overriding): forward(h) + sum of w_i * h A_i^T B_i^T,
-    in h's precision.
+    """Return an override for linear layers (hooks.overriding): forward(h) + sum of w_i * h A_i^T
+    B_i^T, in h's precision.
 
-    weights: one Weight per update. ValueError where a layer's rows are no whole number of clips of
-    so many frames.
+    weights: one Weight per update
+
+    The override raises ValueError if a layer's rows are not a whole number of clips of so many
+    frames.
     """
 
     def mixed(module: nn.Module, forward: Callable[..., Tensor], h: Tensor, *args: Any) -> Tensor:
@@ -59,7 +61,7 @@ def mix_updates(
 
 
 def _over_rows(w: Tensor, h: Tensor) -> Tensor:
-    """A weight as it broadcasts to a layer's input."""
+    """Reshape a weight so that it broadcasts to a layer's input."""
     if w.ndim not in (1, 2):
         return w.to(h)
     directions = w.reshape(-1, w.shape[-1]).to(h)
@@ -76,20 +78,20 @@ def _over_rows(w: Tensor, h: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Pair:
-    """Updates of the same layers of one network, one per keyframe (two, or more)."""
+    """The updates of the same layers of one network, one per keyframe (two, or more)."""
 
     updates: tuple[Mapping[nn.Module, Factors], ...]
 
     @property
     def layers(self) -> list[nn.Module]:
-        """What hooks.overriding is to route through `mixed`."""
+        """Layers that hooks.overriding is to route through `mixed`."""
         return list(self.updates[0])
 
     def mixed(self, weights: Sequence[Weight]) -> Callable[..., Tensor]:
-        """The override that adds the updates, one Weight each. ValueError for another number.
+        """Return the override that adds the updates, one Weight each. Raise ValueError.
 
-        Of layers whose rows do not tell frames apart (SVD's cross-attention behind its shortcut)
-        it mixes by one number alone; training.pair.applied takes them apart.
+        Layers whose rows do not tell frames apart (SVD's cross-attention behind its shortcut) are
+        mixed by one number alone; training.pair.applied takes them apart.
         """
         if len(weights) != len(self.updates):
             raise ValueError(f"{len(weights)} weights for {len(self.updates)} updates")
@@ -97,8 +99,9 @@ class Pair:
 
 
 def save(update: Mapping[nn.Module, Factors], network: nn.Module, file: Path) -> None:
-    """Write an update under its layers' names in the network, in the precision it has. OSError or
-    SafetensorError where that fails; half a file may be left.
+    """Write an update under its layers' names in the network, in the precision it has.
+
+    Raises OSError or SafetensorError if that fails; half a file may be left.
     """
     names = {id(module): name for name, module in network.named_modules()}
     tensors = {
@@ -112,8 +115,11 @@ def save(update: Mapping[nn.Module, Factors], network: nn.Module, file: Path) ->
 def load(
     file: Path, network: nn.Module, layers: Mapping[str, nn.Linear]
 ) -> dict[nn.Module, Factors]:
-    """The update in a file that `save` wrote, on the network's device. layers: those it has to be
-    of, by name. WeightsError for a missing or damaged file and one of another network.
+    """Load the update in a file that `save` wrote, on the network's device.
+
+    layers: those it has to be of, by name
+
+    Raises WeightsError for a missing or damaged file and for one of another network.
     """
     device = next(network.parameters()).device
     try:
@@ -143,7 +149,7 @@ def load(
         for ending, factor in zip(ENDINGS, (a, b), strict=True):
             if not is_finite(factor):
                 raise WeightsError(
-                    f"{file} is damaged: {name}{ending} holds values that are no numbers",
+                    f"{file} is damaged: {name}{ending} holds values that are not numbers",
                     HINT,
                     subject=str(file),
                 )

@@ -9,8 +9,8 @@ from vtg_cli.ground.tensor import slerp
 
 
 def slerped(first: Tensor, last: Tensor, frames: int) -> Tensor:
-    """Noise [1, F, C, h, w] whose frames go along the great circle from `first` to `last`, both
-    [1, 1, C, h, w], in equal angles (DiffMorpher, Zhang et al. 2023).
+    """Return noise [1, F, C, h, w] whose frames go along the great circle from `first` to `last`,
+    both [1, 1, C, h, w], in equal angles (DiffMorpher, Zhang et al. 2023).
 
     Unit normal noise lies near a sphere of radius sqrt(C h w). The straight line between two draws
     leaves it, by 29 % half-way; the circle does not, so every frame stays as likely as its ends.

@@ -19,16 +19,18 @@ from vtg_cli.ground.tensor import slerp
 from vtg_cli.job.easing import CURVES, easing, segment_times
 
 HOLD = (0.1, 0.9)
-"""Ends of the curve "hold": TVG never tells a frame one caption alone."""
+"""Ends of the curve "hold": TVG never gives a frame one caption alone."""
 Curve = str | Sequence[float] | Tensor
 """A name that text_curve knows, or one share in [0, 1] for every frame of the clip."""
 
 
 def text_curve(curve: Curve, frames: int) -> Tensor:
-    """How far each frame's caption is from the first to the last, float32 [F] in [0, 1].
+    """Return how far each frame's caption is from the first to the last, float32 [F] in [0, 1].
 
-    "linear" (n / (F - 1)), "hold" (evenly from 0.1 to 0.9) or a curve of timing.easing; one frame
-    gets the beginning. UsageError for another name, ValueError for values that do not fit.
+    curve: "linear" (n / (F - 1)), "hold" (evenly from 0.1 to 0.9) or a curve of timing.easing
+
+    One frame gets the beginning. Raises UsageError for another name, ValueError for values that do
+    not fit.
     """
     if not isinstance(curve, str):
         values = torch.as_tensor(curve, dtype=torch.float32)
@@ -51,11 +53,11 @@ def text_curve(curve: Curve, frames: int) -> Tensor:
 
 
 def keyframe_weights(positions: Sequence[int], frames: int, curve: Curve = "linear") -> Tensor:
-    """How much of each keyframe is told at each frame, float32 [K, F]; every column sums to 1 and
-    has at most two entries. Also what pair LoRA is mixed with, frame by frame.
+    """Return each keyframe's weight at each frame, float32 [K, F]; every column sums to 1 and has
+    at most two entries. Pair LoRA is mixed by them as well, frame by frame.
 
-    positions: K increasing frame indices; frames outside them hold the nearest keyframe. `curve`
-    runs in each stretch between two keyframes; those in the middle have 1 whatever it says.
+    positions: K increasing frame indices; frames outside them hold the nearest keyframe
+    curve: runs in each stretch between two keyframes; those in the middle have 1 whatever it says
     """
     left, share = _stretches(positions, frames, curve)
     weights = torch.zeros(len(positions), frames)
@@ -70,45 +72,47 @@ def keyframe_weights(positions: Sequence[int], frames: int, curve: Curve = "line
 def between(
     embeddings: Tensor, positions: Sequence[int], frames: int, curve: Curve = "linear"
 ) -> Tensor:
-    """One embedding per keyframe [K, L, D] -> one per frame [1, F, L, D], by SLERP between
-    neighbours, exactly the keyframe's where its share is 1; arguments as of keyframe_weights.
+    """Spread one embedding per keyframe [K, L, D] to one per frame [1, F, L, D], by SLERP between
+    neighbours, exactly the keyframe's where its share is 1; arguments as for keyframe_weights.
     """
     if len(embeddings) != len(positions):
         raise ValueError(f"{len(embeddings)} embeddings for {len(positions)} keyframes")
     left, share = _stretches(positions, frames, curve)
-    told = embeddings[left]
+    text = embeddings[left]
     for i in range(len(positions) - 1):
-        here = torch.nonzero(left == i).flatten()
+        frames_between = torch.nonzero(left == i).flatten()
         both = embeddings[i : i + 1], embeddings[i + 1 : i + 2]
-        told[here] = per_frame_text(*both, share[here])[0]
-    return told[None]
+        text[frames_between] = per_frame_text(*both, share[frames_between])[0]
+    return text[None]
 
 
 def per_frame_text(first: Tensor, last: Tensor, curve: Tensor) -> Tensor:
-    """SLERP from one embedding to another, both [1, L, D], at the shares `curve` [F] of
-    text_curve: [1, F, L, D] in their precision. Shares of 0 and 1 give them bit for bit; the norm
-    goes from one's to the other's along the ellipse through both.
+    """Interpolate by SLERP from one embedding to another, both [1, L, D], at the shares `curve` [F]
+    of text_curve.
+
+    Returns [1, F, L, D] in their precision. Shares of 0 and 1 give them bit for bit; the norm goes
+    from one's to the other's along the ellipse through both.
     """
     w = curve.double().to(first.device)
-    told = slerp(first[0].double(), last[0].double(), w).to(first)
+    text = slerp(first[0].double(), last[0].double(), w).to(first)
     # sin(phi) / sin(phi) is 1 only to rounding
-    told[w == 0], told[w == 1] = first[0], last[0].to(first)
-    return told[None]
+    text[w == 0], text[w == 1] = first[0], last[0].to(first)
+    return text[None]
 
 
 def straight_text(first: Tensor, last: Tensor, curve: Tensor) -> Tensor:
-    """As per_frame_text, on the straight line (AID's "text embedding interpolation")."""
+    """Interpolate like per_frame_text, on the straight line (AID's text interpolation)."""
     return torch.lerp(first, last.to(first), curve.to(first)[:, None, None])[None]
 
 
 def held_text(first: Tensor, last: Tensor, curve: Tensor) -> Tensor:
-    """As per_frame_text, with the shares between the ends of HOLD in place of 0 and 1 (TVG)."""
+    """Interpolate like per_frame_text, with shares between the ends of HOLD, not 0 and 1 (TVG)."""
     low, high = HOLD
     return per_frame_text(first, last, low + (high - low) * curve)
 
 
 def _stretches(positions: Sequence[int], frames: int, curve: Curve) -> tuple[Tensor, Tensor]:
-    """For every frame the number of the keyframe before it and the share of the one after, [F]."""
+    """Return every frame's keyframe before it, by number, and the share of the one after, [F]."""
     if not positions or list(positions) != sorted(set(positions)):
         raise ValueError(f"positions must increase: {positions}")
     if not 0 <= positions[0] <= positions[-1] < frames:

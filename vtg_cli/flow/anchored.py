@@ -25,15 +25,15 @@ Size = tuple[int, int]
 
 
 def shrink(pixels: Tensor, size: Size) -> Tensor:
-    """[..., H, W] -> [..., h, w]: the mean of the rectangle each one stands for, exactly, also
-    where it cuts through pixels.
+    """Shrink [..., H, W] to [..., h, w]: the mean of the rectangle each one stands for, exactly,
+    also where it cuts through pixels.
     """
     rows, columns = (_means(n, m).to(pixels) for n, m in zip(pixels.shape[-2:], size, strict=True))
     return rows @ (pixels @ columns.T)
 
 
 def _means(n: int, m: int) -> Tensor:
-    """[m, n]: what each of n pixels counts in each of m means."""
+    """Return [m, n]: the weight of each of n pixels in each of m means."""
     edges = torch.linspace(0, n, m + 1, dtype=torch.float64)[:, None]
     pixel = torch.arange(n, dtype=torch.float64)
     shared = torch.minimum(edges[1:], pixel + 1) - torch.maximum(edges[:-1], pixel)
@@ -41,12 +41,18 @@ def _means(n: int, m: int) -> Tensor:
 
 
 def enlarge(z: Tensor, size: Size) -> Tensor:
-    """[F, C, h, w] -> [F, C, H, W], bicubic."""
+    """Enlarge [F, C, h, w] to [F, C, H, W], bicubic."""
     return interpolate(z, size=size, mode="bicubic", align_corners=False)
 
 
 def anchored(z: Tensor, ahead: Tensor, back: Tensor) -> Tensor:
-    """z: [F, 3, h, w]; ahead, back: the carried keyframes [F, 3, H, W]. Returns [F, 3, H, W]."""
+    """Decode latents, anchored at the carried keyframes.
+
+    z: [F, 3, h, w]
+    ahead, back: the carried keyframes [F, 3, H, W]
+
+    Returns [F, 3, H, W].
+    """
     full, grid = (ahead.shape[-2], ahead.shape[-1]), (z.shape[-2], z.shape[-1])
     small_ahead, small_back = shrink(ahead, grid), shrink(back, grid)
     apart = small_back - small_ahead
@@ -60,5 +66,5 @@ def anchored(z: Tensor, ahead: Tensor, back: Tensor) -> Tensor:
 
 
 def _nearby(error: Tensor) -> Tensor:
-    """[F, 1, h, w], mean over 3 x 3 latents."""
+    """Average [F, 1, h, w] over 3 x 3 latents."""
     return avg_pool2d(error, 3, 1, 1, count_include_pad=False)

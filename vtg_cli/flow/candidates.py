@@ -50,7 +50,7 @@ class Side:
 
 
 def sides(first: NDArray[np.uint8], last: NDArray[np.uint8]) -> tuple[Side, Side]:
-    """Two RGB pictures [h, w, 3] with their difference in exposure and tint taken out."""
+    """Prepare two RGB pictures [h, w, 3], their difference in exposure and tint taken out."""
     a, b = (
         cv2.cvtColor(x.astype(np.float32) / 255, cv2.COLOR_RGB2LAB) / np.float32(100)
         for x in (first, last)
@@ -72,8 +72,10 @@ def _side(rgb: NDArray[np.uint8], lab: Field) -> Side:
 
 
 def propose(a: Side, b: Side, *, far: bool = False) -> tuple[list[Field], list[Field]]:
-    """Candidate flows [h, w, 2] in pixels, a to b and b to a; the first two start from no motion
-    and from the camera's. far: also from what landmarks say, which takes half as long again.
+    """Return candidate flows [h, w, 2] in pixels, a to b and b to a; the first two start from no
+    motion and from the camera's.
+
+    far: also from what landmarks say, which takes half as long again
     """
     h, w = a.size
     ahead, back, mutual_a, mutual_b = search(a, b)
@@ -108,7 +110,7 @@ def propose(a: Side, b: Side, *, far: bool = False) -> tuple[list[Field], list[F
 
 
 def bodies(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> list[NDArray[np.floating[Any]]]:
-    """Similarities [2, 3] from grey picture a to b that groups of landmarks share, the largest
+    """Find similarities [2, 3] from grey picture a to b that groups of landmarks share, the largest
     group first.
     """
     sift = cv2.SIFT.create(LANDMARKS, contrastThreshold=0.01)
@@ -117,24 +119,24 @@ def bodies(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> list[NDArray[np.floati
         return []
     pairs = cv2.BFMatcher(cv2.NORM_L2).knnMatch(marks_a, marks_b, k=2)
     sure = [first for first, second in pairs if first.distance < DISTINCT * second.distance]
-    here = np.array([points_a[match.queryIdx].pt for match in sure], np.float32)
+    origins = np.array([points_a[match.queryIdx].pt for match in sure], np.float32)
     there = np.array([points_b[match.trainIdx].pt for match in sure], np.float32)
-    found: list[NDArray[np.floating[Any]]] = []
-    while len(here) >= SHARED and len(found) < BODIES:
+    motions: list[NDArray[np.floating[Any]]] = []
+    while len(origins) >= SHARED and len(motions) < BODIES:
         motion, inside = cv2.estimateAffinePartial2D(
-            here, there, method=cv2.RANSAC, ransacReprojThreshold=WITHIN, maxIters=3000
+            origins, there, method=cv2.RANSAC, ransacReprojThreshold=WITHIN, maxIters=3000
         )
         if motion is None or inside.sum() < SHARED:
             break
         if 1 / ZOOM < np.hypot(motion[0, 0], motion[1, 0]) < ZOOM:
-            found.append(np.asarray(motion, float))
+            motions.append(np.asarray(motion, float))
         left = inside.ravel() == 0
-        here, there = here[left], there[left]
-    return found
+        origins, there = origins[left], there[left]
+    return motions
 
 
 def _affine(motion: NDArray[Any], height: int, width: int) -> Field:
-    """The flow [h, w, 2] of an affine motion [2, 3]."""
+    """Return the flow [h, w, 2] of an affine motion [2, 3]."""
     where = grid(height, width)
     return np.asarray(where @ motion[:, :2].T + motion[:, 2] - where, np.float32)
 
@@ -144,7 +146,7 @@ def _enlarged(x: Field, width: int, height: int) -> Field:
 
 
 def _dis(a: NDArray[np.uint8], b: NDArray[np.uint8], start: Field) -> Field:
-    """DIS flow from a to b around `start`: a(x) = b(x + r + start(x + r)), r what DIS finds."""
+    """Compute DIS flow from a to b around `start`: a(x) = b(x + r + start(x + r)), r DIS's."""
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     dis.setFinestScale(1)
     rest = dis.calc(a, warp(b, start), np.zeros_like(start))
@@ -152,7 +154,7 @@ def _dis(a: NDArray[np.uint8], b: NDArray[np.uint8], start: Field) -> Field:
 
 
 def search(a: Side, b: Side) -> tuple[Field, Field, NDArray[np.bool_], NDArray[np.bool_]]:
-    """The best displacement of every cell, in cells, both ways, and where the two ways agree."""
+    """Find every cell's best displacement, in cells, both ways, and where the ways agree."""
     scale = min(LONG_SIDE, max(FEWEST, max(a.size) // CELL)) / max(a.size)
     w, h = (max(8, round(n * scale)) for n in (a.size[1], a.size[0]))
     ry, rx = int(h * REACH), int(w * REACH)
@@ -186,7 +188,7 @@ def _overlap(step: int, length: int) -> slice:
 
 
 def _descriptor(side: Side, width: int, height: int) -> Field:
-    """[11, height, width]: the colour of each cell and eight directions of its gradients."""
+    """Describe each cell, [11, height, width]: its colour and eight directions of its gradients."""
     gray = cv2.cvtColor(side.rgb, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
     gx, gy = cv2.Sobel(gray, cv2.CV_32F, 1, 0), cv2.Sobel(gray, cv2.CV_32F, 0, 1)
     steep = np.sqrt(gx * gx + gy * gy) + np.float32(1e-3)
@@ -200,7 +202,7 @@ def _descriptor(side: Side, width: int, height: int) -> Field:
 
 
 def _dominant(shifts: Field, cells: int) -> list[Field]:
-    """The peaks of the histogram of displacements, highest first."""
+    """Return the peaks of the histogram of displacements, highest first."""
     if len(shifts) < 8:
         return []
     whole = np.round(shifts).astype(int)
@@ -208,20 +210,21 @@ def _dominant(shifts: Field, cells: int) -> list[Field]:
     votes = np.zeros(whole.max(0) - origin + 3, np.float32)
     np.add.at(votes, tuple((whole - origin).T), 1)
     votes = cv2.GaussianBlur(votes, (0, 0), 0.8, borderType=cv2.BORDER_CONSTANT)
-    found = []
+    peaks = []
     for _ in range(SHIFTS):
         peak = np.array(np.unravel_index(votes.argmax(), votes.shape))
         if votes[tuple(peak)] < 0.002 * cells:
             break
-        found.append((origin + peak).astype(np.float32))
+        peaks.append((origin + peak).astype(np.float32))
         x, y = np.maximum(peak - 1, 0)
         votes[x : peak[0] + 2, y : peak[1] + 2] = 0
-    return found
+    return peaks
 
 
 def camera(flow: Field, trust: NDArray[np.generic], tolerance: float) -> tuple[Field, float]:
-    """The affine motion [h, w, 2] that most of a trusted field follows within `tolerance` pixels,
-    and the share of the picture that follows it. No motion and 0 if nothing is trusted.
+    """Fit the affine motion [h, w, 2] that most of a trusted field follows, in `tolerance` pixels.
+
+    Also returns the share of the picture that follows it. No motion and 0 if nothing is trusted.
     """
     h, w = flow.shape[:2]
     weight, target = trust.reshape(-1).astype(float), flow.reshape(-1, 2).astype(float)

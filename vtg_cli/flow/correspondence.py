@@ -54,10 +54,10 @@ TAKEN, DOUBTFUL = 0.07, 0.4  # cost of another pixel's motion, and of one that i
 
 @dataclass(frozen=True)
 class Correspondence:
-    """Of two pictures, at the working size [h, w].
+    """The correspondence of two pictures, at the working size [h, w].
 
-    forward, backward: [h, w, 2], (x, y) in working pixels, first to last and last to first.
-    trust_first, trust_last: [h, w] in [0, 1], how surely the other picture shows the pixel too.
+    forward, backward: [h, w, 2], (x, y) in working pixels, first to last and last to first
+    trust_first, trust_last: [h, w] in [0, 1], how surely the other picture shows the pixel too
     """
 
     forward: Field
@@ -67,19 +67,20 @@ class Correspondence:
 
     @property
     def share(self) -> float:
-        """How much of the pictures is trusted to correspond, in [0, 1]."""
+        """Share of the pictures that is trusted to correspond, in [0, 1]."""
         return float(self.trust_first.mean() + self.trust_last.mean()) / 2
 
     def reversed(self) -> Correspondence:
-        """The same, of the last picture and the first."""
+        """Return the correspondence of the last picture and the first."""
         return Correspondence(self.backward, self.forward, self.trust_last, self.trust_first)
 
 
 def correspond(
     first: NDArray[np.uint8], last: NDArray[np.uint8], *, far: bool = False
 ) -> Correspondence:
-    """The motion between two RGB pictures uint8 [H, W, 3] of equal size. far: look harder for
-    things that moved and turned a lot.
+    """Estimate the motion between two RGB pictures uint8 [H, W, 3] of equal size.
+
+    far: look harder for things that moved and turned a lot
     """
     height, width = first.shape[:2]
     scale = min(1.0, LONG_SIDE / max(height, width))
@@ -99,7 +100,7 @@ def correspond(
 
 
 def _mismatch(a: Side, b: Side, flow: Field) -> Field:
-    """[h, w] in [0, 1]: how little b along the flow resembles a, in structure and in colour."""
+    """Return [h, w] in [0, 1]: how little b along the flow resembles a, structure and colour."""
     seen = warp(b.lab, flow)
     lightness = np.ascontiguousarray(seen[..., 0])
     mean = box(lightness, RADIUS)
@@ -144,7 +145,7 @@ def _fill(a: Side, flow: Field, trust: Field) -> Field:
 def _averaged(
     a: Side, flow: Field, trust: Field, otherwise: Field, floor: float, strength: float
 ) -> Field:
-    """Of trusted flow and, with the weight `floor`, of `otherwise`."""
+    """Average trusted flow and, with the weight `floor`, `otherwise`."""
     weight = trust + np.float32(floor)
     sums = np.dstack([weight, trust[..., None] * flow + np.float32(floor) * otherwise])
     sums = spread(sums, a.along, strength)

@@ -20,7 +20,7 @@ from vtg_cli.flow.filters import Field, resize, warp
 from vtg_cli.ground.tensor import to_pixels, to_uint8
 
 OnFrame = Callable[[int, int], None]
-"""on_frame(finished so far, in all)"""
+"""Callback on_frame(frames finished, frames in all)."""
 
 
 def detailed(
@@ -30,8 +30,12 @@ def detailed(
     *,
     on_frame: OnFrame | None = None,
 ) -> NDArray[np.uint8]:
-    """frames: uint8 [N, h, w, 3]; first, last: uint8 [H, W, 3] of about the same aspect, as large
-    or larger. Returns uint8 [N, H, W, 3].
+    """Carry keyframe detail into the frames of a clip drawn smaller.
+
+    frames: uint8 [N, h, w, 3]
+    first, last: uint8 [H, W, 3] of about the same aspect, as large or larger
+
+    Returns uint8 [N, H, W, 3].
     """
     height, width = frames.shape[1:3]
     small = [resize(key, width, height) for key in (first, last)]
@@ -48,13 +52,13 @@ def detailed(
 
 
 def _lookup(frame: NDArray[np.uint8], key: NDArray[np.uint8]) -> Field:
-    """Where each pixel of a frame lies in a keyframe of its size, as a share of the sides."""
-    found = correspond(frame, key).forward
-    return np.asarray(found / np.array(found.shape[1::-1], np.float32), np.float32)
+    """Return where a frame's pixels lie in a keyframe of its size, as shares of the sides."""
+    motion = correspond(frame, key).forward
+    return np.asarray(motion / np.array(motion.shape[1::-1], np.float32), np.float32)
 
 
 def _carried(key: NDArray[np.uint8], motion: Field) -> Field:
-    """A keyframe [H, W, 3], 0 to 1, moved into the frame's place."""
+    """Move a keyframe [H, W, 3], 0 to 1, into the frame's place."""
     height, width = key.shape[:2]
     wide = cv2.resize(motion, (width, height), interpolation=cv2.INTER_LINEAR)
     moved = warp(

@@ -23,7 +23,7 @@ from vtg_cli.flow.filters import Field
 from vtg_cli.flow.splatting import Picture, Track, carrier
 
 OnFrame = Callable[[int, int], None]
-"""on_frame(finished so far, in all)"""
+"""Callback on_frame(frames finished, frames in all)."""
 
 
 def in_between(
@@ -35,15 +35,16 @@ def in_between(
     track: Track | None = None,
     on_frame: OnFrame | None = None,
 ) -> Picture:
-    """Frames at `times` in [0, 1] between two keyframes.
+    """Draw frames at `times` in [0, 1] between two keyframes.
 
-    first, last: uint8 [H, W, C], C 1 to 4, any size; 2 and 4 channels end in straight alpha.
-    far: look harder for things that moved and turned a lot (correspondence.py).
-    track: the motion as found already and how it bends (carry.py); None: found here, and straight.
+    first, last: uint8 [H, W, C], C 1 to 4, any size; 2 and 4 channels end in straight alpha
+    far: look harder for things that moved and turned a lot (correspondence.py)
+    track: the motion if it is known, and how it bends (carry.py); None: found here, and straight
+
     Returns uint8 [len(times), H, W, C]. Time 0 is `first` and time 1 is `last`, bit for bit;
     between identical keyframes every frame is the keyframe. in_between(b, a, 1 - t) is the same
-    frame as in_between(a, b, t). The number of threads does not matter.
-    UsageError: shapes that differ or are no pictures, a time outside [0, 1].
+    frame as in_between(a, b, t). The number of threads does not matter. Raises UsageError for
+    shapes that differ or are no pictures and for a time outside [0, 1].
     """
     check(first, last, times)
     frames = np.empty((len(times), *first.shape), np.uint8)
@@ -55,10 +56,10 @@ def in_between(
 
 
 def retime(frames: Picture, times: Sequence[float]) -> Picture:
-    """A clip uint8 [M, H, W, C] shown at other times in [0, 1], uint8 [len(times), H, W, C].
+    """Show a clip uint8 [M, H, W, C] at other times in [0, 1]; returns uint8 [len(times), H, W, C].
 
     Where a time falls on a frame (within 1e-6 frames) it is that frame, bit for bit; elsewhere it
-    lies in between its neighbours. UsageError as in_between, and for an empty clip.
+    lies in between its neighbours. Raises UsageError as in_between does, and for an empty clip.
     """
     if frames.ndim != 4 or not len(frames):
         raise UsageError(f"a clip of shape {frames.shape} cannot be retimed", "give [M, H, W, C]")
@@ -68,8 +69,8 @@ def retime(frames: Picture, times: Sequence[float]) -> Picture:
     out: Picture = frames[nearest]
     between = np.abs(places - nearest) > 1e-6
     for left in np.unique(np.floor(places[between]).astype(int)):
-        here = np.flatnonzero(between & (np.floor(places) == left))
-        out[here] = in_between(frames[left], frames[left + 1], list(places[here] - left))
+        due = np.flatnonzero(between & (np.floor(places) == left))
+        out[due] = in_between(frames[left], frames[left + 1], list(places[due] - left))
     return out
 
 
@@ -95,8 +96,8 @@ def each_between(
     far: bool = False,
     track: Track | None = None,
 ) -> Iterator[Picture]:
-    """The frames of `in_between` one at a time, unchecked; the motion is estimated when the first
-    real in-between is due.
+    """Yield the frames of `in_between` one at a time, unchecked; the motion is estimated when the
+    first real in-between is due.
     """
     between: Callable[[float], Picture] | None = None
     same = np.array_equal(first, last)
@@ -134,7 +135,7 @@ def _renderer(
 
 
 def straight(x: Field, channels: int) -> Picture:
-    """A premultiplied frame [H, W, channels], about 0 to 1, as a picture."""
+    """Convert a premultiplied frame [H, W, channels], about 0 to 1, to a picture."""
     if channels in (2, 4):
         alpha = np.clip(x[..., -1:], 0, 1)
         colour = x[..., :-1] / np.maximum(alpha, np.float32(1 / 512))

@@ -25,7 +25,7 @@ EDGE = 0.025  # step in a hundredth of Lab that halts the spreading, roughly
 
 
 def resize(x: NDArray[Any], width: int, height: int) -> Any:
-    """Area average downwards, bilinear otherwise; `x` itself if the size already fits."""
+    """Resize by area average downwards, bilinear otherwise; `x` itself if the size fits."""
     h, w = x.shape[:2]
     if (w, h) == (width, height):
         return x
@@ -35,33 +35,33 @@ def resize(x: NDArray[Any], width: int, height: int) -> Any:
 
 
 def grid(height: int, width: int) -> Field:
-    """[height, width, 2]: every pixel's own (x, y)."""
+    """Return [height, width, 2]: every pixel's own (x, y)."""
     x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
     return np.stack(np.meshgrid(x, y), axis=-1)
 
 
 def warp(x: NDArray[Any], flow: NDArray[Any], how: int = cv2.INTER_LINEAR) -> Any:
-    """x looked up at p + flow(p), in the channels x has; outside, the picture's rim continues."""
+    """Look x up at p + flow(p), in the channels x has; outside, the picture's rim continues."""
     where = grid(*flow.shape[:2]) + flow
     seen = cv2.remap(x, where[..., 0], where[..., 1], how, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(seen).reshape(*flow.shape[:2], *x.shape[2:])
 
 
 def outside(flow: NDArray[Any]) -> NDArray[np.bool_]:
-    """Where the flow points out of the picture."""
+    """Return where the flow points out of the picture."""
     h, w = flow.shape[:2]
     x, y = np.moveaxis(grid(h, w) + flow, -1, 0)
     return np.asarray((x < -1) | (x > w) | (y < -1) | (y > h))
 
 
 def ramp(x: Any, low: float, high: float) -> Any:
-    """Smooth step: 0 below `low`, 1 above `high`."""
+    """Return a smooth step: 0 below `low`, 1 above `high`."""
     x = np.clip((x - low) / (high - low), 0, 1)
     return np.float32(x * x * (3 - 2 * x))
 
 
 def box(x: NDArray[Any], radius: int) -> Any:
-    """The mean over a square window."""
+    """Average over a square window."""
     side = 2 * radius + 1
     return cv2.boxFilter(x, -1, (side, side), borderType=cv2.BORDER_REFLECT)
 
@@ -71,13 +71,13 @@ def gauss(x: NDArray[Any], sigma: float) -> Any:
 
 
 def median(x: NDArray[Any]) -> Field:
-    """5 x 5, each channel for itself."""
+    """Apply a 5 x 5 median to each channel separately."""
     parts = [cv2.medianBlur(np.ascontiguousarray(x[..., k]), 5) for k in range(x.shape[-1])]
     return np.asarray(np.dstack(parts), np.float32)
 
 
 def guided(guide: Field, radius: int) -> Callable[[Field], Field]:
-    """The filter guided by `guide`, [h, w] in [0, 1]."""
+    """Return the filter guided by `guide`, [h, w] in [0, 1]."""
     mean = box(guide, radius)
     spread = box(guide * guide, radius) - mean * mean + np.float32(1e-3)
 
@@ -90,13 +90,13 @@ def guided(guide: Field, radius: int) -> Callable[[Field], Field]:
 
 
 def links(lab: Field) -> Links:
-    """How strongly pixels hang together, downwards [h - 1, w] and to the right [h, w - 1]."""
+    """Return how strongly pixels hang together, down [h - 1, w] and to the right [h, w - 1]."""
     down, right = (np.exp(-np.abs(np.diff(lab, axis=k)).max(-1) / EDGE) for k in (0, 1))
     return down, right
 
 
 def spread(x: Field, along: Links, strength: float) -> Field:
-    """Edge-preserving smoothing of [h, w, D]."""
+    """Smooth [h, w, D], preserving edges."""
     down, right = along
     for k in (2, 1, 0):  # rows and columns in turn; strengths that shrink leave no streaks
         part = np.float32(1.5 * 4**k / 63 * strength)

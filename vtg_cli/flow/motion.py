@@ -11,7 +11,7 @@ from vtg_cli.ground.tensor import to_pixels, to_uint8
 
 
 def motion_compensated(keyframes: Keyframes) -> Tensor:
-    """The flow engine's in-betweens of the keyframes at both ends, [F, 3, H, W] in [-1, 1]."""
+    """Return flow's in-betweens of the keyframes at both ends, [F, 3, H, W] in [-1, 1]."""
     first, last = to_uint8(keyframes.pixels)
     times = [i / (keyframes.length - 1) for i in range(keyframes.length)]
     return torch.stack([to_pixels(frame) for frame in in_between(first, last, times)])

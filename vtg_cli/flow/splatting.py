@@ -38,26 +38,24 @@ ASIDE = 0.04  # of the middle: no frame of an odd count falls into the changeove
 
 @dataclass(frozen=True)
 class Bend:
-    """How tracks leave the straight line between two keyframes, on the pixels [h, w] of one.
+    """The deviation of tracks from the straight line between keyframes, on one's pixels [h, w].
 
     leaving, arriving: [h, w, 2] in working pixels, (x, y): velocity at this keyframe and at the
-    other one, over the whole way, less the straight track's.
+        other one, over the whole way, less the straight track's
     """
 
     leaving: Field
     arriving: Field
 
     def aside(self, share: float) -> Field:
-        """Beside the straight track, share of the way: the cubic of those end velocities."""
+        """Return the offset from the straight track at a share of the way, a cubic."""
         s, rest = np.float32(share), np.float32(1 - share)
         return np.asarray(s * rest * (rest * self.leaving - s * self.arriving))
 
 
 @dataclass(frozen=True)
 class Track:
-    """The motion between two keyframes: straight tracks, and the bends seen from either of them, if
-    any.
-    """
+    """The motion between two keyframes: straight tracks, and the bends from either, if any."""
 
     found: Correspondence
     ahead: Bend | None = None
@@ -69,11 +67,11 @@ class Track:
 
 @dataclass(frozen=True)
 class Carried:
-    """Both keyframes moved to one time t, and what each counts there.
+    """Both keyframes moved to one time t, and their weights there.
 
-    ahead, back: the first and the last one, [H, W, C], 0 to 1, premultiplied with their alpha;
+    ahead, back: the first and the last one, [H, W, C], 0 to 1, premultiplied with their alpha
     part_ahead, part_back: weights at the size of the search [h, w], one of them zero at either end
-    (`_parts`).
+        (`_parts`)
     """
 
     ahead: Field
@@ -85,21 +83,24 @@ class Carried:
 def carrier(
     first: Picture, last: Picture, *, far: bool = False, track: Track | None = None
 ) -> Callable[[float], Carried]:
-    """The motion between two keyframes uint8 [H, W, C], estimated once; then both at any time in
-    [0, 1]. far: as in correspond; track: the motion as found already and how it bends.
+    """Estimate the motion between two keyframes uint8 [H, W, C] once and return a function that
+    carries both to any time in [0, 1].
+
+    far: as in correspond
+    track: the motion if it is known, and how it bends
     """
     height, width = first.shape[:2]
-    found = track.found if track else correspond(seen(first), seen(last), far=far)
+    motion = track.found if track else correspond(seen(first), seen(last), far=far)
     a, b = premultiplied(first), premultiplied(last)
-    h, w = found.trust_first.shape
+    h, w = motion.trust_first.shape
     scale = np.array([width / w, height / h], np.float32)
-    splat_a = _splatter(found.forward, found.trust_first, track.ahead if track else None)
-    splat_b = _splatter(found.backward, found.trust_last, track.back if track else None)
+    splat_a = _splatter(motion.forward, motion.trust_first, track.ahead if track else None)
+    splat_b = _splatter(motion.backward, motion.trust_last, track.back if track else None)
     # amid much that corresponds, the rest is better off changing over fast than as a double image;
     # but a subject that another one takes the place of had better turn into it gradually
-    swift = float(ramp(found.share, *RELATED) * ramp(_held(found), *HELD))
+    swift = float(ramp(motion.share, *RELATED) * ramp(_held(motion), *HELD))
     # the keyframe that is found again the better is shown for longer
-    middle = 0.5 + ASIDE * float(np.sign(found.trust_first.mean() - found.trust_last.mean()))
+    middle = 0.5 + ASIDE * float(np.sign(motion.trust_first.mean() - motion.trust_last.mean()))
 
     def enlarged(x: Field) -> Field:
         return np.asarray(cv2.resize(x, (width, height), interpolation=cv2.INTER_LINEAR))
@@ -108,8 +109,8 @@ def carrier(
         motion_a, presence_a, aside_a = splat_a(t)
         motion_b, presence_b, aside_b = splat_b(1 - t)
         # each keyframe follows its own motion, unless the other knows much better
-        known = (presence_a / (presence_a + presence_b))[..., None]
-        own_a, own_b = np.clip(4 * known - 0.6, 0, 1), np.clip(3.4 - 4 * known, 0, 1)
+        part = (presence_a / (presence_a + presence_b))[..., None]
+        own_a, own_b = np.clip(4 * part - 0.6, 0, 1), np.clip(3.4 - 4 * part, 0, 1)
         along_a = own_a * motion_a - (1 - own_a) * motion_b
         along_b = own_b * motion_b - (1 - own_b) * motion_a
         to_a, to_b = along_a * scale * np.float32(-t), along_b * scale * np.float32(t - 1)
@@ -124,11 +125,13 @@ def carrier(
     return carried
 
 
-def _held(found: Correspondence) -> float:
-    """Trust around the place that has the least of it, in [0, 1]: near 0 where the pictures show
-    something else over a large area. What leaves the picture counts as trusted.
+def _held(motion: Correspondence) -> float:
+    """Return the trust around the place that has the least of it, in [0, 1].
+
+    It is near 0 where the pictures show something else over a large area. What leaves the picture
+    counts as trusted.
     """
-    sides = (found.forward, found.trust_first), (found.backward, found.trust_last)
+    sides = (motion.forward, motion.trust_first), (motion.backward, motion.trust_last)
     around = [
         gauss(np.maximum(trust, np.float32(outside(flow))), AROUND * max(trust.shape))
         for flow, trust in sides
@@ -139,9 +142,10 @@ def _held(found: Correspondence) -> float:
 def _parts(
     t: float, presence_a: Field, presence_b: Field, swift: float, middle: float
 ) -> tuple[Field, Field]:
-    """What both keyframes count: (1 - t) presence and t presence'. What neither is trusted with
-    changes over around `middle`, as far as it is `swift`, instead of dissolving; what only one of
-    them shows stays that one's.
+    """Return the weights of both keyframes: (1 - t) presence and t presence'.
+
+    What neither is trusted with changes over around `middle`, as far as it is `swift`, instead of
+    dissolving; what only one of them shows stays that one's.
     """
     lost = swift * (1 - ramp(np.maximum(presence_a, presence_b), UNSEEN, 3 * UNSEEN))
     power = 1 + lost
@@ -156,8 +160,8 @@ def _parts(
 def _splatter(
     flow: Field, trust: Field, bend: Bend | None
 ) -> Callable[[float], tuple[Field, Field, Field | None]]:
-    """share of the way -> the motion [h, w, 2] of what lands on each pixel, its presence, and how
-    far aside of the straight track [h, w, 2] it is; None: there is no bend.
+    """Return a function of the share of the way that gives the motion [h, w, 2] of what lands on
+    each pixel, its presence, and its offset from the straight track [h, w, 2], None without a bend.
     """
     h, w = trust.shape
     x, y = (np.minimum(np.arange(n) + 0.5, n - np.arange(n) - 0.5) for n in (w, h))
@@ -186,8 +190,8 @@ def _splatter(
 
 
 def _unlike_camera(flow: Field, trust: Field) -> Field:
-    """[h, w] in [0, 1]: how surely a pixel does not move as the camera does; 0 where most of the
-    picture follows no one motion.
+    """Return [h, w] in [0, 1]: how surely a pixel does not move as the camera does; 0 where most of
+    the picture follows no one motion.
     """
     (h, w), some = trust.shape, np.s_[::2, ::2]  # a quarter tells as much
     known = np.where(trust > 0.3, trust, 0)[some]
@@ -197,7 +201,7 @@ def _unlike_camera(flow: Field, trust: Field) -> Field:
 
 
 def _forward(values: Field, flow: Field) -> Field:
-    """Every pixel's values [h, w, D] moved along its flow, summed bilinearly where they land."""
+    """Move every pixel's values [h, w, D] along its flow, summed bilinearly where they land."""
     h, w, depth = values.shape
     where = grid(h, w) + flow
     floor = np.floor(where)
@@ -218,7 +222,7 @@ def _forward(values: Field, flow: Field) -> Field:
 
 
 def _without_holes(x: Field, known: Field) -> Field:
-    """x where known is 1, elsewhere what coarser and coarser averages of the known say."""
+    """Return x where known is 1, elsewhere what coarser and coarser averages of the known say."""
     h, w = known.shape
     if min(h, w) <= 2:
         total = np.maximum(known.sum(), np.float32(1e-6))
@@ -233,7 +237,7 @@ def _without_holes(x: Field, known: Field) -> Field:
 
 
 def seen(picture: Picture) -> Picture:
-    """A picture as RGB [H, W, 3] for the search, transparency over mid-grey."""
+    """Return a picture as RGB [H, W, 3] for the search, transparency over mid-grey."""
     colour = picture
     if picture.shape[2] in (2, 4):
         alpha = picture[..., -1:] / np.float32(255)
@@ -242,7 +246,7 @@ def seen(picture: Picture) -> Picture:
 
 
 def premultiplied(picture: Picture) -> Field:
-    """A picture as [H, W, C], 0 to 1, its colour multiplied with its alpha."""
+    """Convert a picture to [H, W, C], 0 to 1, its colour multiplied with its alpha."""
     x: Field = picture.astype(np.float32) / np.float32(255)
     if picture.shape[2] in (2, 4):
         x[..., :-1] *= x[..., -1:]

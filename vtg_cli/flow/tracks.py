@@ -30,11 +30,12 @@ STEEPEST = 3.0  # slope of a cubic that still never turns back
 
 
 class Tracks:
-    """The motion along a row of keyframes, found when it is asked for.
+    """The motion along a row of keyframes, found on demand.
 
-    pair(i): the keyframes uint8 [H, W, C] of segment i; spans: time each segment takes, any unit;
+    pair(i): the keyframes uint8 [H, W, C] of segment i
+    spans: time each segment takes, any unit
     through: whether the motion goes on from segment i into segment i + 1; the last entry says
-    whether it goes from the last into the first (a loop).
+        whether it goes from the last into the first (a loop)
     """
 
     def __init__(
@@ -48,19 +49,19 @@ class Tracks:
         self._found = lru_cache(maxsize=3)(lambda i: _found(*pair(i)))
 
     def of(self, i: int) -> Track:
-        """Of segment i, for flow.in_between."""
-        found = self._found(i)
+        """Return the track of segment i, for flow.in_between."""
+        motion = self._found(i)
         start, end = self._turn(i - 1), self._turn(i)
         leaving = None if start is None else start[1]
         arriving = None if end is None else end[0]
-        there = _ends(leaving, None if arriving is None else warp(arriving, found.forward))
-        back = _ends(arriving, None if leaving is None else warp(leaving, found.backward))
-        still = np.zeros_like(found.forward)
+        there = _ends(leaving, None if arriving is None else warp(arriving, motion.forward))
+        back = _ends(arriving, None if leaving is None else warp(leaving, motion.backward))
+        still = np.zeros_like(motion.forward)
         ahead = Bend(*there) if there else Bend(still, still)
-        return Track(found, ahead, Bend(-back[0], -back[1]) if back else Bend(still, still))
+        return Track(motion, ahead, Bend(-back[0], -back[1]) if back else Bend(still, still))
 
     def pace(self, i: int) -> Callable[[float], float]:
-        """Of segment i: share of its time -> share of its way, both in [0, 1]."""
+        """Return the pace of segment i: share of its time -> share of its way, both in [0, 1]."""
         start, end = self._slope(i - 1, i), self._slope(i, i)
         if start is None and end is None:
             return lambda s: s
@@ -69,12 +70,14 @@ class Tracks:
         return cubic(first, last)
 
     def _joint(self, k: int) -> tuple[int, int] | None:
-        """The segments before and after joint k, which ends segment k; None: nothing goes on."""
+        """Return the segments before and after joint k, which ends segment k; None: no joint."""
         before, after = k % len(self.spans), (k + 1) % len(self.spans)
         return (before, after) if self.through[before] and before != after else None
 
     def _turn(self, k: int) -> tuple[Field, Field] | None:
-        """At joint k: velocity less that of the straight track before, and of the one after."""
+        """Return the velocity at joint k, less that of the straight track before, and less that of
+        the one after.
+        """
         if (joint := self._joint(k)) is None:
             return None
         before, after = (self._found(i) for i in joint)
@@ -89,7 +92,7 @@ class Tracks:
         return old, new
 
     def _slope(self, k: int, i: int) -> float | None:
-        """At joint k: speed over the mean speed of segment i."""
+        """Return the speed at joint k over the mean speed of segment i."""
         if (joint := self._joint(k)) is None:
             return None
         if min(self._found(j).share for j in joint) == 0:
@@ -117,7 +120,7 @@ def _velocity(before: Field, after: Field, span: np.float32, next_span: np.float
 
 
 def _ends(leaving: Field | None, arriving: Field | None) -> tuple[Field, Field] | None:
-    """Both; where one is not known, the one that makes a parabola."""
+    """Return both velocities; where one is unknown, the one that makes a parabola."""
     if leaving is None and arriving is None:
         return None
     if leaving is None:
@@ -126,8 +129,8 @@ def _ends(leaving: Field | None, arriving: Field | None) -> tuple[Field, Field] 
     return leaving, -leaving if arriving is None else arriving
 
 
-def _length(found: Correspondence) -> float:
-    """Mean way of what is seen in both keyframes, in working pixels."""
-    trust = found.trust_first
-    way = np.linalg.norm(found.forward, axis=-1)
+def _length(motion: Correspondence) -> float:
+    """Return the mean way of what is seen in both keyframes, in working pixels."""
+    trust = motion.trust_first
+    way = np.linalg.norm(motion.forward, axis=-1)
     return float((trust * way).sum() / max(float(trust.sum()), 1e-6))

@@ -23,7 +23,7 @@ NUMBER = re.compile(r"%(?:0([1-9]))?d")  # the number field of a pattern such as
 
 @contextmanager
 def replacing(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iterator[Path]:
-    """A temporary name beside `path`, with its suffix, that becomes `path` on a clean exit.
+    """Yield a temporary name beside `path`, with its suffix, that becomes `path` on a clean exit.
 
     Makes missing folders. A link is followed: the file it points to is replaced, not the link.
     overwrite: False keeps a file that appeared under the name meanwhile.
@@ -47,7 +47,7 @@ def replacing(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iterat
 def replacing_sequence(
     pattern: str | os.PathLike[str], *, ours: Collection[str] = ()
 ) -> Iterator[Path]:
-    """The same for numbered files: a pattern in a temporary folder whose files move at the end.
+    """Yield a pattern in a temporary folder for numbered files that move into place at the end.
 
     All of them move, or none. ours: names of an older sequence of this pattern, which is replaced
     as a whole; no other file is.
@@ -75,7 +75,10 @@ def replacing_sequence(
 
 @contextmanager
 def workspace(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A folder beside `path` for pieces of it, gone afterwards. MediaError if it cannot be made."""
+    """Yield a folder beside `path` for pieces of it and remove it afterwards.
+
+    Raises MediaError if the folder cannot be made.
+    """
     with _writing(path):
         folder = temporary.Folder(Path(os.path.realpath(path)))
     try:
@@ -85,25 +88,25 @@ def workspace(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write(path: str | os.PathLike[str], content: bytes, *, overwrite: bool = True) -> None:
-    """A file of this content. MediaError where it cannot be written, as on a full disk."""
+    """Write a file with this content. Raise MediaError if that fails, as on a full disk."""
     with replacing(path, overwrite=overwrite) as temporary, _writing(path):
         temporary.write_bytes(content)
 
 
 def numbered(pattern: Path, below: float = inf) -> list[Path]:
-    """The existing files that `pattern`, with one `%d` or `%04d` in its name, means, in order.
+    """List, in order, the files that `pattern`, with one `%d` or `%04d` in its name, stands for.
 
     below: only of numbers under it.
     """
     if NUMBER.search(pattern.name) is None or not pattern.parent.is_dir():
         return []
     files = ((number_of(pattern, file.name), file) for file in pattern.parent.iterdir())
-    found = {number: file for number, file in files if number is not None and number < below}
-    return [found[number] for number in sorted(found)]
+    by_number = {number: file for number, file in files if number is not None and number < below}
+    return [by_number[number] for number in sorted(by_number)]
 
 
 def number_of(pattern: Path, name: str) -> int | None:
-    """The number for which `pattern` means a file of this name; None: it never does."""
+    """Return the number for which `pattern` gives this file name; None if it never does."""
     field = NUMBER.search(pattern.name)
     if field is None:
         return None
@@ -114,14 +117,14 @@ def number_of(pattern: Path, name: str) -> int | None:
 
 @contextmanager
 def _folder(folder: Path, path: str | os.PathLike[str]) -> Iterator[None]:
-    """Make `folder`; take away again what was made, if it stayed empty, when the block fails."""
-    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    """Make `folder`; if the block fails, remove what was made, provided it stayed empty."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
     try:
         with _writing(path):
             folder.mkdir(parents=True, exist_ok=True)
         yield
     except BaseException:
-        for each in made:
+        for each in missing:
             with suppress(OSError):
                 each.rmdir()
         raise
@@ -146,6 +149,6 @@ def _publishing(path: str | os.PathLike[str]) -> Iterator[None]:
         except FileExistsError as error:
             raise MediaError(
                 f"cannot write {name}: {error.filename2} appeared meanwhile",
-                "what is there is left as it is; choose another name, or say --overwrite",
+                "the existing file stays; choose another name, or use --overwrite",
                 subject=name,
             ) from error

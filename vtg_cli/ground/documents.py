@@ -18,19 +18,21 @@ from typing import Any
 from vtg_cli.errors import MediaError, UsageError, VtgError, missing
 
 LONGEST = 16_000_000
-"""Bytes of a file that is read."""
+"""Largest file that is read, in bytes."""
 DEEPEST = 64
-"""Lists and objects inside each other."""
+"""Deepest nesting of lists and objects."""
 DIGITS = 40
-"""Of an integer."""
+"""Most digits of an integer."""
 _PLACE = re.compile(r" \(at line (\d+), column \d+\)$")
 
 
 def json_value(content: bytes | str, *, unique: bool = False) -> Any:
-    """Parse JSON in UTF-8, 16 or 32, with or without a byte order mark.
+    """Parse JSON in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
 
-    unique: whether a name that an object has twice is refused. ValueError for what is no JSON, NaN
-    and infinities included, and for what is nested deeper or has longer numbers than above.
+    unique: refuse an object that has the same name twice
+
+    Raises ValueError for anything that is not JSON, NaN and infinities included, and for anything
+    nested deeper or with longer numbers than the limits above.
     """
     text = content if isinstance(content, str) else content.decode(json.detect_encoding(content))
     try:
@@ -48,7 +50,7 @@ def json_value(content: bytes | str, *, unique: bool = False) -> Any:
 
 
 def json_object(content: bytes | str, *, unique: bool = False) -> dict[str, Any]:
-    """Parse JSON with an object at its top. ValueError as `json_value`, or for another type."""
+    """Parse JSON whose top is an object. Raise ValueError as `json_value`, or for another type."""
     value = json_value(content, unique=unique)
     if not isinstance(value, dict):
         raise ValueError("it is not a JSON object")
@@ -56,12 +58,12 @@ def json_object(content: bytes | str, *, unique: bool = False) -> dict[str, Any]
 
 
 def json_file(path: Path, longest: int = LONGEST) -> dict[str, Any]:
-    """Read a file with a JSON object. OSError, or ValueError as `json_object` and `content_of`."""
+    """Read a file with a JSON object. Raise OSError, or ValueError as `json_object` does."""
     return json_object(content_of(path, longest))
 
 
 def content_of(path: Path, longest: int = LONGEST) -> bytes:
-    """Read a whole file. OSError, or ValueError for one of more than `longest` bytes."""
+    """Read a whole file. Raise OSError, or ValueError for one of more than `longest` bytes."""
     with path.open("rb") as file:
         content = file.read(longest + 1)
     if len(content) > longest:
@@ -70,8 +72,10 @@ def content_of(path: Path, longest: int = LONGEST) -> bytes:
 
 
 def toml_tables(text: str, parse_float: Callable[[str], Any] = float) -> dict[str, Any]:
-    """Parse TOML. ValueError, which ends with the place where it is known, for what is none, a key
-    given twice included, and for what is nested too deep or has too long numbers.
+    """Parse TOML.
+
+    Raises ValueError for anything that is not TOML, a key given twice included, and for anything
+    nested too deep or with too long numbers. Its message ends with the place where that is known.
     """
     if sys.version_info >= (3, 11):
         import tomllib
@@ -94,22 +98,22 @@ def toml_tables(text: str, parse_float: Callable[[str], Any] = float) -> dict[st
 def toml_document(
     text: str, path: object, parse_float: Callable[[str], Any] = float
 ) -> dict[str, Any]:
-    """Parse the TOML of a file. UsageError with file and line for what `toml_tables` refuses."""
+    """Parse a file's TOML. Raise UsageError with file and line for what `toml_tables` refuses."""
     try:
         return toml_tables(text, parse_float)
     except ValueError as error:
-        said = str(error)
-        place = _PLACE.search(said)
+        message = str(error)
+        place = _PLACE.search(message)
         line = int(place[1]) if place else text.count("\n") + 1
         raise UsageError(
-            f"{path}:{line}: {_PLACE.sub('', said)}",
+            f"{path}:{line}: {_PLACE.sub('', message)}",
             "the file is TOML, see toml.io",
             subject=str(path),
         ) from None
 
 
 def unreadable(path: str | Path, error: OSError, what: str) -> MediaError:
-    """Return why a file, which should be `what`, cannot be read."""
+    """Return the error that says why a file, which should be `what`, cannot be read."""
     if isinstance(error, FileNotFoundError):
         message = missing(path)
     elif isinstance(error, IsADirectoryError):
@@ -120,7 +124,7 @@ def unreadable(path: str | Path, error: OSError, what: str) -> MediaError:
 
 
 def whole_number(value: Any, name: str, most: int = 1 << 20) -> int:
-    """Return a number from a document. ValueError where it is no whole number from 1 to `most`."""
+    """Return a document's number. Raise ValueError unless it is a whole one from 1 to `most`."""
     if type(value) is not int or not 1 <= value <= most:
         raise ValueError(f"{name} is no whole number from 1 to {most}")
     return value
@@ -130,9 +134,7 @@ def whole_number(value: Any, name: str, most: int = 1 << 20) -> int:
 def reading(
     name: object, kind: type[VtgError], hint: str = "", what: str = "cannot be read"
 ) -> Iterator[None]:
-    """Say as `kind` what is wrong with a document: it cannot be read, is none, or holds values of
-    other types than the block expects.
-    """
+    """Raise as `kind` whatever is wrong with the document that the block reads."""
     try:
         yield
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
@@ -140,7 +142,7 @@ def reading(
 
 
 def reason(error: Exception) -> str:
-    """Say in words why a document was refused."""
+    """Explain in words why a document was refused."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
     if isinstance(error, KeyError):
@@ -161,7 +163,7 @@ def _integer(text: str) -> int:
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{text} is no number of JSON")
+        raise ValueError(f"{text} is not a JSON number")
     return value
 
 
@@ -170,14 +172,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(content) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice} is in it twice")
+        raise ValueError(f"{twice} appears in it twice")
     return content
 
 
 def _check(value: Any) -> None:
-    """Raise ValueError for what is nested too deep or has a too long number, as TOML can have in
-    hexadecimal digits.
-    """
+    """Raise ValueError for nesting too deep or numbers too long, as TOML's hexadecimal allows."""
     level = [value]
     for _ in range(DEEPEST + 1):
         level = [

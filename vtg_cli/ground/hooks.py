@@ -18,7 +18,7 @@ Override = Callable[..., Any]  # fn(module, forward, *args, **kwargs) -> what fo
 
 
 Routes = dict[nn.Module, Callable[..., Any]]
-"""Of one override, by module."""
+"""Replaced forward functions of one override, by module."""
 
 
 @contextmanager
@@ -27,8 +27,8 @@ def overriding(
 ) -> Iterator[None]:
     """Route forward() of every module through `fn(module, forward, *args, **kwargs)` while open.
 
-    routes: kept by who opens the same override again and again, so that modules get the very same
-    object each time, which compiled code asks for.
+    routes: kept by a caller that opens the same override again and again, so that modules get the
+        very same object each time, which compiled code asks for
     """
     routes = {} if routes is None else routes
     with ExitStack() as stack:
@@ -51,7 +51,7 @@ def _restore(module: nn.Module, covered: Any) -> None:
 
 @contextmanager
 def recording(modules: Iterable[nn.Module]) -> Iterator[list[Tensor]]:
-    """Collect what the modules return, in the order they are called, while open."""
+    """Collect what the modules return while open, in the order of the calls."""
     outputs: list[Tensor] = []
 
     def keep(

@@ -26,7 +26,7 @@ PANELS = (OUTPUT, TIMING, TEXT, MODEL, SAMPLING, PICTURE, QUALITY, MACHINE)
 
 @dataclass(frozen=True)
 class Opt:
-    """What is known of an option beside its type and its default.
+    """An option's declaration: everything known of it beside its type and default.
 
     help:     for people who have never seen a diffusion model
     panel:    its group in `--help`; "": the terminal has no such option
@@ -66,8 +66,11 @@ class Opt:
 
 @dataclass(frozen=True)
 class Option:
-    """A declared field. owner: the dataclass it stands in; group: the name of the job's field that
-    holds the owner, "" where the job itself is the owner; kind: its type without None.
+    """A declared field.
+
+    owner: the dataclass it stands in
+    group: the name of the job's field that holds the owner, "" where the job itself is the owner
+    kind: its type without None
     """
 
     name: str
@@ -95,7 +98,7 @@ class Option:
         return get_args(self.kind) if get_origin(self.kind) is Literal else ()
 
     def parse(self, text: str) -> Any:
-        """Read its value from text, of a table's cell or `--set`; what is none stays text."""
+        """Read the value from text of a table's cell or `--set`; text that is none stays text."""
         if self.opt.read is not None:
             return text
         if self.kind is bool:
@@ -106,27 +109,27 @@ class Option:
             return text
 
     def of(self, job: Any) -> Any:
-        """Its value in a job."""
+        """Return this option's value in a job."""
         return getattr(getattr(job, self.group) if self.group else job, self.name)
 
     def is_set(self, job: Any) -> bool:
-        """Whether its value in a job is neither the default nor one that every model takes."""
+        """Return whether its value is neither the default nor one that every model takes."""
         value = self.of(job)
         return value != self.default and value not in self.opt.idle
 
 
 @cache
 def options_of(job: type[Any], group: str = "") -> Mapping[str, Option]:
-    """Name -> option, of all fields of a dataclass that are declared as such; those of the
-    dataclasses that its fields hold (one level down) among them.
+    """Map names to options for all fields of a dataclass that are declared as such, those of the
+    dataclasses that its fields hold (one level down) included.
     """
-    found: dict[str, Option] = {}
+    options: dict[str, Option] = {}
     hints = get_type_hints(job, include_extras=True)
     for each in fields(job):
         hint = hints[each.name]
         if is_dataclass(hint):
             assert isinstance(hint, type)
-            found |= options_of(hint, each.name)
+            options |= options_of(hint, each.name)
         elif get_origin(hint) is Annotated:
             kind, *extras = get_args(hint)
             parts = [part for part in get_args(kind) if part is not type(None)]
@@ -134,5 +137,5 @@ def options_of(job: type[Any], group: str = "") -> Mapping[str, Option]:
             default = None if each.default is MISSING else each.default
             (opt,) = (extra for extra in extras if isinstance(extra, Opt))
             kind = parts[0] if optional else kind
-            found[each.name] = Option(each.name, job, group, kind, optional, default, opt)
-    return found
+            options[each.name] = Option(each.name, job, group, kind, optional, default, opt)
+    return options

@@ -20,7 +20,10 @@ _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV
 
 
 class Place:
-    """Names in one open folder. descriptor: of the folder; None: paths have to do."""
+    """Names in one open folder.
+
+    descriptor: of the folder; None: paths have to do
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -29,12 +32,12 @@ class Place:
             self.descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def at(self, *parts: str) -> str:
-        """Return the name by which `descriptor` finds a file, or its path where there is none."""
+        """Return the name by which `descriptor` finds a file, or its path without a descriptor."""
         name = os.path.join(*parts)
         return name if self.descriptor is not None else os.path.join(self._folder, name)
 
     def check(self) -> None:
-        """OSError where the folder's name means another folder than at the start."""
+        """Raise OSError if the folder's name now means another folder than at the start."""
         if self.descriptor is not None:
             before, now = os.fstat(self.descriptor), os.stat(self._folder)
             if not os.path.samestat(before, now):
@@ -53,7 +56,7 @@ class Place:
         return first is not None and second is not None and os.path.samestat(first, second)
 
     def names(self, folder: str) -> list[str]:
-        """What lies in a folder of this one; nothing where that is none."""
+        """List what lies in a folder of this one; nothing if it is no folder."""
         inner = self._stat(folder)
         if inner is None or not stat.S_ISDIR(inner.st_mode):
             return []
@@ -70,7 +73,7 @@ class Place:
         os.replace(self.at(name), self.at(target), **how)
 
     def give(self, name: str, target: str, *, keep: bool = False) -> None:
-        """Have the file called `target`, if nothing is; keep: by both names, where that can be."""
+        """Rename a file to `target` if that is free; keep: leave it both names, if possible."""
         how = {"src_dir_fd": self.descriptor, "dst_dir_fd": self.descriptor}
         try:
             os.link(self.at(name), self.at(target), follow_symlinks=False, **how)
@@ -85,7 +88,7 @@ class Place:
             os.unlink(self.at(name), dir_fd=self.descriptor)
 
     def flush(self, name: str) -> None:
-        """Have the disk hold the file, or the folder ".", before anything that follows."""
+        """Flush the file, or the folder ".", to disk before anything that follows."""
         if self.descriptor is not None:
             file = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.descriptor)
             try:
@@ -98,10 +101,10 @@ class Place:
 
     def remove(self, name: str) -> None:
         """Remove a file, or a folder and all in it."""
-        found = self._stat(name)
-        if found is None:
+        status = self._stat(name)
+        if status is None:
             return
-        if not stat.S_ISDIR(found.st_mode):
+        if not stat.S_ISDIR(status.st_mode):
             os.unlink(self.at(name), dir_fd=self.descriptor)
             return
         for _ in range(3):  # the encoder of a killed process may still be adding to it
@@ -119,5 +122,5 @@ class Place:
 
 
 def taken(name: str) -> FileExistsError:
-    """The error of a name that is not to be overwritten."""
+    """Return the error for a name that must not be overwritten."""
     return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name, None, name)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 OBEYED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-"""Categories of what a terminal obeys or cannot show: controls, marks of direction, halves of
+"""Unicode categories that a terminal obeys or cannot show: controls, marks of direction, halves of
 surrogate pairs, separators of lines."""
 JOINERS = "\u200c\u200d"
-"""Of these, what ordinary names hold: Persian words, composed emoji."""
+"""Exceptions that ordinary names hold: Persian words, composed emoji."""
 
 
 def obeyed(character: str) -> bool:
@@ -19,8 +19,8 @@ def obeyed(character: str) -> bool:
 def printable(text: str) -> str:
     r"""Return the text as one line that a terminal shows and does not obey.
 
-    What it would obey becomes an escape: `\n`, `\x1b`, `\u202e`; a byte of a file name that is not
-    UTF-8 becomes `\xff`. A backslash stays one.
+    Characters it would obey become escapes: `\n`, `\x1b`, `\u202e`; a byte of a file name that is
+    not UTF-8 becomes `\xff`. A backslash stays one.
     """
     return text if text.isprintable() else "".join(map(_shown, text))
 

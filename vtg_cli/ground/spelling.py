@@ -11,15 +11,15 @@ from pathlib import Path
 
 
 def spelled(name: str) -> str:
-    """Return one spelling (NFC) of a name that has several."""
+    """Return the one normal spelling (NFC) of a name that has several."""
     from unicodedata import normalize
 
     return normalize("NFC", name)
 
 
 def on_disk(path: Path) -> Path:
-    """Return the path as the file system spells it: itself where it exists, or where no file or
-    folder differs from it in its spelling alone.
+    """Return the path as the file system spells it: itself if it exists, or if no file or folder
+    differs from it in spelling alone.
     """
     there, missing = path, list[str]()
     while not os.path.lexists(there) and there != there.parent:
@@ -31,7 +31,7 @@ def on_disk(path: Path) -> Path:
 
 
 def _respelled(folder: Path, name: str) -> str:
-    """Return the one name in the folder that differs from this in its spelling, or this."""
+    """Return the one name in the folder that differs from this in spelling only, or this one."""
     alike: list[str] = []
     if not name.isascii():
         with suppress(OSError):

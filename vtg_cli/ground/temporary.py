@@ -31,7 +31,7 @@ OLD, DONE, NEW = "old", "done", "new"
 
 
 def name(suffix: str = "") -> str:
-    """Return a temporary name of this process that nothing has yet."""
+    """Return an unused temporary name of this process."""
     kept = suffix if len(suffix) <= _LONGEST_SUFFIX else ""
     pid = os.getpid()
     return f".vtg-{_host()}-{pid}-{_start_of(pid) or 0}-{secrets.token_hex(6)}{kept}"
@@ -57,7 +57,7 @@ def sweep(folder: str | os.PathLike[str], *, deep: bool = False) -> None:
 
 
 class Draft:
-    """A new file in `target`'s folder that becomes `target`, or goes."""
+    """A new file in `target`'s folder that becomes `target` or is removed."""
 
     def __init__(self, target: Path) -> None:
         sweep(target.parent)
@@ -72,7 +72,7 @@ class Draft:
             raise
 
     def publish(self, *, overwrite: bool) -> None:
-        """Give the file its name. FileExistsError where that is taken and not to be overwritten."""
+        """Give the file its name. Raise FileExistsError if that is taken and stays."""
         self._place.check()
         self._place.flush(self._name)
         if overwrite:
@@ -89,7 +89,7 @@ class Draft:
 
 
 class Folder:
-    """A new folder beside `target`, for pieces of it, that goes when closed."""
+    """A new folder beside `target` for pieces of it, removed when closed."""
 
     def __init__(self, target: Path) -> None:
         sweep(target.parent)
@@ -103,7 +103,7 @@ class Folder:
             raise
 
     def publish(self) -> None:
-        """Let the folder become `target`. FileExistsError where that is there, and not empty."""
+        """Turn the folder into `target`. Raise FileExistsError if that exists and is not empty."""
         self._place.check()
         for file in sorted(self.path.iterdir()):
             if file.is_file():
@@ -118,10 +118,10 @@ class Folder:
         self._place.flush(".")
 
     def scatter(self, ours: Collection[str]) -> None:
-        """Move the folder's files beside it, all or none; names of `ours` that are there go.
+        """Move the folder's files beside it, all or none; existing names of `ours` are replaced.
 
-        FileExistsError where a name is taken by what is not `ours`. After an error everything is as
-        before, or the error says what stands.
+        Raises FileExistsError if a name is taken by a file that is not `ours`. After an error
+        everything is as before, or the error says what stands.
         """
         self._place.check()
         place, names = self._place, sorted(file.name for file in self.path.iterdir())
@@ -154,7 +154,7 @@ class Folder:
         place.flush(".")
 
     def replace(self) -> None:
-        """Let the folder "new" in this one become `target`, in place of one that is there."""
+        """Move the folder "new" in this one to `target`, in place of one that is there."""
         self._place.check()
         place, kept = self._place, os.path.join(self._name, OLD)
         os.mkdir(place.at(kept), dir_fd=place.descriptor)
@@ -177,7 +177,7 @@ class Folder:
 
 
 def write(path: Path, content: bytes, *, overwrite: bool = True) -> None:
-    """Make a file of this content, whole or not at all. OSError."""
+    """Write a file with this content, whole or not at all. Raise OSError if that fails."""
     draft = Draft(Path(os.path.realpath(path)))
     try:
         draft.path.write_bytes(content)
@@ -188,7 +188,7 @@ def write(path: Path, content: bytes, *, overwrite: bool = True) -> None:
 
 @contextmanager
 def folder(target: Path) -> Iterator[Path]:
-    """An empty folder that becomes `target` when the block ends well, in place of an older one."""
+    """Yield an empty folder that becomes `target`, in place of an older one, on a clean exit."""
     work = Folder(target)
     try:
         new = work.path / NEW
@@ -200,7 +200,7 @@ def folder(target: Path) -> Iterator[Path]:
 
 
 def _put_back(place: Place, name: str, moved: Collection[str] = ()) -> None:
-    """Undo a `scatter` that was begun and not ended; moved: files that may have left `name`."""
+    """Undo an unfinished `scatter`; moved: files that may have left `name`."""
     if OLD not in place.names(name):
         return
     for each in {*place.names(name), *moved} - {OLD}:
@@ -217,11 +217,11 @@ def _put_back(place: Place, name: str, moved: Collection[str] = ()) -> None:
 
 
 def _is_left(name: str) -> bool:
-    """Whether a process of this machine that has ended gave this name."""
-    said = _FORM.fullmatch(name)
-    if said is None or said[1] != _host():
+    """Return whether a process of this machine that has ended gave this name."""
+    parts = _FORM.fullmatch(name)
+    if parts is None or parts[1] != _host():
         return False
-    start, then = _start_of(int(said[2])), int(said[3])
+    start, then = _start_of(int(parts[2])), int(parts[3])
     return start is None or (start != then and start != 0 and then != 0)
 
 
@@ -232,10 +232,10 @@ def _host() -> str:
 
 
 def _start_of(pid: int) -> int | None:
-    """When a process began, in ticks; 0: it runs, and who knows since when; None: it does not."""
+    """Return when a process began, in ticks; 0 if that is unknown, None if it does not run."""
     try:
-        said = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-        return None if said[0] in (b"Z", b"X") else int(said[19])
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        return None if fields[0] in (b"Z", b"X") else int(fields[19])
     except (OSError, IndexError):
         if sys.platform == "win32" or pid == os.getpid():
             return 0  # os.kill would end it there

@@ -17,16 +17,16 @@ from torch import Tensor
 from vtg_cli.errors import QualityError
 
 FRAMES = 1
-"""The axis of time in latents [B, F, C, H, W]."""
+"""Axis of time in latents [B, F, C, H, W]."""
 
 
 def framewise(values: Tensor) -> Tensor:
-    """[F] -> [1, F, 1, 1, 1]: one number per frame, ready to broadcast over latents."""
+    """Reshape [F] to [1, F, 1, 1, 1]: one number per frame, ready to broadcast over latents."""
     return values[None, :, None, None, None]
 
 
 def slerp(a: Tensor, b: Tensor, w: Tensor) -> Tensor:
-    """Great-circle interpolation from `a` to `b` (Shoemake 1985), the whole tensor as one vector.
+    """Interpolate along the great circle from `a` to `b` (Shoemake 1985), each as one vector.
 
     a, b: same shape [...]; w: [n] in [0, 1]. Returns [n, ...]. Nearly parallel vectors fall back to
     the straight line, whose difference is then below float precision.
@@ -40,19 +40,19 @@ def slerp(a: Tensor, b: Tensor, w: Tensor) -> Tensor:
 
 
 def to_uint8(pixels: Tensor) -> NDArray[np.uint8]:
-    """Pixels [F, 3, H, W] in [-1, 1] -> uint8 [F, H, W, 3], rounded to nearest."""
+    """Convert pixels [F, 3, H, W] in [-1, 1] to uint8 [F, H, W, 3], rounded to nearest."""
     scaled = (pixels.float() / 2 + 0.5).clamp(0, 1) * 255
     frames: NDArray[np.uint8] = scaled.round().byte().movedim(1, -1).cpu().numpy()
     return frames
 
 
 def to_pixels(frame: NDArray[np.uint8]) -> Tensor:
-    """uint8 [H, W, 3] -> [3, H, W] in [-1, 1]."""
+    """Convert uint8 [H, W, 3] to pixels [3, H, W] in [-1, 1]."""
     return torch.from_numpy(np.ascontiguousarray(frame)).movedim(-1, 0).float() / 127.5 - 1
 
 
 def is_finite(x: Tensor) -> bool:
-    """Return whether x holds neither NaN nor an infinity; an empty one holds neither."""
+    """Return whether x holds neither NaN nor an infinity; True for an empty tensor."""
     if x.numel() == 0:
         return True
     if x.device.type == "mps":  # where aminmax has not been tried
@@ -64,7 +64,7 @@ def is_finite(x: Tensor) -> bool:
 
 
 def check_finite(x: Tensor, what: str) -> None:
-    """Raise QualityError, which says `what`, where x holds NaN or an infinity."""
+    """Raise QualityError, naming `what`, if x holds NaN or an infinity."""
     if not is_finite(x):
         raise QualityError(
             what, "try --dtype fp32; if it stays so, the model does not fit what is asked of it"

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 Place = tuple[EllipsisType, slice, slice]
-"""Rows and columns of latents or pixels"""
+"""Rows and columns of latents or pixels."""
 
 
 def windows(size: Sequence[int], side: int, factor: int = 1) -> Iterator[tuple[Place, Tensor]]:
-    """Where they lie in [..., height, width], with the weights of their places, which sum to 1.
+    """Yield the windows of [..., height, width] with the weights of their places, which sum to 1.
 
-    side: in latents, of which each is `factor` of what `size` counts.
+    side: in latents, each of which is `factor` of what `size` counts
     """
     tall, wide = (spans(length, side, factor) for length in size)
     for rows, down in tall:
@@ -24,8 +24,10 @@ def windows(size: Sequence[int], side: int, factor: int = 1) -> Iterator[tuple[P
 
 
 def spans(length: int, side: int, factor: int = 1) -> list[tuple[slice, Tensor]]:
-    """Parts of a line and the weight of each place in them, [n]; they overlap by a third or more,
-    and at every place of the line their weights sum to 1. length in pixels, `factor` to a latent.
+    """Return parts of a line and the weight of each place in them, [n].
+
+    They overlap by a third or more, and at every place of the line their weights sum to 1. length
+    in pixels, `factor` to a latent.
     """
     side, overlap = factor * side, factor * (side // 3)
     begins, size = starts(length, side, overlap), min(side, length)
@@ -40,15 +42,15 @@ def spans(length: int, side: int, factor: int = 1) -> list[tuple[slice, Tensor]]
 
 
 def starts(length: int, side: int, overlap: int) -> list[int]:
-    """Where parts begin so that each overlaps the next by `overlap` or more; the last ends at the
-    end.
+    """Return where parts begin so that each overlaps the next by `overlap` or more; the last ends
+    at the end.
     """
     last = max(length - side, 0)
     return [*range(0, last, side - overlap), last]
 
 
 def _ramps(length: int, overlap: int, before: bool, after: bool) -> Tensor:
-    """1, and from and to 0 over the overlap where another part lies; never 0 itself."""
+    """Return weights of 1 that ramp over the overlap with another part; never 0 itself."""
     rising = (torch.arange(length) + 0.5) / max(overlap, 1)
     weight = torch.ones(length)
     if before:

@@ -36,7 +36,7 @@ _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?|xpu(:\d+)?", re.ASCII)
 
 
 def validated(job: J) -> J:
-    """The job itself; UsageError naming the first option whose value cannot be."""
+    """Return the job itself. Raise UsageError naming the first option with an impossible value."""
     CHECKS[type(job)](job)
     return job
 
@@ -90,7 +90,7 @@ def check_interpolate(job: Interpolate) -> None:
 
 
 def check_values(job: Interpolate) -> None:
-    """Check each option by itself, against its own words and range."""
+    """Check each option by itself against its choices and range."""
     for option in options_of(Interpolate).values():
         value = option.of(job)
         if value is None:
@@ -203,10 +203,10 @@ def _check_curve(option: str, name: str, others: tuple[str, ...]) -> None:
     try:
         easing.easing(name)
     except UsageError as error:
-        known = ", ".join((*others, *easing.CURVES))
+        curves = ", ".join((*others, *easing.CURVES))
         raise UsageError(
             f"{option} {name} is not a curve",
-            f"choose {known} or cubic-bezier(x1,y1,x2,y2)",
+            f"choose {curves} or cubic-bezier(x1,y1,x2,y2)",
             subject=option,
         ) from error
 
@@ -264,7 +264,7 @@ def _check_sampling(s: Sampling) -> None:
 
 
 def _check_inverted(s: Sampling) -> None:
-    """Of a method that starts between the inverted keyframes and nowhere else."""
+    """Check the options of a method that starts between the inverted keyframes and nowhere else."""
     for option, odd in (
         ("--init", s.init not in (None, "slerp")),
         ("--init-until", bool(s.init_until)),

@@ -18,15 +18,16 @@ from vtg_cli.job.records import built, missing, plain
 
 
 def to_json(job: Job) -> dict[str, Any]:
-    """The job as plain JSON values, its kind first."""
-    kind = next(name for name, made in KINDS.items() if made is type(job))
+    """Return the job as plain JSON values, its kind first."""
+    kind = next(name for name, kind_of_job in KINDS.items() if kind_of_job is type(job))
     return {"kind": kind, **plain(job)}
 
 
 def from_json(document: object) -> Job:
-    """The job a `to_json` document describes, validated; UsageError naming what is off.
+    """Return the job of a `to_json` document, validated. Raise UsageError naming what is wrong.
 
-    Fields that the document lacks have their defaults; those without one are missing.
+    Fields that the document lacks have their defaults; those without a default are reported as
+    missing.
     """
     if not isinstance(document, Mapping):
         raise UsageError("a job is a JSON object", subject="job")
@@ -40,5 +41,5 @@ def from_json(document: object) -> Job:
 
 
 def absent(document: Mapping[str, Any]) -> list[str]:
-    """Dotted names of the fields that a document `from_json` has read left to their defaults."""
+    """List the fields, dotted, that a document `from_json` has read left to their defaults."""
     return missing(KINDS[document["kind"]], document)

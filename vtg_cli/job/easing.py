@@ -21,10 +21,10 @@ _BEZIER = re.compile(r"cubic-bezier\(([^()]*)\)")
 
 
 def easing(text: str) -> Easing:
-    """A curve by CSS name or "cubic-bezier(x1,y1,x2,y2)", its x in [0, 1]; UsageError otherwise.
+    """Return a curve by CSS name or "cubic-bezier(x1,y1,x2,y2)", x in [0, 1]. Raise UsageError.
 
-    It maps 0 to 0 and 1 to 1 exactly. The y may overshoot as in CSS, but beyond a keyframe there
-    is no picture, so the result is held within [0, 1].
+    It maps 0 to 0 and 1 to 1 exactly. The y may overshoot as in CSS, but beyond a keyframe there is
+    no picture, so the result is held within [0, 1].
     """
     name = text.strip().lower()
     points = CURVES.get(name) or _control_points(name)
@@ -59,12 +59,12 @@ def _control_points(name: str) -> tuple[float, float, float, float] | None:
 
 
 def _cubic(p1: float, p2: float, s: float) -> float:
-    """The Bezier polynomial with ends 0 and 1 and inner controls p1, p2, at s in [0, 1]."""
+    """Evaluate the Bezier polynomial with ends 0 and 1 and controls p1, p2, at s in [0, 1]."""
     return ((1 - 3 * p2 + 3 * p1) * s + 3 * p2 - 6 * p1) * s * s + 3 * p1 * s
 
 
 def _parameter(x1: float, x2: float, x: float) -> float:
-    """The s with _cubic(x1, x2, s) = x, by halving: x never falls while s grows."""
+    """Solve _cubic(x1, x2, s) = x for s by bisection: x never falls while s grows."""
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2
@@ -76,15 +76,16 @@ def _parameter(x1: float, x2: float, x: float) -> float:
 
 
 def segment_times(n: int, ease: Easing) -> list[float]:
-    """Where each of a segment's n >= 2 frames stands: n floats, exactly 0.0 first and 1.0 last."""
+    """Return the positions of a segment's n >= 2 frames: floats, exactly 0.0 first and 1.0 last."""
     return [0.0, *(ease(i / (n - 1)) for i in range(1, n - 1)), 1.0]
 
 
 def carried(ease: Easing, first: bool, last: bool) -> Easing:
-    """The easing of a segment through whose first, last keyframe motion goes on.
+    """Return the easing of a segment whose motion goes on through its first or last keyframe.
 
-    There the pace is the segment's mean one, so that none of the two segments pauses; at the other
-    end it is the curve's own, up to three times the mean, beyond which a cubic would turn back.
+    There the pace is the segment's mean one, so that neither of the two segments pauses; at the
+    other end it is the curve's own, up to three times the mean, beyond which a cubic would turn
+    back.
     """
     if not first and not last:
         return ease
@@ -95,7 +96,7 @@ def carried(ease: Easing, first: bool, last: bool) -> Easing:
 
 
 def cubic(first: float, last: float) -> Easing:
-    """The cubic with these slopes at its ends, 0 to 3 each: it never turns back."""
+    """Return the cubic with these slopes at its ends, 0 to 3 each: it never turns back."""
 
     def pace(x: float) -> float:
         rest = 1 - x

@@ -16,16 +16,16 @@ MAX_CANDIDATES = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """What draws."""
+    """The options of what draws."""
 
     model: Annotated[
         str,
         Opt(
-            "What draws the frames: auto (the best model already on this machine that it "
+            "Model that draws the frames: auto (the best model already on this machine that it "
             "can run), tiny (embedded), flow (embedded; a draft, the fastest), rife (learned "
-            "motion; 'vtg models pull rife' brings it), a name "
-            "from 'vtg models list', a folder in diffusers layout, or a hub id such as "
-            "org/name. Nothing is ever downloaded from here.",
+            "motion; 'vtg models pull rife' brings it), a name from 'vtg models list', a folder "
+            "in diffusers layout, or a hub id such as org/name. This option never downloads "
+            "anything.",
             MODEL,
             metavar="NAME",
             example="tiny",
@@ -50,7 +50,7 @@ class Engine:
     reverse_base: Annotated[
         str | None,
         Opt(
-            "What the tuned U-Net of --reverse was tuned from: a folder or a name.",
+            "Base of the tuned U-Net of --reverse: a folder or a name.",
             MODEL,
             metavar="WEIGHTS",
             needs="diffusion",
@@ -60,11 +60,10 @@ class Engine:
     lora: Annotated[
         str,
         Opt(
-            "Whether a diffusion model learns each keyframe before it draws, which keeps "
-            "what is in between true to both. fit: it does, 200 training steps a "
-            "keyframe, kept for the next time in ~/.cache/vtg/lora. FOLDER: what an "
-            "earlier fit kept, and nothing is fitted. Training needs more memory than "
-            "drawing.",
+            "Fine-tune a diffusion model on each keyframe before it draws, which keeps the frames "
+            "between true to both. fit: 200 training steps a keyframe, cached in "
+            "~/.cache/vtg/lora. FOLDER: use what an earlier fit kept. Training needs more memory "
+            "than drawing.",
             MODEL,
             metavar="off|fit|FOLDER",
             needs="diffusion",
@@ -76,9 +75,9 @@ class Engine:
     fast: Annotated[
         bool,
         Opt(
-            "A quicker, rougher clip of a diffusion model: 10 steps (animatelcm-svd-xt 4) "
-            "or the model's own if those are fewer, on --schedule ays where it can be, "
-            "and no --lora fit. Numbers given beside it stay.",
+            "Faster and rougher, with a diffusion model: 10 steps (animatelcm-svd-xt 4) or the "
+            "model's own if those are fewer, on --schedule ays where possible, and no --lora fit. "
+            "Explicit numbers take precedence.",
             MODEL,
             needs="diffusion",
             example=True,
@@ -88,9 +87,9 @@ class Engine:
     quality: Annotated[
         bool,
         Opt(
-            "A slower, finer clip of a diffusion model: 50 steps, for tvg 25, or the "
-            "model's own if those are more. tiny keeps its 2, which more of them do not "
-            "better, and animatelcm-svd-xt takes 8. A number given beside it stays.",
+            "Slower and finer, with a diffusion model: 50 steps, for tvg 25, or the model's own "
+            "if those are more. tiny keeps its 2, as more do not help, and animatelcm-svd-xt "
+            "takes 8. An explicit number takes precedence.",
             MODEL,
             needs="diffusion",
             example=True,
@@ -101,8 +100,8 @@ class Engine:
         bool,
         Opt(
             "Compile a diffusion model's transformer blocks, or rife's stages, first "
-            "(torch.compile): minutes at the start, quicker steps after it, the same frames "
-            "but for rounding. For long clips on a GPU.",
+            "(torch.compile): minutes at the start, faster steps afterwards, the same frames up "
+            "to rounding. For long clips on a GPU.",
             MACHINE,
             needs="network",
             example=True,
@@ -112,16 +111,15 @@ class Engine:
 
 @dataclass(frozen=True, kw_only=True)
 class Judging:
-    """What happens to a segment that is no in-between."""
+    """The options of what happens to a segment that is no in-between."""
 
     on_bad: Annotated[
         OnBad,
         Opt(
-            "What to do with a segment that is no in-between but a slideshow, a hard cut, "
-            "a plain cross-fade, frozen or flickering. warn: say so. retry: draw it "
-            "again, other seeds, and keep the best; where nothing is left to chance, at "
-            "temperature 1. fallback: let flow draw it, if that is better. fail: make "
-            "nothing, exit code 6.",
+            "What to do with a segment that is no in-between but a slideshow, a hard cut, a plain "
+            "cross-fade, frozen or flickering. warn: report it. retry: draw it again with other "
+            "seeds and keep the best; at temperature 0, with temperature 1. fallback: let flow "
+            "draw it, if that is better. fail: make nothing, exit code 6.",
             QUALITY,
             example="warn",
             common=True,
@@ -130,8 +128,8 @@ class Judging:
     candidates: Annotated[
         int | None,
         Opt(
-            "How often --on-bad retry draws a segment at most, the first time included; "
-            "it stops at the first good one. Default: 4.",
+            "How many times --on-bad retry draws a segment at most, the first included; it stops "
+            "at the first good one. Default: 4.",
             QUALITY,
             metavar="N",
             low=2,
@@ -143,7 +141,7 @@ class Judging:
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """Where it is computed."""
+    """The options of where it is computed."""
 
     decode_chunk: Annotated[
         int | None,
@@ -160,8 +158,8 @@ class Machine:
     memory: Annotated[
         Memory,
         Opt(
-            "What a diffusion model does to need less memory, from full (nothing) to "
-            "tiled. auto: as little as it must, less where memory runs out.",
+            "How far a diffusion model goes to save memory, from full (not at all) to tiled. "
+            "auto: no further than it must, further when memory runs out.",
             MACHINE,
             needs="diffusion",
             scope="clip",
@@ -186,7 +184,7 @@ class Machine:
     dtype: Annotated[
         Dtype,
         Opt(
-            "Number format of a network. auto: fp16 on a GPU, fp32 on a CPU.",
+            "Precision of a network. auto: fp16 on a GPU, fp32 on a CPU.",
             MACHINE,
             needs="network",
             scope="clip",

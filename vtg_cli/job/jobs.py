@@ -26,14 +26,14 @@ NEGATIVE_PROMPT = (
     "Distorted, discontinuous, Ugly, blurry, low resolution, motionless, static, disfigured, "
     "disconnected limbs, Ugly faces, incomplete arms"
 )
-"""VTG's, which is the stock text of I2VGen-XL."""
+"""VTG's negative prompt, which is the stock text of I2VGen-XL."""
 
 Rename = Callable[[str], str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interpolate(Machine, Judging, Picture, Engine, Captions, Timing):
-    """Keyframes in, the frames between them out."""
+    """A job that takes keyframes and draws the frames between them."""
 
     keyframes: Annotated[
         tuple[str, ...],
@@ -96,8 +96,8 @@ class Timeline:
     """Segments with settings of their own, end to end.
 
     segments: one job for each: two keyframes, of which the first is the one before's last, and one
-              number of frames; all of one rate and one size. Where they go and how they are
-              encoded is left to the timeline.
+        number of frames; all of one rate and one size. Where they go and how they are encoded is
+        left to the timeline.
     """
 
     segments: tuple[Interpolate, ...]
@@ -108,7 +108,7 @@ class Timeline:
 
     @property
     def keyframes(self) -> tuple[str, ...]:
-        """Each once, in order."""
+        """The keyframes, each once, in order."""
         return (self.segments[0].keyframes[0], *(each.keyframes[1] for each in self.segments))
 
     @property
@@ -128,8 +128,8 @@ class Timeline:
 
 
 class _OfClips:
-    """What jobs of clips share. The clips are their fields of type Input; `between` says how frames
-    between frames of clips are drawn, and where the new clip goes.
+    """A job of clips: `between` says how frames between frames of the clips are drawn, and where
+    the clip goes.
     """
 
     between: Interpolate
@@ -170,14 +170,15 @@ class _OfClips:
 
 @dataclass(frozen=True, kw_only=True)
 class Retime(_OfClips):
-    """A clip in, the same clip at another pace or rate out.
+    """A job that shows a clip at another pace or rate.
 
-    clip:       what comes in
-    between:    how the frames between its frames are drawn, and where the clip goes
-    factor:     how many times as long it lasts; duration: seconds it lasts, instead
-    fps:        frames a second; None: the clip's own
-    audio:      "stretch" to the new length, "keep" its pace, "drop"
-    cuts:       "hold" the last frame of a scene, or "ignore" scenes
+    clip: the clip that is read
+    between: how the frames between its frames are drawn, and where the clip goes
+    factor: how many times as long it lasts
+    duration: seconds it lasts, instead of a factor
+    fps: frames a second; None: the clip's own
+    audio: "stretch" to the new length, "keep" its pace, "drop"
+    cuts: "hold" the last frame of a scene, or "ignore" scenes
     duplicates: "smooth" passes over repeated frames, "keep" shows them
     """
 
@@ -193,14 +194,14 @@ class Retime(_OfClips):
 
 @dataclass(frozen=True, kw_only=True)
 class Bridge(_OfClips):
-    """Two clips in, one out that leads from the first to the second.
+    """A job that leads from one clip to another in a new clip.
 
     first, last: the clips
-    between:     how the way is drawn, and where the clip goes; fps: None is the first clip's
-    from_, to:   seconds of the first clip's last frame and the last clip's first; None: found
-    trim:        frames left out at the end of the first and the start of the last
-    copy:        "auto" keeps what was encoded wherever it can, "never" encodes all anew
-    audio:       "fade" or "drop"
+    between: how the way is drawn, and where the clip goes; fps: None is the first clip's
+    from_, to: seconds of the first clip's last frame and the last clip's first; None: found
+    trim: frames left out at the end of the first and the start of the last
+    copy: "auto" keeps what was encoded wherever it can, "never" encodes all anew
+    audio: "fade" or "drop"
     """
 
     first: Input

@@ -28,11 +28,11 @@ from vtg_cli.job.sampling import Sampling
 from vtg_cli.media.encoding import Encoding
 
 OPTIONS: Mapping[str, Option] = options_of(Interpolate)
-"""Name -> option, of everything a picture job can be told."""
+"""Name -> option, for every option of a picture job."""
 
 
 class Options(TypedDict, total=False):
-    """Everything `interpolate` can be told; the names, values and defaults are the command line's.
+    """The keywords of `interpolate`; the names, values and defaults are the command line's.
 
     Where a rate or a time is a float, the shortest decimal that denotes it is meant.
     """
@@ -97,9 +97,9 @@ class Options(TypedDict, total=False):
 
 
 def job_of(keyframes: Sequence[str], options: Options) -> Interpolate:
-    """Build the job of flat options, each as a person may write it.
+    """Build the job from flat options, each as the user may write it.
 
-    UsageError for a text that cannot be read, TypeError for a name that is no option.
+    Raises UsageError for a text that cannot be read, TypeError for a name that is no option.
     """
     values: dict[str, Any] = {}
     for name, value in options.items():

@@ -29,7 +29,7 @@ PROMPT_SCHEMA = {
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """When each picture is shown."""
+    """The options of when each picture is shown."""
 
     frames: Annotated[
         tuple[int, ...] | None,
@@ -88,8 +88,8 @@ class Timing:
     loop: Annotated[
         bool,
         Opt(
-            "Lead back to the first keyframe, so that the clip plays in a circle; the "
-            "first frame is not repeated at the end.",
+            "Lead back to the first keyframe, so that the clip loops; the first frame is not "
+            "repeated at the end.",
             TIMING,
             scope="run",
             common=True,
@@ -98,7 +98,7 @@ class Timing:
     ease: Annotated[
         str,
         Opt(
-            "Pace within each segment: linear, ease, ease-in, ease-out, ease-in-out or "
+            "Easing curve of each segment: linear, ease, ease-in, ease-out, ease-in-out or "
             "cubic-bezier(x1,y1,x2,y2), as in CSS.",
             TIMING,
             metavar="CURVE",
@@ -110,9 +110,9 @@ class Timing:
     carry: Annotated[
         bool,
         Opt(
-            "With three keyframes or more: motion goes on through the ones within the "
-            "clip, without a pause or a corner, as of things that swing, roll or fly. "
-            "Leave it out where something stops or turns back at a keyframe.",
+            "With three keyframes or more: let motion go on through the inner ones, without a "
+            "pause or a corner, as things swing, roll or fly. Leave it out where something stops "
+            "or turns back at a keyframe.",
             TIMING,
             example=True,
         ),
@@ -121,7 +121,7 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True)
 class Captions:
-    """What the pictures show, in words."""
+    """The options of what the pictures show, in words."""
 
     prompts: Annotated[
         tuple[str, ...],
@@ -141,7 +141,7 @@ class Captions:
     negative_prompt: Annotated[
         str | None,
         Opt(
-            "What the clip should not be. Default: with captions, words for common flaws.",
+            "What the clip should not show. Default: with captions, words for common flaws.",
             TEXT,
             metavar="TEXT",
             needs="text",
@@ -151,8 +151,8 @@ class Captions:
     text_curve: Annotated[
         str,
         Opt(
-            "How one caption turns into the next: linear, hold (a tenth of the other is "
-            "always told) or a curve as of --ease.",
+            "How one caption turns into the next: linear, hold (a tenth of the other always "
+            "remains) or a curve as for --ease.",
             TEXT,
             metavar="CURVE",
             needs="text",
@@ -164,7 +164,7 @@ class Captions:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """How keyframes become frames."""
+    """The options of how keyframes become frames."""
 
     width: Annotated[
         int | None,
@@ -196,8 +196,8 @@ class Picture:
     fit: Annotated[
         Fit,
         Opt(
-            "Keyframes of another shape: crop their edges, pad them with the background, "
-            "or stretch them.",
+            "How keyframes of another shape are fitted: crop their edges, pad them with the "
+            "background, or stretch them.",
             PICTURE,
             scope="clip",
             example="crop",
@@ -217,9 +217,9 @@ class Picture:
     endpoints: Annotated[
         Endpoints,
         Opt(
-            "exact: the keyframes themselves stand at their places, and the frames "
-            "between are colour-matched to them. blend: a short fade into them as well. "
-            "model: the model's frames as they are.",
+            "exact: the keyframes themselves appear at their times, and the frames between are "
+            "colour-matched to them. blend: a short fade into them as well. model: the model's "
+            "frames as they are.",
             PICTURE,
             example="exact",
         ),

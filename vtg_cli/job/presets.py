@@ -20,8 +20,11 @@ from vtg_cli.job.sampling import Sampling
 
 @dataclass(frozen=True)
 class Preset:
-    """always, reading: option name -> value in place of the default; the second with a model that
-    reads captions. help: of its command.
+    """A kind of in-betweens by name.
+
+    always: option name -> value in place of the default
+    reading: the same for a model that reads captions
+    help: of its command
     """
 
     name: str
@@ -30,21 +33,25 @@ class Preset:
     reading: Mapping[str, Any] = field(default_factory=dict)
 
     def applied(
-        self, job: Interpolate, given: Collection[str], *, model: str, reads: bool
+        self, job: Interpolate, options_given: Collection[str], *, model: str, reads: bool
     ) -> tuple[Interpolate, tuple[str, ...]]:
-        """The job with the preset's values where the person gave none, and what to say about its
-        captions. given: names of options; model: its name; reads: whether captions mean anything
-        to it, else they are left out.
+        """Return the job with the preset's values where the user gave none, and caption notes.
+
+        options_given: names of options the user gave
+        model: its name
+        reads: whether the model takes captions; if not, they are left out
         """
         values = {**self.always, **(self.reading if reads else {})}
-        values = {name: value for name, value in values.items() if name not in given}
+        values = {name: value for name, value in values.items() if name not in options_given}
         if job.fast:
             values.pop("lora", None)
-        if "strength" in given or ("init" in given and job.sampling.init != "slerp"):
+        if "strength" in options_given or (
+            "init" in options_given and job.sampling.init != "slerp"
+        ):
             values = {n: v for n, v in values.items() if n not in ("init", "init_until")}
-        known = {f.name for f in fields(Sampling)}
-        sampling = {name: value for name, value in values.items() if name in known}
-        rest = {name: value for name, value in values.items() if name not in known}
+        names = {f.name for f in fields(Sampling)}
+        sampling = {name: value for name, value in values.items() if name in names}
+        rest = {name: value for name, value in values.items() if name not in names}
         job = replace(job, **rest, sampling=replace(job.sampling, **sampling))
         if job.prompts and not reads:
             return replace(job, prompts=()), (

@@ -33,7 +33,7 @@ def read_fps(value: Number) -> Fraction:
 
 
 def read_moments(value: Sequence[Number]) -> tuple[Fraction, ...]:
-    """Read seconds, each exactly."""
+    """Read seconds, each exact."""
     return tuple(Fraction(str(seconds)) for seconds in value)
 
 

@@ -24,14 +24,14 @@ T = TypeVar("T")
 
 
 @lru_cache
-def hints_of(made: type[Any]) -> Mapping[str, Any]:
+def hints_of(kind: type[Any]) -> Mapping[str, Any]:
     """Return the type of every field of a dataclass; reading them anew takes a millisecond."""
-    hints = get_type_hints(made)
-    return {each.name: hints[each.name] for each in fields(made)}
+    hints = get_type_hints(kind)
+    return {each.name: hints[each.name] for each in fields(kind)}
 
 
 def plain(value: Any) -> Any:
-    """A dataclass, or what it is made of, as JSON values."""
+    """Return a dataclass, or what it is made of, as JSON values."""
     if is_dataclass(value):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, tuple):
@@ -39,11 +39,11 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Fraction) else value
 
 
-def built(made: type[T], document: object, where: str) -> T:
-    """The dataclass `made` a document describes. UsageError naming what is off, from `where` on."""
+def built(kind: type[T], document: object, where: str) -> T:
+    """Build the dataclass `kind` from a document. Raise UsageError for what is wrong, by name."""
     if not isinstance(document, Mapping):
         raise _misfit(where, "an object", document)
-    hints = hints_of(made)  # type: ignore[arg-type]  # mypy: a class may have no hash
+    hints = hints_of(kind)  # type: ignore[arg-type]  # mypy: a class may have no hash
     for name in document:
         if name not in hints:
             raise UsageError(
@@ -51,19 +51,19 @@ def built(made: type[T], document: object, where: str) -> T:
                 "a newer vtg may know it, or it is misspelt",
                 subject=f"{where}.{name}",
             )
-    for needed in fields(made):  # type: ignore[arg-type]  # always a dataclass
+    for needed in fields(kind):  # type: ignore[arg-type]  # always a dataclass
         if needed.name not in document and not _has_default(needed):
             place = f"{where}.{needed.name}"
             raise UsageError(f"{place} is missing", subject=place)
-    return made(
+    return kind(
         **{name: _read(hints[name], value, f"{where}.{name}") for name, value in document.items()}
     )
 
 
-def missing(made: type[Any], document: Mapping[str, Any], where: str = "") -> list[str]:
-    """Dotted names of the fields that a document `built` has read left to their defaults."""
+def missing(kind: type[Any], document: Mapping[str, Any], where: str = "") -> list[str]:
+    """List, as dotted names, the fields that a document `built` has read left to their defaults."""
     names: list[str] = []
-    for each, hint in hints_of(made).items():  # type: ignore[arg-type]
+    for each, hint in hints_of(kind).items():  # type: ignore[arg-type]
         if each not in document:
             names.append(where + each)
         elif isinstance(hint, type) and is_dataclass(hint):
@@ -76,7 +76,7 @@ def _has_default(each: Field[Any]) -> bool:
 
 
 def _read(hint: Any, value: Any, where: str) -> Any:
-    """`value` as the type annotation `hint` wants it."""
+    """Convert `value` to what the type annotation `hint` asks for."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         if value is None:

@@ -25,7 +25,7 @@ SPAN = {
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """Choices of a sampling run; everything a sidecar needs to repeat it beside the model."""
+    """The options of a sampling run: all that a sidecar needs, beside the model, to repeat it."""
 
     method: Annotated[
         Method | None,
@@ -68,9 +68,9 @@ class Sampling:
     schedule: Annotated[
         Schedule | None,
         Opt(
-            "How Stable Video Diffusion spreads noise over the steps: karras, its own; "
-            "ays (Align Your Steps), made for 10; lcm, every so many of 40 levels, "
-            "animatelcm-svd-xt's own. Default: karras; with --fast ays.",
+            "Noise schedule of Stable Video Diffusion: karras, its own; ays (Align Your Steps), "
+            "made for 10; lcm, every so many of 40 levels, animatelcm-svd-xt's own. Default: "
+            "karras; with --fast ays.",
             SAMPLING,
             needs="diffusion",
             example="karras",
@@ -94,8 +94,8 @@ class Sampling:
     guidance_span: Annotated[
         tuple[float, float],
         Opt(
-            "The share of the steps that have guidance, such as 0:0.6; the others take "
-            "half the time. It changes the frames.",
+            "Share of the steps that have guidance, such as 0:0.6; the others take half the time. "
+            "It changes the frames.",
             SAMPLING,
             metavar="FROM:TO",
             needs="diffusion",
@@ -109,9 +109,9 @@ class Sampling:
     fusion: Annotated[
         str,
         Opt(
-            "How the motions from both keyframes are mixed: mean, evenly; linear, by "
-            "nearness; or how much the first keyframe's counts, 0 to 1: one number, or "
-            "several spread evenly over the frames, such as 1,0.8,0.",
+            "How the motions from both keyframes are mixed: mean, evenly; linear, by nearness; or "
+            "the weight of the first keyframe's, 0 to 1: one number, or several spread evenly "
+            "over the frames, such as 1,0.8,0.",
             SAMPLING,
             metavar="WEIGHT",
             needs="diffusion",
@@ -122,8 +122,8 @@ class Sampling:
     rotate: Annotated[
         Rotate,
         Opt(
-            "What method gi turns where a model has two attentions along time in a block: "
-            "all of them, or the first of each block.",
+            "Which temporal attentions method gi rotates where a block has two: all of them, or "
+            "the first of each block.",
             SAMPLING,
             needs="diffusion",
             example="all",
@@ -144,8 +144,8 @@ class Sampling:
     init_until: Annotated[
         float | None,
         Opt(
-            "The share of the steps, 0 to 1, that keep the noise of --init slerp; the "
-            "rest may change it. Default: 0.2.",
+            "Share of the steps, 0 to 1, that keep the noise of --init slerp; the rest may change "
+            "it. Default: 0.2.",
             SAMPLING,
             metavar="SHARE",
             needs="diffusion",
@@ -157,9 +157,9 @@ class Sampling:
     strength: Annotated[
         float | None,
         Opt(
-            "Share of the steps that --init flow makes, above 0 to 1: the less, the "
-            "closer to the keyframes carried along their motion. Below 1 it asks for "
-            "--init flow. Default: 1; with --init flow 0.6.",
+            "Share of the steps that --init flow takes, above 0 to 1: the fewer, the closer to "
+            "the keyframes carried along their motion. Below 1 it implies --init flow. Default: "
+            "1; with --init flow 0.6.",
             SAMPLING,
             metavar="SHARE",
             needs="diffusion",
@@ -171,8 +171,8 @@ class Sampling:
     temperature: Annotated[
         float | None,
         Opt(
-            "How much of the noise the clip starts with, 0 to 1: less of it, fewer "
-            "surprises. Default: 1; for tiny 0, whose clips then do not depend on --seed.",
+            "Amount of initial noise, 0 to 1: less noise, fewer surprises. Default: 1; for tiny "
+            "0, so that its clips do not depend on --seed.",
             SAMPLING,
             metavar="SHARE",
             needs="diffusion",
@@ -185,7 +185,7 @@ class Sampling:
     renoise: Annotated[
         int | None,
         Opt(
-            "Go back and redo each early step K times, which joins both motions better. "
+            "Go back and repeat each early step K times, which joins both motions better. "
             "Default: 5 for gi, 1 for trf.",
             SAMPLING,
             metavar="K",
@@ -198,7 +198,7 @@ class Sampling:
     renoise_until: Annotated[
         float | None,
         Opt(
-            "The share of the steps that count as early. Default: 0.5 for gi, 0.6 for trf.",
+            "Share of the steps that count as early. Default: 0.5 for gi, 0.6 for trf.",
             SAMPLING,
             metavar="SHARE",
             needs="diffusion",
@@ -210,10 +210,9 @@ class Sampling:
     image_curve: Annotated[
         str,
         Opt(
-            "For models that look at a picture and read no text: how what they see turns "
-            "from the first keyframe into the last one over the frames: linear, hold (a "
-            "tenth of the other always shows) or a curve as of --ease. off: each "
-            "direction sees its own keyframe.",
+            "For models that look at a picture and read no text: how what they see turns from the "
+            "first keyframe into the last one over the frames: linear, hold (a tenth of the other "
+            "always shows) or a curve as for --ease. off: each direction sees its own keyframe.",
             SAMPLING,
             metavar="CURVE",
             needs="diffusion",
@@ -223,9 +222,9 @@ class Sampling:
     motion_fps: Annotated[
         int | None,
         Opt(
-            "Frames a second the model believes it draws, 1 to 60: the fewer, the more "
-            "moves from one frame to the next. For DynamiCrafter its fs. It does not "
-            "change how fast the clip plays. Default: the model's own.",
+            "Frame rate the model is conditioned on, 1 to 60: the lower, the more moves from one "
+            "frame to the next. For DynamiCrafter its fs. It does not change how fast the clip "
+            "plays. Default: the model's own.",
             SAMPLING,
             metavar="N",
             needs="diffusion",
@@ -249,7 +248,7 @@ class Sampling:
     noise_aug: Annotated[
         float,
         Opt(
-            "Noise on the keyframe the model looks at, 0 to 1: more of it, more freedom.",
+            "Noise on the keyframe the model looks at, 0 to 1: more noise gives more freedom.",
             SAMPLING,
             metavar="SIGMA",
             needs="diffusion",
@@ -262,8 +261,8 @@ class Sampling:
     reuse: Annotated[
         int,
         Opt(
-            "Compute the deep part of the network at every N-th step only and use its "
-            "last answer in between: quicker, rougher. 1: at every step.",
+            "Compute the deep part of the network only at every N-th step and reuse its output in "
+            "between: faster, rougher. 1: at every step.",
             SAMPLING,
             metavar="N",
             needs="diffusion",
@@ -275,8 +274,7 @@ class Sampling:
     seed: Annotated[
         int,
         Opt(
-            "Where chance starts: the same seed gives the same clip, another one another "
-            "clip. flow leaves nothing to chance.",
+            "Random seed. The same seed gives the same clip. flow uses no randomness.",
             SAMPLING,
             metavar="N",
             low=0,
@@ -290,9 +288,9 @@ class Sampling:
 OWN_SOLVER = ("dynamicrafter", "tei", "attention", "tvg")
 """Methods that draw fresh noise at every step, as DynamiCrafter does."""
 BETWEEN_INVERTED = ("di",)
-"""Methods that are nothing else than a walk from the noise of slerp, which is not put back."""
+"""Methods that only walk from the noise of slerp, which is not put back."""
 BETWEEN_CAPTIONS = ("tei",)
-"""Methods that are nothing without two captions."""
+"""Methods that need two captions."""
 FUSIONS = {"mean": (0.5, 0.5), "linear": (1.0, 0.0)}
 """Weight of the forward direction at the first and the last frame."""
 ROTATED = ("all", "first")
@@ -300,8 +298,11 @@ INITS = ("random", "flow", "slerp")
 
 
 def fusion_weights(fusion: str) -> tuple[float, ...]:
-    """Weight of the forward direction at two or more moments spread evenly over the clip: by name,
-    from "0.4" for all frames or from several such as "1,0.8,0". ValueError for anything else.
+    """Return the forward direction's weight at two or more moments spread evenly over the clip.
+
+    fusion: a name, "0.4" for all frames or several weights such as "1,0.8,0"
+
+    Raises ValueError for anything else.
     """
     if fusion in FUSIONS:
         return FUSIONS[fusion]

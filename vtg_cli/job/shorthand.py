@@ -17,7 +17,12 @@ _ZERO = re.compile(r"0+(\.0*)?(ms|s)?|(0+:){1,2}0+(\.0*)?", re.ASCII)
 
 @dataclass(frozen=True)
 class Keyframes:
-    """names of the files; of times either at, in seconds, or frames of each segment, or none."""
+    """The keyframes of a command line.
+
+    names: of the files
+    at, frames: their times, either in seconds or as frames of each segment; both None: they have
+        none
+    """
 
     names: tuple[str, ...]
     at: tuple[Fraction, ...] | None = None
@@ -25,8 +30,10 @@ class Keyframes:
 
 
 def parse_time(text: str) -> Fraction | int:
-    """Seconds as a fraction from "1.5", "1.5s", "800ms" or "1:30"; a frame's number, an int, from
-    "36f". UsageError otherwise.
+    """Parse seconds, as a fraction, from "1.5", "1.5s", "800ms" or "1:30", or a frame's number, an
+    int, from "36f".
+
+    Raises UsageError for anything else.
     """
     text = text.strip()
     if match := _FRAME.fullmatch(text):
@@ -42,10 +49,11 @@ def parse_time(text: str) -> Fraction | int:
 
 
 def split(arguments: Sequence[str], fps: Fraction | None = None) -> Keyframes:
-    """Files and their times. A file of that very name is a file, whatever follows its last @.
+    """Split arguments into files and times. A file of that very name is one, whatever its @.
 
-    fps: what frames and seconds side by side need to be compared.
-    UsageError where some have a time and others none, or a time cannot be read.
+    fps: needed to compare times in frames with times in seconds
+
+    Raises UsageError if some have a time and others none, or a time cannot be read.
     """
     names: list[str] = []
     times: list[Fraction | int | None] = []
@@ -62,17 +70,17 @@ def split(arguments: Sequence[str], fps: Fraction | None = None) -> Keyframes:
                 f"give it one too, as in {argument}@1.5s, or none to all",
                 subject=argument,
             )
-    known = [time for time in times if time is not None]
-    numbers = [time for time in known if isinstance(time, int)]
-    if numbers and all(isinstance(time, int) or time == 0 for time in known):
-        return Keyframes(tuple(names), frames=_counts([int(time) for time in known]))
+    moments = [time for time in times if time is not None]
+    numbers = [time for time in moments if isinstance(time, int)]
+    if numbers and all(isinstance(time, int) or time == 0 for time in moments):
+        return Keyframes(tuple(names), frames=_counts([int(time) for time in moments]))
     if numbers and fps is None:
         raise UsageError(
             "times in frames beside times in seconds need --fps",
             "add --fps, or give all of them in one of the two",
             subject="--fps",
         )
-    at = (time / fps if isinstance(time, int) and fps else Fraction(time) for time in known)
+    at = (time / fps if isinstance(time, int) and fps else Fraction(time) for time in moments)
     return Keyframes(tuple(names), at=tuple(at))
 
 
@@ -89,7 +97,7 @@ def _split(argument: str) -> tuple[str, Fraction | int | None]:
 
 
 def _counts(places: Sequence[int]) -> tuple[int, ...]:
-    """Frames of each segment between keyframes on these frames."""
+    """Return the frames of each segment between keyframes on these frames."""
     if places[0] != 0:
         raise UsageError(
             f"the first keyframe is on frame {places[0]}, and a clip begins with frame 0",

@@ -29,7 +29,7 @@ _COUNTS = re.compile(r"\d{1,18}(?:,\d{1,18})*", re.ASCII)
 
 
 def parse_fps(text: str) -> Fraction:
-    """Frames per second from "24", "23.976" (exactly that decimal) or "24000/1001".
+    """Parse frames per second from "24", "23.976" (exactly that decimal) or "24000/1001".
 
     Raises UsageError for anything else, for 0 and for more than 1000.
     """
@@ -46,7 +46,7 @@ def parse_fps(text: str) -> Fraction:
 
 
 def parse_duration(text: str) -> Fraction:
-    """Seconds from "1.5", "1.5s", "800ms", "1:30" or "00:00:01.5"; UsageError unless positive."""
+    """Parse seconds: "1.5", "1.5s", "800ms", "1:30", "00:00:01.5". Raise UsageError unless > 0."""
     seconds = Fraction(0)
     if match := _SECONDS.fullmatch(text.strip()):
         seconds = Fraction(match[1]) / (1000 if match[2] == "ms" else 1)
@@ -62,7 +62,7 @@ def parse_duration(text: str) -> Fraction:
 
 
 def parse_frames(text: str) -> tuple[int, ...]:
-    """Frame counts from "24" or, one for each segment, "16,24,16"; UsageError otherwise."""
+    """Parse frame counts: "24" or, one for each segment, "16,24,16". Raise UsageError."""
     counts = text.replace(" ", "")
     if _COUNTS.fullmatch(counts):
         return tuple(int(count) for count in counts.split(","))
@@ -75,7 +75,7 @@ def parse_frames(text: str) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How many frames each segment has, both its keyframes included, and how fast they go by."""
+    """The number of frames of each segment, both its keyframes included, and their rate."""
 
     segments: tuple[int, ...]
     fps: Fraction
@@ -88,7 +88,7 @@ class Schedule:
 
     @property
     def duration(self) -> Fraction:
-        """Seconds the clip lasts."""
+        """Length of the clip in seconds."""
         return self.total / self.fps
 
     @property
@@ -108,13 +108,13 @@ def schedule(
     default_frames: int,
     default_fps: Fraction,
 ) -> Schedule:
-    """The schedule asked for; what is not given follows from the rest, or from the defaults.
+    """Return the schedule asked for; what is not given follows from the rest, or from the defaults.
 
-    frames:   one number for every segment or one per segment, each 2 or more
-    duration: seconds of the whole clip; without `frames` cut into segments as even as can be
-    fps:      follows from frames and duration where both are given
+    frames: one number for every segment or one per segment, each 2 or more
+    duration: seconds of the whole clip; without `frames` cut into segments as evenly as possible
+    fps: follows from frames and duration if both are given
 
-    Raises UsageError when a number is impossible or the three contradict each other.
+    Raises UsageError if a number is impossible or the three contradict each other.
     """
     pieces = keyframes if loop else keyframes - 1
     if frames is None and duration is not None:
@@ -124,32 +124,32 @@ def schedule(
     if frames is not None and duration is not None and fps is None:
         fps = Schedule(segments, default_fps, loop).total / duration
 
-    made = Schedule(segments, fps or default_fps, loop)
-    if made.fps > MAX_FPS:
+    result = Schedule(segments, fps or default_fps, loop)
+    if result.fps > MAX_FPS:
         raise UsageError(
-            f"{made.total} frames in {exact(made.duration)} s are more than {MAX_FPS} a second",
+            f"{result.total} frames in {exact(result.duration)} s are more than {MAX_FPS} a second",
             "ask for fewer frames or a longer duration",
             subject="--duration",
         )
-    if duration is not None and made.total != (fitting := round(duration * made.fps)):
+    if duration is not None and result.total != (fitting := round(duration * result.fps)):
         raise UsageError(
-            f"--frames ({made.total} in all), --duration {exact(duration)} and "
-            f"--fps {exact(made.fps)} contradict each other: that time holds {fitting} frames",
+            f"--frames ({result.total} in all), --duration {exact(duration)} and "
+            f"--fps {exact(result.fps)} contradict each other: that time holds {fitting} frames",
             "leave one of the three out and it follows from the other two",
             subject="--frames",
         )
     if (most := max(segments)) > MAX_FRAMES:  # derived from times: given counts were looked at
         raise UsageError(
-            f"{most} frames of one segment, at {exact(made.fps)} a second, are more than "
+            f"{most} frames of one segment, at {exact(result.fps)} a second, are more than "
             f"{MAX_FRAMES}",
             "ask for a shorter time or a lower --fps, or put keyframes between",
             subject="--frames" if duration is None else "--duration",
         )
-    return made
+    return result
 
 
 def check_rising(at: Sequence[Fraction]) -> None:
-    """UsageError unless the times begin at 0 and grow."""
+    """Raise UsageError unless the times begin at 0 and grow."""
     if at[0] != 0:
         raise UsageError(
             f"the first keyframe is at {exact(at[0])} s, and a clip begins at 0",
@@ -166,10 +166,10 @@ def check_rising(at: Sequence[Fraction]) -> None:
 
 
 def placed(at: Sequence[Fraction], fps: Fraction) -> tuple[int, ...]:
-    """Frames of each segment, both its keyframes included, where keyframes stand at these seconds.
+    """Return each segment's frames, both keyframes included, for keyframes at these seconds.
 
-    Each is put on the frame nearest to its own time (the even one of two), so nothing adds up.
-    UsageError for times that do not grow, and for two keyframes on one frame.
+    Each keyframe is put on the frame nearest to its own time (the even one of two), so nothing adds
+    up. Raises UsageError for times that do not grow, and for two keyframes on one frame.
     """
     check_rising(at)
     places = [round(seconds * fps) for seconds in at]
@@ -221,11 +221,11 @@ def _given_segments(
 
 
 def count(seconds: Fraction, step: Fraction) -> int:
-    """Frames of a clip: the nearest whole number of steps, one at least."""
+    """Count the frames of a clip: the nearest whole number of steps, at least one."""
     return max(1, int(seconds / step + Fraction(1, 2)))
 
 
 def exact(value: Fraction) -> str:
-    """24, 1.5 or 24000/1001: the shortest way to write it that loses nothing."""
+    """Format 24, 1.5 or 24000/1001: the shortest way to write it that loses nothing."""
     decimal = format(float(value), ".10g")
     return decimal if Fraction(decimal) == value else str(value)

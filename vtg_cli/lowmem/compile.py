@@ -19,28 +19,29 @@ from vtg_cli.errors import VtgError
 from vtg_cli.ground.hooks import overriding
 
 VERSIONS = 512
-"""Of one piece of code that may be compiled: each block has its own overrides, and so its own."""
+"""Versions of one piece of code that may be compiled: each block has its own overrides, and so its
+own."""
 
 
 class Blocks(Protocol):
-    """What has parts to compile: a Backbone, or the engine of learned motion."""
+    """A network with parts to compile: a Backbone, or the engine of learned motion."""
 
     def modules(self, kind: str) -> Sequence[nn.Module]:
-        """Of kind "block"."""
+        """Return the parts, of kind "block"."""
 
 
 @contextmanager
 def compiling(m: Blocks, *, backend: str = "inductor") -> Iterator[None]:
-    """The model's blocks compiled while open. VtgError where that fails."""
+    """Compile the model's blocks while open. Raise VtgError if that fails."""
     import torch._dynamo as dynamo
 
-    made: dict[nn.Module, Callable[..., Any]] = {}
+    compiled: dict[nn.Module, Callable[..., Any]] = {}
 
     def run(module: nn.Module, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        if module not in made:
-            made[module] = torch.compile(forward, dynamic=False, backend=backend)
+        if module not in compiled:
+            compiled[module] = torch.compile(forward, dynamic=False, backend=backend)
         try:
-            return made[module](*args, **kwargs)
+            return compiled[module](*args, **kwargs)
         except dynamo.exc.TorchDynamoException as error:
             reason = str(error).strip().splitlines()[0]
             raise VtgError(

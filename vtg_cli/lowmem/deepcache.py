@@ -29,8 +29,10 @@ from vtg_cli.sampling.level import Level
 
 @dataclass
 class _Trail:
-    """The evaluations under one condition. cond: kept, so that no other is taken for it; answers:
-    by the piece of an evaluation and the module.
+    """The evaluations under one condition.
+
+    cond: kept, so that no other is taken for it
+    answers: by the piece of an evaluation and the module
     """
 
     cond: Cond
@@ -44,8 +46,8 @@ class _Trail:
 
 
 class _Reusing:
-    """A backbone whose network knows, at each call, whether it is to be whole. Else it is the one
-    it was made of.
+    """A backbone whose network knows, at each call, whether it is to be whole. Otherwise it is the
+    one it was made of.
     """
 
     def __init__(self, m: Backbone, every: int) -> None:
@@ -80,7 +82,7 @@ class _Reusing:
     def remembered(
         self, module: nn.Module, forward: Callable[..., Any], *args: Any, **kwargs: Any
     ) -> Any:
-        """The override of every module of the deep part."""
+        """Route every module of the deep part: compute its answer, or return the remembered one."""
         trail = self._now
         if trail is None:  # not asked through this backbone
             return forward(*args, **kwargs)
@@ -100,7 +102,7 @@ class _Reusing:
 
 
 def _nothing(answer: Any) -> Any:
-    """The same without channels: what the network lays together stays of one shape."""
+    """Return the same without channels: what the network lays together keeps one shape."""
     if isinstance(answer, tuple):
         return tuple(_nothing(each) for each in answer)
     return answer.new_empty(len(answer), 0, *answer.shape[2:])
@@ -108,8 +110,8 @@ def _nothing(answer: Any) -> Any:
 
 @contextmanager
 def reusing(m: Backbone, every: int) -> Iterator[Backbone]:
-    """The backbone with its deep part computed at every `every`-th step of a walk; its answers are
-    forgotten when the block closes. 1: the backbone itself.
+    """Yield the backbone with its deep part computed at every `every`-th step of a walk; its
+    answers are forgotten when the block closes. 1: the backbone itself.
 
     One answer per condition and piece is kept: [B F, C, h, w] of the network's own precision.
     """

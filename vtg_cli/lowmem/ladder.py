@@ -32,26 +32,26 @@ T = TypeVar("T")
 
 
 class Movable(Backbone, Protocol):
-    """A backbone whose parts may be elsewhere than it computes."""
+    """A backbone whose parts may lie elsewhere than it computes."""
 
     decode_chunk: int
 
     def parts(self) -> Mapping[str, nn.Module]:
-        """All of its networks by name."""
+        """Return all of its networks by name."""
 
     def encoder(self) -> nn.Module:
-        """The part of its autoencoder that looks at pixels, [N, 3, H, W]."""
+        """Return the part of its autoencoder that looks at pixels, [N, 3, H, W]."""
 
     def compute_on(self, device: torch.device) -> None:
-        """From now on, wherever its weights lie."""
+        """Compute on `device` from now on, wherever its weights lie."""
 
 
 class Ladder:
     """A Backbone at one of `rungs`, the first of them while memory lasts.
 
-    tried: the rungs so far; the last one is that it is at.
-    piece: which one of the calls of the network that a call of this is made of is under way; what
-    is kept of one (lowmem/deepcache.py) is no answer to another, nor at another rung.
+    tried: the rungs so far; the last one is the present one
+    piece: which of the calls of the network that make up a call of this is under way; what is kept
+        of one (lowmem/deepcache.py) is no answer to another, nor at another rung
     """
 
     def __init__(
@@ -63,8 +63,11 @@ class Ladder:
         decode_chunk: int | None = None,
         tried: tuple[str, ...] = (),
     ) -> None:
-        """device: where it computes. decode_chunk: as a person gave it, which no rung changes.
-        tried: rungs that were too much before there was a model.
+        """Put a model on its ladder.
+
+        device: where it computes
+        decode_chunk: as the user set it, which no rung changes
+        tried: rungs that were too much before there was a model
         """
         self._m, self._device, self._rungs = m, device, list(rungs)
         self._own_chunk, self._given_chunk = m.decode_chunk, decode_chunk
@@ -121,14 +124,14 @@ class Ladder:
     def _denoised(self, x: Tensor, level: Level, cond: Cond) -> Tensor:
         rung, pieces = self.rung, count()
 
-        def denoised(part: Tensor, told: Cond) -> Tensor:
+        def denoised(part: Tensor, part_cond: Cond) -> Tensor:
             self.piece = rung.name, next(pieces)
-            return self._m(part, level, told)
+            return self._m(part, level, part_cond)
 
-        def at_once(part: Tensor, told: Cond) -> Tensor:
+        def at_once(part: Tensor, part_cond: Cond) -> Tensor:
             if rung.window is None:
-                return denoised(part, told)
-            return in_windows(denoised, part, told, rung.window)
+                return denoised(part, part_cond)
+            return in_windows(denoised, part, part_cond, rung.window)
 
         if not rung.one_by_one or cond.terms == 1:
             return at_once(x, cond)
@@ -158,7 +161,7 @@ class Ladder:
             self._step_down(ran)
 
     def _settle(self) -> None:
-        """Makes the model what the rung says."""
+        """Make the model what the rung says."""
         rung, m = self.rung, self._m
         if self._settled is rung:
             return
@@ -192,7 +195,7 @@ class Ladder:
 
 
 def _give_back(device: torch.device) -> None:
-    """Memory that nothing holds any more."""
+    """Return memory that nothing holds any more to the device."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":

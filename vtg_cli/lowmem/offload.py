@@ -47,7 +47,7 @@ class Resting:
         self.parameter.data = self.values
 
     def on(self, device: torch.device) -> Tensor:
-        """The values there, as they are computed with."""
+        """Return the values on a device, as they are computed with."""
         moved = self.values.to(device)
         return moved if self.scale is None else moved.to(self.dtype) * self.scale
 
@@ -60,10 +60,12 @@ def away(
     *,
     narrow: Collection[nn.Module] = (),
 ) -> Iterator[None]:
-    """Matrices of the parts come to the device by the block or by the layer while open, and lie on
-    the host after. narrow: those of the parts whose weights lie in 8 bits.
+    """Bring matrices of the parts to the device by the block or by the layer while open; they lie
+    on the host after.
 
-    Vectors stay on the device, they are small; so does the first parameter of a part, by which
+    narrow: those of the parts whose weights lie in 8 bits
+
+    Vectors stay on the device, as they are small; so does the first parameter of a part, by which
     others tell where it computes.
     """
     resting: list[Resting] = []
@@ -84,7 +86,7 @@ def away(
 
 
 def units(part: nn.Module, by: Weights) -> Iterator[tuple[nn.Module, list[nn.Parameter]]]:
-    """What comes and goes together: the module whose call brings it, and its parameters.
+    """Yield what comes and goes together: the module whose call brings it, and its parameters.
 
     By the block: what the part is made of, its lists opened. By the layer: modules without others
     in them, and attentions, whose layers overrides read (sampling.fusion.rotate_pairs).

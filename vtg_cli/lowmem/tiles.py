@@ -19,9 +19,9 @@ from vtg_cli.ground.windows import Place, windows
 
 
 def in_tiles(decode: Callable[[Tensor], Tensor], z: Tensor, tile: int) -> Tensor:
-    """[B, F, C, h, w] -> [B, F, 3, H, W], as `decode` makes of the whole, on the CPU in float32.
+    """Decode [B, F, C, h, w] to [B, F, 3, H, W] in tiles, as `decode`, on the CPU in float32.
 
-    tile: side in latents.
+    tile: side in latents
     """
     if max(z.shape[-2:]) <= tile:
         return decode(z).float().cpu()
@@ -41,8 +41,10 @@ def in_tiles(decode: Callable[[Tensor], Tensor], z: Tensor, tile: int) -> Tensor
 def encoded_in_tiles(
     encode: Callable[[Tensor], Tensor], pixels: Tensor, size: tuple[int, int], tile: int
 ) -> Tensor:
-    """[N, 3, H, W] -> what `encode` makes of the whole, [N, .., h, w]. size: (h, w); tile: side in
-    latents.
+    """Encode [N, 3, H, W] in tiles to what `encode` makes of the whole, [N, .., h, w].
+
+    size: (h, w)
+    tile: side in latents
     """
     if max(size) <= tile:
         return encode(pixels)
@@ -60,17 +62,19 @@ def encoded_in_tiles(
 def in_windows(
     denoise: Callable[[Tensor, Cond], Tensor], x: Tensor, cond: Cond, window: int
 ) -> Tensor:
-    """x0 [B, F, C, h, w], blended from that of windows; each sees its part of whatever lies beside
-    x in space, and all of what does not.
+    """Return x0 [B, F, C, h, w], blended from that of windows; each sees its part of whatever lies
+    beside x in space, and all of what does not.
 
-    window: side in latents. Latents that are no larger are denoised as they are.
+    window: side in latents
+
+    Latents that are no larger are denoised as they are.
     """
     if max(x.shape[-2:]) <= window:
         return denoise(x, cond)
     total = torch.zeros_like(x)
     for place, weight in windows(x.shape[-2:], window):
-        told = cond.map(partial(_part, x, place))
-        total[place] += weight.to(x.device) * denoise(x[place], told)
+        cond_there = cond.map(partial(_part, x, place))
+        total[place] += weight.to(x.device) * denoise(x[place], cond_there)
     return total
 
 

@@ -26,13 +26,13 @@ Fit = Literal["fits", "tight", "too much"]
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """How large a diffusion model is.
+    """The size of a diffusion model.
 
-    core, codec, rest: numbers in its denoising network, its autoencoder, all else
-    bytes: of them all in memory, in the precision they run in
+    core, codec, rest: numbers in its denoising network, its autoencoder, everything else
+    bytes: all of them in memory, in the precision they run in
     width: channels at the full size of the latents; factor: pixels along the side of a latent
     codec_width: channels of the autoencoder at the picture's full size
-    decoded: frames that decodes at a time by itself
+    decoded: frames that the autoencoder decodes at a time by default
     """
 
     core: int
@@ -47,16 +47,16 @@ class Sizes:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What is to be drawn in one way.
+    """Segments that are drawn in one way.
 
     kind: a name in RATES; device: "cpu", "cuda", "cuda:1", "mps"; model: None for flow
     segments: frames of each, both keyframes included; drawn: frames the model draws for each
-    size, canvas: (height, width) of the clip, and at which the model draws
-    evaluations, singles: of the network for all segments, of whole clips and of single frames
+    size, canvas: (height, width) of the clip, and of what the model draws
+    evaluations, singles: calls of the network on whole clips, and on single frames
     fits: training steps on single frames before that
-    batch: clips in the network at a time; terms: of guidance that may be beside them, where the
-    rung lets them; item: bytes of a number in it
-    chunk: frames decoded at a time as a person gave it; rung: of the memory ladder
+    batch: clips in the network at a time; item: bytes of a number in it
+    terms: guidance terms that run side by side where the rung allows it
+    chunk: frames decoded at a time as the user set it; rung: of the memory ladder
     takes: how often each segment is drawn
     """
 
@@ -80,7 +80,7 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What it comes to.
+    """The predicted cost of a clip.
 
     memory: bytes of this process at its peak; gpu: bytes of the GPU, None where there is none
     seconds: from the command to its end, on a machine with nothing else to do
@@ -97,18 +97,18 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """What one count costs a kind of model: seconds on one core, and bytes.
+    """The cost of each count for one kind of model: seconds on one core, and bytes.
 
-    start: imports and loading
-    segment: setting out on one; near: a pixel of its canvas among the first `known`, where motion
-    is looked for, near_frame: for every frame; pixel: each of its pixels; tower: a number of what
-    the keyframes pass once
-    call: an evaluation; weight: a number of the core in it; place: a latent in it and a channel;
+    start: imports and loading; segment: setting out on one
+    near: a pixel of its canvas among the first `known`, where motion is searched
+    near_frame: the same for every frame; pixel: each pixel of the canvas
+    tower: a number of the parts that the keyframes pass once
+    call: an evaluation; weight: a number of the core in it; place: a latent in it and a channel
     product: a latent and a number of the core; look: two latents of a frame and a channel
-    most: latents of a frame at most, where the model sets a bound
+    most: the most latents of a frame, where the model sets a bound
     frame: a pixel of a frame; codec: such a pixel and a number of the autoencoder
     *_bytes: the same in memory; place_bytes for a byte of a number, decode_bytes for a pixel
-    decoded at a time and a channel of the autoencoder
+        decoded at a time and a channel of the autoencoder
     """
 
     start: float
@@ -197,22 +197,22 @@ WITHIN, ASSUMED_WITHIN = (1.3, 2.0), (2.0, 4.0)
 """Memory and time of what was fitted, more than benchmarks/results/plan.md found, for machines
 differ; the same of what was not measured."""
 ABREAST = 0.7
-"""n cores are worth n to this power to a network. Assumed."""
+"""Exponent of the number of cores: n cores are worth n to this power to a network. Assumed."""
 TRAINED = 3
-"""Evaluations that a training step costs as much as."""
+"""Cost of a training step, in evaluations."""
 FLOPS_A_CORE = 4.8e10
-"""What RATES come to: a look is some 17 operations; a product 0.08 of one, as a U-Net has most of
-its numbers where latents are few."""
+"""Operations a second that RATES come to: a look is some 17 operations; a product 0.08 of one, as a
+U-Net has most of its numbers where latents are few."""
 FLOPS = {"cuda": 5e13, "mps": 4e12}
-"""A second in half precision. Assumed; in single precision a quarter."""
+"""Operations a second in half precision. Assumed; a quarter of it in single precision."""
 GPU_START, GPU_START_BYTES = 10.0, 1.5e9
-"""Imports and loading, and what they take in this process. Assumed."""
+"""Seconds for imports and loading, and the bytes they take in this process. Assumed."""
 
 
 def predict(parts: Sequence[Work], cores: int = 1) -> Cost:
-    """Of parts drawn one after another by one process, which keeps every model it loaded.
+    """Predict the cost of parts drawn in turn by one process, which keeps every model.
 
-    cores: that can work, 1 or more; two threads of one core are one.
+    cores: cores available, 1 or more; two threads of one core count as one
     """
     gpu = any(part.device != "cpu" for part in parts)
     weights = sum({(part.kind, part.model): _loaded(part) for part in parts}.values())
@@ -220,35 +220,33 @@ def predict(parts: Sequence[Work], cores: int = 1) -> Cost:
     host = max(frames for frames, _ in each) if gpu else max(sum(pair) for pair in each)
     start = GPU_START_BYTES if gpu else max(RATES[part.kind].start_bytes for part in parts)
     begin = GPU_START if gpu else max(RATES[part.kind].start for part in parts)
-    known = not gpu and all(part.kind in FITTED for part in parts)
-    memory_within, seconds_within = WITHIN if known else ASSUMED_WITHIN
+    fitted = not gpu and all(part.kind in FITTED for part in parts)
+    memory_within, seconds_within = WITHIN if fitted else ASSUMED_WITHIN
     return Cost(
         memory=round(start + weights + host),
         gpu=max(map(on_device, parts)) if gpu else None,
         seconds=begin + sum(_seconds(part, cores) for part in parts),
         memory_within=memory_within,
         seconds_within=seconds_within,
-        basis="fitted" if known else "estimated, unmeasured",
+        basis="fitted" if fitted else "estimated, unmeasured",
     )
 
 
 def on_device(part: Work) -> int:
-    """Bytes of its GPU that a part takes at its rung, at their peak."""
+    """Return the peak bytes of GPU memory that a part takes at its rung."""
     return round(RESIDENT[part.rung.weights] * _loaded(part) + _working(part)[1])
 
 
 def fits(part: Work, total: int, free: int) -> bool:
-    """Whether a part will do at its rung, as expected. total, free: bytes of what it runs on."""
+    """Return whether a part should fit at its rung. total, free: bytes of memory it runs on."""
     if part.device == "cpu":
-        found = predict([part])
-        return verdict(found.memory, found.memory_within, total) != "too much"
+        cost = predict([part])
+        return verdict(cost.memory, cost.memory_within, total) != "too much"
     return on_device(part) <= SPARE * free
 
 
 def verdict(needed: int, within: float, room: int) -> Fit:
-    """Whether bytes fit into those there are: "too much" only beyond all that the prediction may be
-    wrong by.
-    """
+    """Compare the bytes needed with those there: "too much" only beyond the margin of error."""
     if needed / within > room:
         return "too much"
     return "fits" if needed <= room else "tight"
@@ -259,7 +257,7 @@ def _loaded(part: Work) -> int:
 
 
 def _places(part: Work, side: int | None = None) -> float:
-    """Latents of a frame, or of what of it has no longer sides than so many."""
+    """Return the latents of a frame, or of its piece with sides of at most `side` latents."""
     if part.model is None:
         return 0.0
     tall, wide = (length / part.model.factor for length in part.canvas)
@@ -270,12 +268,12 @@ def _places(part: Work, side: int | None = None) -> float:
 
 
 def _pixels(part: Work) -> int:
-    """Of the clip or of what the model draws, whichever has more."""
+    """Return the pixels of the clip's frame or of the canvas, whichever has more."""
     return max(size[0] * size[1] for size in (part.size, part.canvas))
 
 
 def _working(part: Work) -> tuple[float, float]:
-    """Bytes a part holds while its largest segment is drawn: of frames, and in the network."""
+    """Return the bytes a part holds at its largest segment: for frames, and in the network."""
     rates, model, pixels, rung = RATES[part.kind], part.model, _pixels(part), part.rung
     longest, shown = max(part.drawn), max(*part.drawn, *part.segments)
     frames = rates.pixel_bytes * pixels + rates.frame_bytes * shown * pixels
@@ -294,7 +292,7 @@ def _working(part: Work) -> tuple[float, float]:
 
 
 def _seconds(part: Work, cores: int) -> float:
-    """Of all segments of a part, without loading."""
+    """Return the seconds that all segments of a part take, loading excluded."""
     rates, model, pixels = RATES[part.kind], part.model, _pixels(part)
     segments, frames = len(part.segments), sum(part.drawn)
     shown = max(frames, sum(part.segments))

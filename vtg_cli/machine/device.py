@@ -10,14 +10,16 @@ from torch import Tensor
 from vtg_cli.errors import UsageError
 
 Noise = Callable[[Tensor], Tensor]
-"""noise(x) -> unit normal of x's shape, dtype and device."""
+"""Function noise(x) that returns unit normal values of x's shape, dtype and device."""
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """ "auto" takes CUDA, then MPS, then the CPU; any other name is torch's own ("cpu", "cuda:1",
-    "mps").
+    """Return the torch device of this name; "auto" takes CUDA, then MPS, then the CPU.
+
+    Any other name is torch's own ("cpu", "cuda:1", "mps"). Raises UsageError for one that is not
+    available.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -37,7 +39,7 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """ "auto" is fp16 on a GPU (what the published SVD weights are) and fp32 on a CPU."""
+    """Return the dtype of this name; "auto" is fp16 on a GPU, as published, and fp32 on a CPU."""
     if name == "auto":
         return torch.float32 if device.type == "cpu" else torch.float16
     if name not in DTYPES:
@@ -48,8 +50,8 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def seeded_noise(seed: int) -> Noise:
-    """Unit normal noise drawn on the CPU in float32 and then moved, so a seed means the same on
-    every device.
+    """Return a source of unit normal noise, drawn on the CPU in float32 and then moved, so that a
+    seed means the same on every device.
     """
     generator = torch.Generator("cpu").manual_seed(seed)
 

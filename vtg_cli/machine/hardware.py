@@ -12,13 +12,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 GPU_FILES = ("nvidia*", "nvhost*", "nvmap", "kfd", "dxg")
-"""In /dev where a driver runs that torch can use: NVIDIA's, also on Jetson; AMD's; that of WSL."""
+"""Names in /dev where a driver runs that torch can use: NVIDIA's, also on Jetson; AMD's; that of
+WSL."""
 
 
 def may_have_gpu(
     system: str = sys.platform, machine: str = platform.machine(), devices: Path = Path("/dev")
 ) -> bool:
-    """False only where no GPU can be there that torch could use; True: torch has to be asked.
+    """Return False only if there can be no GPU that torch could use; else torch has to be asked.
 
     devices: the folder of device files.
     """
@@ -33,38 +34,38 @@ def may_have_gpu(
 
 
 COMPILERS = {"darwin": "clang++", "win32": "cl"}
-"""What torch.compile asks for on a CPU, where CXX names nothing else; elsewhere g++."""
+"""Compiler that torch.compile asks for on a CPU when CXX is not set; elsewhere g++."""
 
 
 def lacks_compiler(device: str, system: str = sys.platform) -> str:
-    """What torch.compile needs for a device and this machine has not; "" where it can run."""
+    """Return what torch.compile needs for a device and this machine lacks; "" if it can run."""
     if device.startswith("cuda"):
         return "" if find_spec("triton") else "Triton"
     name = os.environ.get("CXX") or COMPILERS.get(system, "g++")
     return "" if shutil.which(name) else f"a C++ compiler ({name})"
 
 
-def device_name(asked: str) -> str:
-    """What `device.choose_device` would choose, as text: torch is imported only where needed.
+def device_name(name: str) -> str:
+    """Return what `device.choose_device` would choose, importing torch only where needed.
 
-    UsageError for a device that is not there.
+    Raises UsageError for a device that is not there.
     """
-    if asked == "cpu" or (asked == "auto" and not may_have_gpu()):
+    if name == "cpu" or (name == "auto" and not may_have_gpu()):
         return "cpu"
     from vtg_cli.machine.device import choose_device
 
-    return str(choose_device(asked))
+    return str(choose_device(name))
 
 
 CGROUPS = tuple(
     Path("/sys/fs/cgroup") / place for place in ("memory.max", "memory/memory.limit_in_bytes")
 )
-"""Where Linux says how much of the memory a container may have, in version 2 and 1."""
+"""Files in which Linux limits a container's memory, in version 2 and 1."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes there are, and bytes that are free now."""
+    """Memory in bytes: all there is, and what is free now."""
 
     total: int
     free: int
@@ -73,15 +74,15 @@ class Memory:
 def memory(
     meminfo: Path = Path("/proc/meminfo"), cgroups: tuple[Path, ...] = CGROUPS
 ) -> Memory | None:
-    """Of this machine, or of the container it is; None where the system does not tell."""
+    """Measure this machine's memory, or its container's; None if the system does not tell."""
     if not hasattr(os, "sysconf"):
         return None
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     free = total
     if meminfo.is_file():
-        told = dict(re.findall(r"(\w+):\s+(\d+) kB", meminfo.read_text(encoding="ascii")))
-        total = 1024 * int(told.get("MemTotal", total // 1024))
-        free = 1024 * int(told.get("MemAvailable", total // 1024))
+        kilobytes = dict(re.findall(r"(\w+):\s+(\d+) kB", meminfo.read_text(encoding="ascii")))
+        total = 1024 * int(kilobytes.get("MemTotal", total // 1024))
+        free = 1024 * int(kilobytes.get("MemAvailable", total // 1024))
     for file in cgroups:
         limit = file.read_text(encoding="ascii").strip() if file.is_file() else ""
         total = min(total, int(limit)) if limit.isdecimal() else total
@@ -89,7 +90,7 @@ def memory(
 
 
 def gpu_memory(device: str) -> Memory | None:
-    """Of a device that is not the CPU. What MPS has is this machine's own."""
+    """Measure the memory of a device other than the CPU. MPS shares this machine's own."""
     if not device.startswith("cuda"):
         return memory()
     import torch
@@ -99,10 +100,10 @@ def gpu_memory(device: str) -> Memory | None:
 
 
 def cores() -> int:
-    """That can work for this process: two threads of one core are counted as one, 1 at least."""
+    """Count the cores this process may use, at least 1; two threads of one core count as one."""
     has = getattr(os, "sched_getaffinity", None)
     threads = len(has(0)) if has else os.cpu_count() or 1
     shared = 1 if platform.machine() in ("arm64", "aarch64") else 2
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    most = int(asked) if asked.isdecimal() and int(asked) else threads
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    most = int(limit) if limit.isdecimal() and int(limit) else threads
     return max(1, min(most, threads // shared))

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 WHOLE = 10_000
-"""Frames decoded at once where all of them are."""
+"""Frames decoded at once to mean all of them."""
 TILE = 48
-"""Latents: 384 pixels of Stable Video Diffusion's. A multiple of 16, as is what does not overlap,
-so that tiles of a network that halves its input four times lie on one grid."""
+"""Side of a tile in latents: 384 pixels for Stable Video Diffusion. A multiple of 16, as is the
+part that does not overlap, so that tiles of a network that halves its input four times lie on one
+grid."""
 
 Weights = Literal["here", "blocks", "leaves"]
 RESIDENT = {"here": 1.0, "blocks": 0.3, "leaves": 0.05}
@@ -25,13 +26,16 @@ part."""
 
 @dataclass(frozen=True, kw_only=True)
 class Rung:
-    """One step of the ladder.
+    """One step of the memory ladder.
 
-    one_by_one: guidance terms run one after another (the two directions of time stay together);
-    chunk: frames decoded at once, None: the model's own number; weights: where they are: on the
-    device, or on the host and brought there by the block or by the layer while it works;
-    narrow: the network's weights are kept in 8 bits; tile: side, in latents, of the tiles that are
-    encoded and decoded, window: of the windows in which a step is computed, None: all at once.
+    one_by_one: guidance terms run one after another (the two directions of time stay together)
+    chunk: frames decoded at once; None: the model's own number
+    weights: where they are: on the device, or on the host and brought there by the block or by the
+        layer while it works
+    narrow: the network's weights are kept in 8 bits
+    tile: side, in latents, of the tiles that are encoded and decoded; None: all at once
+    window: side, in latents, of the windows in which a step is computed; None: all at once
+
     Tiles and windows overlap by a third.
     """
 
@@ -45,7 +49,7 @@ class Rung:
 
     @property
     def same_frames(self) -> bool:
-        """Whether it draws what full draws, where the decode chunk is the same."""
+        """Whether it draws the same frames as full, given the same decode chunk."""
         return not (self.narrow or self.tile or self.window)
 
 
@@ -57,17 +61,17 @@ RUNGS = (
     Rung(name="tiny-vram", chunk=1, weights="leaves", narrow=True, tile=TILE),
     Rung(name="tiled", chunk=1, weights="leaves", narrow=True, tile=TILE, window=TILE),
 )
-"""From the most memory to the least."""
+"""All rungs, from the most memory to the least."""
 NAMED = {rung.name: rung for rung in RUNGS}
 AWAY = tuple(rung.name for rung in RUNGS if rung.weights != "here")
-"""Rungs under which a network cannot be trained: its weights come and go."""
+"""Rungs under which a network cannot be trained, because its weights come and go."""
 
 
 def allowed(memory: str, lora: str) -> tuple[Rung, ...]:
-    """Those a job may use, from its --memory and --lora. A named one stands alone.
+    """Return the rungs a job may use, from its --memory and --lora; a named one stands alone.
 
-    auto decodes as many frames at once as the model does by itself while it can, also with its
-    weights away: of Stable Video Diffusion that number shows in the frames, and frames should not
+    auto decodes as many frames at once as the model does by default while it can, also with its
+    weights away: with Stable Video Diffusion that number shows in the frames, and frames should not
     depend on how much memory is free.
     """
     if memory != "auto":
@@ -78,7 +82,7 @@ def allowed(memory: str, lora: str) -> tuple[Rung, ...]:
 
 
 class OutOfRungsError(MemoryError):
-    """Out of memory at the last rung there was. tried: the names of all, in order."""
+    """Out of memory at the last rung there was. tried: the names of all rungs tried, in order."""
 
     def __init__(self, tried: tuple[str, ...]) -> None:
         super().__init__(f"out of memory after {', '.join(tried)}")
@@ -86,11 +90,11 @@ class OutOfRungsError(MemoryError):
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether it says that memory ran out, on whatever device."""
+    """Return whether an error says that memory ran out, on whatever device."""
     torch = sys.modules.get("torch")
     if isinstance(error, MemoryError):
         return True
     if torch is not None and isinstance(error, torch.OutOfMemoryError):
         return True
-    said = str(error)
-    return "can't allocate" in said or "MPS backend out of memory" in said
+    message = str(error)
+    return "can't allocate" in message or "MPS backend out of memory" in message

@@ -32,10 +32,7 @@ FLAT = 1.0  # code values a picture must vary by before a gain can be told from 
 
 @dataclass(frozen=True)
 class AnchorReport:
-    """endpoint_psnr_*: dB of the generated end frame against its keyframe, before anything is done;
-    inf if equal. seam_*: mean absolute step between the two outermost frames of the finished clip
-    over the median step between neighbours; 1 is seamless.
-    """
+    """The way a clip met its keyframes."""
 
     endpoint_psnr_first: float
     endpoint_psnr_last: float
@@ -46,14 +43,16 @@ class AnchorReport:
 def anchor(
     frames: NDArray[Any], first: NDArray[np.uint8], last: NDArray[np.uint8], mode: str
 ) -> tuple[NDArray[np.uint8], AnchorReport]:
-    """Hold a generated clip to its keyframes.
+    """Hold a generated clip to its keyframes; return its frames, uint8 [N, H, W, C], and a report.
 
-    frames: [N, H, W, C], N >= 2, uint8 or float32 code values 0 to 255; first, last: uint8
-    [H, W, C], C 1 to 4, of which 2 and 4 end in straight alpha that is never corrected.
+    frames: [N, H, W, C], N >= 2, uint8 or float32 code values 0 to 255
+    first, last: uint8 [H, W, C], C 1 to 4; with 2 or 4 channels the last one is straight alpha,
+        which is never corrected
     mode: "exact" corrects the colours and puts the keyframes in place of the ends; "blend" also
-    lets what still differs at the ends fade over the next few frames; "model" changes nothing.
-    Returns uint8 [N, H, W, C] and the report. An end frame that equals its keyframe asks for no
-    correction; a clip exact at both ends comes back bit for bit. UsageError: other modes, shapes.
+        lets what still differs at the ends fade over the next few frames; "model" changes nothing
+
+    An end frame that equals its keyframe needs no correction; a clip exact at both ends comes back
+    bit for bit. Raises UsageError for other modes or shapes.
     """
     if mode not in MODES:
         raise UsageError(f"endpoints {mode!r} is not known", f"one of {', '.join(MODES)}")
@@ -62,19 +61,19 @@ def anchor(
             f"frames {frames.shape} do not fit keyframes {first.shape} and {last.shape}",
             "give [N, H, W, C] with N >= 2 and two keyframes [H, W, C]",
         )
-    found = psnr(frames[0], first), psnr(frames[-1], last)
+    psnrs = psnr(frames[0], first), psnr(frames[-1], last)
     out = _to_uint8(frames) if mode == "model" else _held(frames, first, last, fade=mode == "blend")
-    return out, AnchorReport(*found, *seams(out))
+    return out, AnchorReport(*psnrs, *seams(out))
 
 
 def psnr(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """Of code values 0 to 255 in dB; inf if equal."""
+    """Compute the PSNR of code values 0 to 255 in dB; inf if they are equal."""
     error = float(np.mean(np.square(a.astype(np.float32) - b), dtype=float))
     return float("inf") if error == 0 else 10 * float(np.log10(255**2 / error))
 
 
 def seams(frames: NDArray[np.uint8]) -> tuple[float, float]:
-    """The first and the last step between neighbours over the median step, both 1 in a still."""
+    """Return the first and the last step over the median step between neighbours; 1 in a still."""
     steps = [_step(a, b) for a, b in pairwise(frames)]
     usual = float(np.median(steps))
 
@@ -127,7 +126,7 @@ def _toned(colour: NDArray[Any], tone: NDArray[np.float64]) -> NDArray[np.float3
 
 
 def _tone(frame: NDArray[Any], key: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """[2, colours]: the gain and offset that bring `frame` to `key`, 1 and 0 if they are equal."""
+    """Return [2, colours]: gain and offset that bring `frame` to `key`; 1 and 0 if equal."""
     colours = key.shape[2] - (key.shape[2] in (2, 4))
     weight = _cells(key[..., -1:]) if colours < key.shape[2] else None
     tones = [
@@ -138,7 +137,7 @@ def _tone(frame: NDArray[Any], key: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def _cells(channel: NDArray[Any]) -> NDArray[np.float64]:
-    """Averages [cells] over a grid of at most CELLS x CELLS cells of a channel [H, W, 1]."""
+    """Average a channel [H, W, 1] over a grid of at most CELLS x CELLS cells; returns [cells]."""
     h, w = channel.shape[:2]
     size = max(1.0, max(h, w) / CELLS)  # pixels along a cell
     rows, columns = (np.linspace(0, n, max(1, round(n / size)) + 1).astype(int) for n in (h, w))
@@ -150,7 +149,7 @@ def _cells(channel: NDArray[Any]) -> NDArray[np.float64]:
 def _fitted(
     x: NDArray[np.float64], y: NDArray[np.float64], weight: NDArray[np.float64] | None
 ) -> tuple[float, float]:
-    """Robust y ~ gain x + offset, limited, and only as far as it explains the difference."""
+    """Fit y ~ gain x + offset robustly, limited, and only as far as it explains the difference."""
     gap = y - x
     if not gap.any():
         return 1.0, 0.0

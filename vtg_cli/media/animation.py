@@ -29,7 +29,7 @@ class Animation:
 
 
 def animation(path: str) -> Animation | None:
-    """Return what the file's chunks say; None for everything but animated WebP. MediaError."""
+    """Return what the file's chunks say; None unless it is animated WebP. Raise MediaError."""
     with open_file(path) as file:
         head = file.read(30)
         if head[:4] != b"RIFF" or head[8:16] != b"WEBPVP8X" or not head[20] & 2:
@@ -48,7 +48,7 @@ def animation(path: str) -> Animation | None:
 def pictures(
     path: str, shown: Animation, health: Health, *, alpha: bool
 ) -> Iterator[tuple[NDArray[np.uint8], Fraction, Fraction]]:
-    """Yield every frame, RGB or where there is transparency RGBA, with its second and duration."""
+    """Yield every frame, RGBA where it is transparent, else RGB, with its second and duration."""
     mode = "RGBA" if alpha and shown.alpha else "RGB"
     with open_file(path) as file, Image.open(file, formats=("WEBP",)) as image:
         for i, (time, lasts) in enumerate(zip(shown.times, shown.lasts, strict=True)):

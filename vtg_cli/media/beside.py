@@ -26,7 +26,7 @@ _LONGEST_NAME = 255  # bytes
 
 
 def sidecar_path(output: str) -> Path | None:
-    """The report of `output`: its name and .json; None for stdout."""
+    """Return the path of `output`'s report: its name and .json; None for stdout."""
     if output == "-":
         return None
     path = Path(output)
@@ -39,7 +39,7 @@ def sidecar_path(output: str) -> Path | None:
 
 
 def older_path(output: str) -> Path:
-    """Where earlier versions put it: clip.json, out.json of out/%04d.png."""
+    """Return where earlier versions put the report: clip.json, out.json for out/%04d.png."""
     path = Path(output)
     if not NUMBER.search(path.name):
         return path.with_suffix(".json")
@@ -52,31 +52,29 @@ def older_path(output: str) -> Path:
 
 
 def report_of(output: str, path: Path | None) -> Mapping[str, Any] | None:
-    """The report in a file, if it is one and of this very output."""
+    """Return the report in a file, if it is one and belongs to this very output."""
     if path is None:
         return None
     with suppress(OSError, ValueError):
         if path.is_file():
-            found = documents.json_file(path, LARGEST)
-            if found.get("schema") == SCHEMA:
-                named = _output_of(found.get("job"))
+            report = documents.json_file(path, LARGEST)
+            if report.get("schema") == SCHEMA:
+                named = _output_of(report.get("job"))
                 place = None if named is None else os.path.join(path.parent, named)
                 if place and os.path.realpath(place) == os.path.realpath(output):
-                    return found
+                    return report
     return None
 
 
 def foreign(output: str) -> Path | None:
-    """What lies where the report of `output` goes and is not its report; None: nothing."""
+    """Return what lies where `output`'s report goes and is not its report; None if nothing."""
     path = sidecar_path(output)
     there = path is not None and os.path.lexists(path)
     return path if there and report_of(output, path) is None else None
 
 
 def ours(output: str) -> frozenset[str]:
-    """Names of the numbered files that are there and that a report of `output` says it made, and
-    of that report.
-    """
+    """Return names of existing numbered files that `output`'s report says it made, and its own."""
     pattern, named = Path(output), set()
     if NUMBER.search(pattern.name):
         for path in (sidecar_path(output), older_path(output)):
@@ -89,15 +87,17 @@ def ours(output: str) -> frozenset[str]:
 
 
 def note(output: str, frames: int) -> bytes:
-    """What stands in for the report of a sequence from the moment its files are there: it names
-    them, so that they are known as ours even if the run is killed before the report is written.
+    """Return a placeholder for the report of a sequence, written the moment its files are there.
+
+    It names them, so that they are known as ours even if the run is killed before the report is
+    written.
     """
-    said = {"schema": SCHEMA, "job": {"output": Path(output).name}, "clip": {"frames": frames}}
-    return json.dumps({**said, "finished": False}).encode() + b"\n"
+    report = {"schema": SCHEMA, "job": {"output": Path(output).name}, "clip": {"frames": frames}}
+    return json.dumps({**report, "finished": False}).encode() + b"\n"
 
 
 def _output_of(job: object) -> str | None:
-    """What a report's job calls its output."""
+    """Return what a report's job calls its output."""
     if not isinstance(job, dict):
         return None
     between = job.get("between")

@@ -15,21 +15,22 @@ from vtg_cli.ground.units import size_text
 from vtg_cli.media.headers import in_one_scan, needs_sixteen, sample_bits
 
 BYTES = 2**30
-"""Of one picture while it is decoded: 153 megapixels of RGB, and the process stays under 2 GB."""
+"""Most memory of one picture while it is decoded: 153 megapixels of RGB, and the process stays
+under 2 GB."""
 
 PIXELS = 178_956_970
-"""Of one picture, however little they take: where Pillow refuses by itself."""
+"""Most pixels of one picture, however little memory they take: where Pillow itself refuses."""
 
 _STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}  # else 4
 
 
 def check(image: Image.Image, file: IO[bytes], name: str) -> None:
-    """Raise MediaError where decoding the opened picture would take more than `BYTES`."""
+    """Raise MediaError if decoding the opened picture would take more than `BYTES`."""
     check_bytes(name, image.size, decoding(image, file))
 
 
 def check_bytes(name: str, size: tuple[int, int], needed: int) -> None:
-    """Raise MediaError where a picture of (width, height) is too large. needed: bytes."""
+    """Raise MediaError if a picture of (width, height) is too large. needed: bytes."""
     width, height = size
     hint = "make it smaller with an image editor"
     if width * height > PIXELS:
@@ -48,7 +49,7 @@ def check_bytes(name: str, size: tuple[int, int], needed: int) -> None:
 
 
 def decoding(image: Image.Image, file: IO[bytes]) -> int:
-    """Return the bytes that its decoder keeps, Pillow's copy, and ours of 3 or 4 a pixel."""
+    """Return the bytes for decoding: the decoder's, Pillow's copy, and ours of 3 or 4 a pixel."""
     pixels = image.width * image.height
     clear = image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info
     held = pixels * (_STORED.get(image.mode, 4) + (4 if clear else 3))

@@ -36,8 +36,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Timed:
-    """A frame uint8 [H, W, 3 or 4], the second it appears at, counted from the first one's, and for
-    how many it stays by what the file says.
+    """A frame of a clip with its time.
+
+    pixels: uint8 [H, W, 3 or 4]
+    time: the second it appears at, counted from the first frame's
+    lasts: seconds it stays, by what the file says
     """
 
     pixels: NDArray[np.uint8]
@@ -79,11 +82,11 @@ class Clip:
 
     @property
     def damage(self) -> str:
-        """What was lost of it so far, where that is allowed, in one sentence; or empty."""
+        """The damage met so far, where that is allowed, in one sentence; empty if there is none."""
         return self._health.said
 
     def frames(self) -> Iterator[Timed]:
-        """Yield every frame in order, once. MediaError where it is damaged or changes its size."""
+        """Yield every frame in order, once. Raise MediaError for damage or another size."""
         before: Fraction | None = None
         step = 1 / self.rate
         while self._next is not None:
@@ -115,14 +118,15 @@ def open_clip(
     until: int | None = None,
     alpha: bool = False,
 ) -> Iterator[Clip]:
-    """Open the clip's frames: RGB, upright, with square pixels, deinterlaced.
+    """Open a clip and yield its frames: RGB, upright, with square pixels, deinterlaced.
 
-    facts: of the file, where they are known already
-    after: only the frames from this second on, by the file's own clock; until: no more than that
+    facts: of the file, if they are known already
+    after: only the frames from this second on, by the file's own clock
+    until: only so many frames
     alpha: RGBA where the clip has transparency
 
-    MediaError: missing, unreadable, damaged, no video. UsageError: standard input that needs
-    describing.
+    Raises MediaError if the clip is missing, unreadable or damaged or has no video, UsageError if
+    standard input needs describing.
     """
     health, notes = Health(libav.named(source.path), source.allow_damaged), list[str]()
     look = Look(alpha=alpha, keep=source.fields == "keep", guess=source.path != "-")
@@ -196,7 +200,7 @@ def _decoded(
     until: int | None = None,
     feed: libav.Feed | None = None,
 ) -> Iterator[VideoFrame]:
-    """Yield frames from the second `begin` on; None: from the first that needs no other."""
+    """Yield frames from the second `begin` on; None: from the first frame that needs no other."""
     tick, number = libav.tick_of(stream), 0
 
     def fault(what: str) -> None:
@@ -220,7 +224,7 @@ def _decoded(
 
 
 def _described(source: Input, rate: Fraction) -> tuple[str, dict[str, str]]:
-    """Return libav's name of what comes through standard input, and what it does not say itself."""
+    """Return libav's name for standard input's format, and options it does not state itself."""
     if source.format is None or source.format == "y4m":
         return "yuv4mpegpipe", {}
     if source.format == "nut":

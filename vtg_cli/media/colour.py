@@ -25,7 +25,7 @@ Convert = Callable[[Image.Image], Image.Image]
 
 
 def converter(mode: str, profile: bytes | None) -> Convert:
-    """Return what brings opaque pictures of a mode ("L", "RGB", "CMYK", "LAB") to sRGB, as RGB."""
+    """Return what converts opaque pictures of a mode (L, RGB, CMYK, LAB) to sRGB, as RGB."""
     if profile is not None:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -43,7 +43,7 @@ def converter(mode: str, profile: bytes | None) -> Convert:
 
 
 def check_range(image: Image.Image, name: str) -> None:
-    """Raise MediaError for float or 32-bit samples whose range nothing tells; `name` is the file's.
+    """Raise MediaError for float or 32-bit samples of unknown range; `name` is the file's.
 
     A little overshoot of floats passes, NaN does not.
     """
@@ -59,7 +59,7 @@ def check_range(image: Image.Image, name: str) -> None:
 
 
 def eight_bit(image: Image.Image) -> Image.Image:
-    """Return greys of 1, 16 and 32 bits as 8; Pillow's decoders have brought all else to 8."""
+    """Convert greys of 1, 16 and 32 bits to 8; Pillow's decoders have brought all else to 8."""
     if image.mode == "1":
         return image.convert("L")
     if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
@@ -89,7 +89,7 @@ def without_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
 
 
 def bands(image: Image.Image) -> Iterator[Image.Image]:
-    """Yield the picture in parts of full width from the top, so that little is copied at a time."""
+    """Yield the picture in bands of full width from the top, so that little is copied at a time."""
     rows = max(1, BAND // image.width)
     for top in range(0, image.height, rows):
         yield image.crop((0, top, image.width, min(top + rows, image.height)))
@@ -128,16 +128,16 @@ def _transformation(mode: str, source: ImageCms.ImageCmsProfile) -> Convert:
 def _moved(
     colours: NDArray[np.uint8], transform: ImageCms.ImageCmsTransform
 ) -> tuple[int, NDArray[np.uint8]]:
-    """By how many levels the transform moves colours at most, and where to."""
+    """Return by how many levels the transform moves colours at most, and the colours it makes."""
     before = Image.fromarray(colours)
     after = np.asarray(ImageCms.applyTransform(before, transform))
     gap = after.astype(np.int16) - np.asarray(before.convert("RGB"), np.int16)
     return int(np.abs(gap).max()), after
 
 
-def unknown_range(name: str, kind: str, found: str, known: str) -> MediaError:
+def unknown_range(name: str, kind: str, span: str, known: str) -> MediaError:
     return MediaError(
-        f"{name} holds {kind} samples from {found}, and only {known} has a known meaning",
+        f"{name} holds {kind} samples from {span}, and only {known} has a known meaning",
         "save it as 8 or 16 bits",
         subject=name,
     )

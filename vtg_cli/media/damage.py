@@ -22,10 +22,11 @@ _TS, _DV = 188, {0: 120_000, 0x80: 144_000}  # bytes: of a packet; of a frame, 6
 
 @dataclass
 class Health:
-    """What is wrong with a clip as far as it was read. The first fault raises unless `allowed`.
+    """The faults met in a clip as far as it was read. The first one raises unless `allowed`.
 
-    name: of the clip, as a person calls it
-    lost: frames that could not be decoded, or came out damaged; first: what the first fault was
+    name: of the clip, as the user calls it
+    lost: frames that could not be decoded, or came out damaged
+    first: what the first fault was
     """
 
     name: str
@@ -34,7 +35,7 @@ class Health:
     first: str = ""
 
     def hurt(self, what: str) -> None:
-        """Count a fault, or raise MediaError for it: `what` goes on after the clip's name."""
+        """Count a fault, or raise MediaError: `what` continues the sentence after the name."""
         if not self.allowed:
             raise MediaError(f"{self.name} {what}", HINT, subject=self.name)
         self.lost += 1
@@ -42,7 +43,7 @@ class Health:
 
     @property
     def said(self) -> str:
-        """What was lost in one sentence; empty where nothing was."""
+        """The damage in one sentence; empty if there is none."""
         if not self.first:
             return ""
         more = f", {self.lost} faults in all" if self.lost > 1 else ""
@@ -72,7 +73,7 @@ def cut_short(file: IO[bytes]) -> bool:
 
 
 def _boxes(file: IO[bytes], size: int) -> bool:
-    """Walk the boxes of an mp4 or mov file."""
+    """Return whether an mp4 or mov file ends within one of its boxes."""
     place = 0
     while place + 8 <= size:
         file.seek(place)
@@ -97,7 +98,7 @@ def _matroska(head: bytes) -> int:
 
 
 def _gif(file: IO[bytes], size: int) -> bool:
-    """Walk the blocks of a gif; one that only lacks its last byte is whole."""
+    """Return whether a gif ends within a block; one that lacks only its last byte is whole."""
 
     def table(flags: int) -> int:
         return 3 << (flags & 7) + 1 if flags & 0x80 else 0
@@ -139,7 +140,7 @@ def _png(file: IO[bytes], size: int) -> bool:
 
 
 def _ogg(file: IO[bytes], size: int) -> bool:
-    """Look at the last page alone."""
+    """Return whether an ogg file ends within its last page, which alone is looked at."""
     tail = max(0, size - (1 << 17))
     file.seek(tail)
     data = file.read()

@@ -15,7 +15,7 @@ from vtg_cli.media.webp import replace_frames
 
 @dataclass
 class Destination:
-    """name: for ffmpeg; written: frames, once they all are."""
+    """A place that ffmpeg writes to. name: for ffmpeg; written: frames, once all are."""
 
     name: str
     written: int = 0
@@ -23,7 +23,7 @@ class Destination:
 
 @contextmanager
 def destination(output: str, form: Format, encoding: Encoding) -> Iterator[Destination]:
-    """Where to write; it becomes `output` when the block ends well. MediaError as of `atomic`."""
+    """Yield where to write; it becomes `output` on a clean exit. Raise MediaError as `atomic`."""
     if output == "-":
         yield Destination("pipe:1")
     elif form.name != "png":

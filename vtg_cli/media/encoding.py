@@ -25,7 +25,7 @@ from vtg_cli.media.formats import FILES, FORMATS, STREAMS, Format
 
 @dataclass(frozen=True, kw_only=True)
 class Encoding:
-    """What a person may choose about the output."""
+    """The options of the output."""
 
     format: Annotated[
         Stream | None, Opt("What is written to stdout with -o -.", OUTPUT, scope="run")
@@ -56,12 +56,12 @@ class Encoding:
         bool, Opt("Replace the output if it exists.", OUTPUT, scope="run", common=True)
     ] = False
     skip_existing: Annotated[
-        bool, Opt("Do nothing, successfully, if the output exists.", OUTPUT, scope="run")
+        bool, Opt("If the output exists, leave it and succeed.", OUTPUT, scope="run")
     ] = False
     sidecar: Annotated[
         bool,
         Opt(
-            "Do not write the .json beside the clip, which 'vtg run' can make it again from.",
+            "Do not write the .json beside the clip, from which 'vtg run' can make it again.",
             OUTPUT,
             scope="run",
             flags=(" /--no-sidecar",),
@@ -70,7 +70,7 @@ class Encoding:
     metadata: Annotated[
         bool,
         Opt(
-            "Leave no trace of how the clip was made: neither the sidecar nor the tag in it.",
+            "Leave no trace of how the clip was made: no sidecar, and no tag in the clip.",
             OUTPUT,
             scope="run",
             flags=(" /--no-metadata",),
@@ -79,7 +79,7 @@ class Encoding:
     paths: Annotated[
         bool,
         Opt(
-            "Have the sidecar name files without their folders; 'vtg run' then looks for them "
+            "Name files in the sidecar without their folders; 'vtg run' then looks for them "
             "beside it.",
             OUTPUT,
             scope="run",
@@ -90,13 +90,13 @@ class Encoding:
 
 @dataclass(frozen=True, kw_only=True)
 class Input:
-    """A clip that is read.
+    """A clip to be read.
 
-    path:   a file, or "-" for standard input, of which the rest tells what comes
+    path: a file, or "-" for standard input, which the other fields then describe
     format: "y4m", "png" or "jpeg" pictures end to end, "rawvideo" (RGB) or "nut"; None: y4m
-    size:   width and height, of rawvideo
-    fps:    of pictures and rawvideo, which do not tell; None: 25, as ffmpeg has it
-    fields: of interlaced frames: "merge" makes one whole frame of two fields, "keep" leaves them
+    size: width and height of rawvideo
+    fps: frames a second of pictures and rawvideo, which state none; None: 25, as in ffmpeg
+    fields: interlaced frames: "merge" makes one whole frame of two fields, "keep" leaves them
     allow_damaged: take what is there of a clip that is cut short or damaged
     """
 
@@ -109,7 +109,7 @@ class Input:
 
 
 def format_of(output: str, encoding: Encoding) -> Format:
-    """The format of `output`: by its suffix, or `encoding.format` for "-".
+    """Return the format of `output`: by its suffix, or `encoding.format` for "-".
 
     Raises:
         UsageError: no or an unknown suffix or stream format, or a number pattern where none fits.
@@ -202,25 +202,25 @@ def check(
 def notes(
     form: Format, height: int, width: int, fps: Fraction, *, alpha: bool = False
 ) -> tuple[str, ...]:
-    """What a person should know about the file beforehand, one sentence each."""
-    said = []
+    """Return what the user should know about the file beforehand, one sentence each."""
+    sentences = []
     if form.odd is not None and (height % 2 or width % 2):
-        said.append(
+        sentences.append(
             f"{width}x{height} is an odd size: {form.name} is written with full colour resolution "
             "(4:4:4), which some players cannot show; an even size avoids that"
         )
     if form.name == "gif":
-        said.append("gif holds 256 colours" + _uneven_delays(fps))
+        sentences.append("gif holds 256 colours" + _uneven_delays(fps))
         if alpha:
-            said.append(
+            sentences.append(
                 "gif has no half-transparent pixels: those of half and more are opaque; "
                 ".webp and .apng keep them"
             )
-    return tuple(said)
+    return tuple(sentences)
 
 
 def claim(output: str, encoding: Encoding, inputs: Collection[str] = ()) -> bool:
-    """Whether to go ahead and write `output`; False: it exists and the job says to leave it.
+    """Return whether to go ahead and write `output`; False if it exists and is to be kept.
 
     Looks at the folder too, so that a job fails before it starts, not at its end, and removes what
     a killed run left half-made there. inputs: files that the output must not replace.
@@ -242,8 +242,8 @@ def claim(output: str, encoding: Encoding, inputs: Collection[str] = ()) -> bool
         for place in (*taken, *([report] if report else [])):
             if same_file(place, name):
                 what = f"{place} is one of the inputs"
-                said = f"{what} and a name of {output}" if sequence else what
-                raise UsageError(said, "give the output another name", subject=output)
+                message = f"{what} and a name of {output}" if sequence else what
+                raise UsageError(message, "give the output another name", subject=output)
     if taken and encoding.skip_existing and not encoding.overwrite:
         return False
     strange = foreign(output) if report is not None else None
@@ -273,7 +273,7 @@ def claim(output: str, encoding: Encoding, inputs: Collection[str] = ()) -> bool
 
 
 def same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
-    """Whether both are there and one file, by links or by another spelling of the name too."""
+    """Return whether both exist and are one file, also by links or another spelling of the name."""
     try:
         return os.path.samefile(one, other)
     except (OSError, ValueError):
@@ -297,7 +297,7 @@ def _check_pattern(path: Path, form: Format) -> None:
         )
     if fields != 1 or "%" in NUMBER.sub("", path.name):
         raise UsageError(
-            f"a .png output is a numbered sequence, but {path.name} has not one number field",
+            f"a .png output is a numbered sequence, but {path.name} needs one number field",
             f"such as {path.parent / (path.stem.replace('%', '') + '_%04d.png')}; an animated one "
             "is .apng",
             subject=str(path),
@@ -315,6 +315,6 @@ def _uneven_delays(fps: Fraction) -> str:
     )
 
 
-def _did_you_mean(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+def _did_you_mean(word: str, names: list[str]) -> str:
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     return f"did you mean {close[0]}? " if close else ""

@@ -19,10 +19,10 @@ HINT = "save it again as png or 16-bit tiff"
 
 
 def read(path: str | os.PathLike[str]) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """Read the first part's R, G, B and A, or Y: uint8 [H, W, 3], or [H, W, 4] with straight alpha.
+    """Read the first part's R, G, B and A, or Y: uint8 [H, W, 3], or 4 with straight alpha.
 
-    Also return what a person should know of it. MediaError: damaged, too large, without such
-    channels, or the package is missing.
+    Also returns notes for the user. Raises MediaError if the file is damaged or too large, lacks
+    such channels, or the package is missing.
     """
     name = os.fspath(path)
     openexr = needed("OpenEXR", "exr", "exr", name)
@@ -47,7 +47,7 @@ def read(path: str | os.PathLike[str]) -> tuple[NDArray[np.uint8], tuple[str, ..
         )
     pixels, highest = _encoded(colours, planes.get("A"))
     if not np.isfinite(highest):
-        raise MediaError(f"{name} holds values that are no numbers", HINT, subject=name)
+        raise MediaError(f"{name} holds values that are not numbers", HINT, subject=name)
     note = "linear light is brought to 8-bit sRGB"
     if highest > 1:
         note += f", what is above 1 (up to {highest:.3g}) is clipped"
@@ -57,7 +57,7 @@ def read(path: str | os.PathLike[str]) -> tuple[NDArray[np.uint8], tuple[str, ..
 def _encoded(
     colours: Sequence[NDArray[np.floating]], alpha: NDArray[np.floating] | None
 ) -> tuple[NDArray[np.uint8], float]:
-    """Return the pixels and the highest value, which is no number if any is none."""
+    """Return the pixels and their highest value, NaN if any value is."""
     height, width = colours[0].shape
     pixels = np.empty((height, width, 3 if alpha is None else 4), np.uint8)
     highest = 0.0

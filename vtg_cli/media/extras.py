@@ -17,7 +17,7 @@ from vtg_cli.media.ffmpeg import reading
 from vtg_cli.media.libav import opened
 
 TEXT = {"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text", "subviewer", "microdvd"}
-"""Subtitles that are words; the others are pictures."""
+"""Subtitle codecs made of words; the others are pictures."""
 
 SUBTITLES = {
     "mp4": ("mov_text", {"mov_text"}),
@@ -25,10 +25,11 @@ SUBTITLES = {
     "mkv": ("subrip", {"subrip", "srt", "ass", "ssa", "webvtt", "text"}),
     "webm": ("webvtt", {"webvtt"}),
 }
-"""Formats that hold subtitles: what words become there, and what is copied."""
+"""Formats that hold subtitles: the codec that words become there, and the codecs that are
+copied."""
 
 PICTURES = {"hdmv_pgs_subtitle": True, "dvd_subtitle": False, "dvb_subtitle": False}
-"""Subtitles of pictures that Matroska holds, and whether their times can be moved."""
+"""Subtitle codecs made of pictures that Matroska holds, and whether their times can be moved."""
 
 TAGGED = {"mp4", "mov", "mkv", "webm", "nut"}
 """Formats that hold tags and, but for nut, chapters."""
@@ -58,9 +59,10 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Extras:
-    """What a file holds beside its first picture.
+    """The contents of a file beside its first picture.
 
-    sounds, subtitles: in the file's order; others: what has no place in a clip made of this one
+    sounds, subtitles: in the file's order
+    others: what has no place in a clip made of this one
     """
 
     path: str
@@ -73,24 +75,25 @@ class Extras:
 
     @property
     def comment(self) -> str:
-        """Its comment without what an earlier run of ours left."""
+        """The file's comment without what an earlier run of vtg left in it."""
         return self.tags.get("comment", "").partition(_OURS)[0].rstrip("; ")
 
     @property
     def tagged(self) -> list[str]:
-        """Names of what it, its picture and its sound are tagged with."""
+        """Names of the tags of the file, its picture and its sound."""
         names = [name for name in self.tags if name != "comment" or self.comment]
         tracks = (self.picture, *self.sounds)
-        told = [name for track in tracks for name, value in track.tags.items() if value != "und"]
-        return [*dict.fromkeys([*names, *told])]
+        tags = [name for track in tracks for name, value in track.tags.items() if value != "und"]
+        return [*dict.fromkeys([*names, *tags])]
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What of a file's extras goes with the new clip's frames.
+    """The extras of a file that go with the new clip's frames.
 
     subtitles: the numbers of those that do, with the codec they get
-    start:     second of the source that is the new clip's zero; factor: times as long
+    start: second of the source that is the new clip's zero
+    factor: length of the new clip over the source's
     """
 
     extras: Extras
@@ -99,14 +102,14 @@ class Kept:
     factor: Fraction
 
     def comment(self, ours: str | None) -> str | None:
-        """Return the file's comment with ours behind it; one that an earlier run left goes."""
+        """Return the file's comment with ours behind it; one of an earlier run is dropped."""
         return "; ".join(filter(None, (self.extras.comment, ours))) or None
 
     def arguments(self, sounds: Sequence[int], place: Path) -> tuple[list[str], list[str]]:
-        """Return ffmpeg's arguments: further inputs, and what is said of the output.
+        """Return ffmpeg's arguments: further inputs, and options of the output.
 
         sounds: which of the source's tracks the new clip has; they are of input 1, if any
-        place:  gets a file with tags and chapters
+        place: gets a file with tags and chapters
         """
         place.write_text("\n".join(self._told()), encoding="utf-8")
         first = 2 if sounds else 1
@@ -145,7 +148,7 @@ class Kept:
 
 
 def extras(path: str) -> Extras:
-    """Return what a clip holds beside its first picture. MediaError: it cannot be read."""
+    """Read what a clip holds beside its first picture. Raise MediaError if it cannot be read."""
     with opened(path) as (container, picture):
         sounds, subtitles, others = [], [], []
         chapters = [
@@ -183,7 +186,7 @@ def extras(path: str) -> Extras:
 
 
 def kept(held: Extras, form: str, start: Fraction, factor: Fraction) -> tuple[Kept, list[str]]:
-    """Return what of it a clip of this format keeps, and a sentence for each thing it loses."""
+    """Return which extras a clip of this format keeps, and a sentence for each that it loses."""
     notes = [f"{what} of {held.path} is left out" for what in dict.fromkeys(held.others)]
     subtitles = []
     for number, track in enumerate(held.subtitles):
@@ -204,7 +207,7 @@ def kept(held: Extras, form: str, start: Fraction, factor: Fraction) -> tuple[Ke
 
 
 def missing(kept: Kept, path: str) -> list[str]:
-    """Return a note where the file did not take up every tag and language, or none."""
+    """Return a note if the file did not take up every tag and language; else an empty list."""
     taken = extras(path)
     lost = [name for name in kept.extras.tags if name not in taken.tags]
     languages = [track.tags.get("language", "und") for track in (*taken.sounds, *taken.subtitles)]
@@ -215,7 +218,7 @@ def missing(kept: Kept, path: str) -> list[str]:
 
 
 def _subtitle(codec: str, form: str, factor: Fraction) -> str:
-    """Return ffmpeg's name of what subtitles become in a format; empty: they cannot be kept."""
+    """Return ffmpeg's name of what subtitles become in a format; "" if they cannot be kept."""
     words, copied = SUBTITLES.get(form, ("", set[str]()))
     if codec in copied:
         return "copy"
@@ -234,13 +237,13 @@ def _track(stream: Any) -> Track:
 
 
 def _is_told_otherwise(stream: Any, chapters: int) -> bool:
-    """Return whether a data track is QuickTime's way to hold a timecode, or the chapters' names."""
+    """Return whether a data track is QuickTime's way to hold a timecode or the chapters' names."""
     words = "mp4" in stream.container.format.name and stream.frames == chapters > 0
     return words or "timecode" in stream.metadata
 
 
 def _timecode(container: Any) -> str:
-    """Return the time of day, or of the reel, at which the clip says it begins; or empty."""
+    """Return the time of day, or of the reel, at which the clip says it begins, or ""."""
     for held in (container, *container.streams):
         for name, value in held.metadata.items():
             if name.lower() == "timecode":

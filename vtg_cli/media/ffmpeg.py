@@ -20,8 +20,7 @@ CONTAINERS = ",".join(
     )
 )
 """Demuxers of files that hold what they show. Missing by intent: playlists and other lists of files
-(concat, hls, dash, image2, ...), text drawn as pictures (tty), scripts and devices.
-"""
+(concat, hls, dash, image2, ...), text drawn as pictures (tty), scripts and devices."""
 
 _SAFE = ("-protocol_whitelist", "file,pipe")
 
@@ -51,7 +50,7 @@ def _check_descriptors() -> None:
 
 
 def command(*arguments: str) -> list[str]:
-    """Begin a command line that asks nothing and replaces its output, which is ours to replace."""
+    """Return the start of a command line that asks nothing and replaces its output."""
     return [ffmpeg(), "-hide_banner", "-nostdin", "-y", *arguments]
 
 
@@ -67,7 +66,7 @@ def reading(path: str, form: str | None = None) -> list[str]:
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-    """Run ffmpeg with nothing to read, for what it says; whatever it ends with."""
+    """Run ffmpeg without input and return its output; a failure raises nothing."""
     return subprocess.run(
         command(*arguments),
         stdin=subprocess.DEVNULL,

@@ -21,17 +21,18 @@ if TYPE_CHECKING:
     from av import VideoFrame
 
 Row = tuple[NDArray[np.uint8], Fraction | None, Fraction]
-"""Pixels uint8 [H, W, 3 or 4]; the second on the clip's clock, None: unknown; for how many."""
+"""Pixels uint8 [H, W, 3 or 4], their second on the clip's clock (None: unknown), and their
+duration."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """How frames are to come out.
+    """The form frames are to come out in.
 
-    sar:   shape of a stored pixel, width : height
+    sar: shape of a stored pixel, width : height
     alpha: RGBA where there is transparency
-    keep:  leave interlaced fields as they are
-    guess: take colours and chroma of a file that does not say for what files usually hold
+    keep: leave interlaced fields as they are
+    guess: for a file that does not state its colours and chroma, assume what files usually hold
     """
 
     sar: Fraction = Fraction(1)
@@ -76,7 +77,7 @@ def filtered(
 def _pulled(
     graph: Any, waiting: deque[tuple[Fraction | None, Fraction]], *, end: bool = False
 ) -> Iterator[Row]:
-    """Take what the graph has ready: every filter gives one frame for each, in their order."""
+    """Yield the frames the graph has ready: every filter gives one for each it takes, in order."""
     if end:
         graph.vpush(None)
     while waiting:
@@ -125,7 +126,7 @@ def _steps(frame: VideoFrame, look: Look, fields: bool) -> list[tuple[str, str]]
 
 
 def _turns(frame: VideoFrame) -> list[tuple[str, str]]:
-    """Return the filters that bring it upright, as ffmpeg does by the file's display matrix."""
+    """Return the filters that turn it upright, as ffmpeg does by the file's display matrix."""
     data = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return []

@@ -168,9 +168,10 @@ _PALETTE = "split[a][b];[a]palettegen[palette];[b][palette]paletteuse"
 def arguments(
     form: Format, *, height: int, width: int, alpha: bool, crf: int | None = None
 ) -> list[str]:
-    """ffmpeg's output arguments, all but the file name, for frames of this size.
+    """Return ffmpeg's output arguments, except the file name, for frames of this size.
 
-    `alpha` is for formats that hold it; `crf` None takes the format's own default.
+    alpha: for formats that hold it
+    crf: None takes the format's own default
     """
     codec = form.codec
     if alpha and form.alpha is not None:
@@ -195,7 +196,7 @@ def arguments(
 
 
 def _bt709(pixels: str, height: int, width: int) -> str:
-    """ffmpeg's filters from RGB to limited-range BT.709, chroma level with the left luma column.
+    """Return ffmpeg's filters from RGB to limited BT.709, chroma level with the left luma column.
 
     Where an odd side meets halved chroma, the last column or row is doubled for the conversion:
     left to itself, it would stretch the chroma to the next even size.

@@ -33,9 +33,7 @@ def code_points(file: IO[bytes], kind: str | None) -> CodePoints | None:
 
 
 def notes(image: Image.Image, file: IO[bytes]) -> tuple[str, ...]:
-    """Return what reading leaves out of a picture that is opened and not yet loaded, a sentence
-    each, without its name.
-    """
+    """Return what reading leaves out of a picture that is opened, not loaded, a sentence each."""
     left_out = []
     if _several(image, file):
         left_out.append("only the first of several pictures in the file is taken")
@@ -58,15 +56,15 @@ def _several(image: Image.Image, file: IO[bytes]) -> bool:
 
 
 def sample_bits(image: Image.Image, file: IO[bytes]) -> int:
-    """Return the bits a sample of the opened picture; 8 where nothing says more."""
+    """Return the bits a sample of the opened picture; 8 unless the file states more."""
     if image.format == "PNG":
         return _png_depth(file)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return int(max(image.tag_v2.get(258, (8,))))
     if image.format in ("AVIF", "HEIF"):
         listed = _properties(file)
-        told = [max(data[5:]) for name, data in listed if name == b"pixi" and len(data) > 5]
-        return max(told, default=8)
+        bits = [max(data[5:]) for name, data in listed if name == b"pixi" and len(data) > 5]
+        return max(bits, default=8)
     if image.format == "PPM":
         file.seek(0)
         match = _PPM.match(file.read(512))
@@ -75,8 +73,9 @@ def sample_bits(image: Image.Image, file: IO[bytes]) -> int:
 
 
 def needs_sixteen(image: Image.Image, file: IO[bytes]) -> bool:
-    """Whether the 8 bits Pillow makes of a png's colours are too few: one of 16 bits is transparent
-    by an exact colour, or its curve is an HDR one.
+    """Return whether the 8 bits Pillow makes of a png's colours are too few.
+
+    They are if a colour of 16 bits is marked as transparent, or if the curve is an HDR one.
     """
     if image.format != "PNG" or image.mode not in ("RGB", "RGBA") or _png_depth(file) < 16:
         return False
@@ -85,7 +84,7 @@ def needs_sixteen(image: Image.Image, file: IO[bytes]) -> bool:
 
 
 def is_raw(file: IO[bytes]) -> bool:
-    """Whether it is a camera's raw file, whose first picture, if any, is only a preview."""
+    """Return whether it is a camera's raw file, whose first picture, if any, is only a preview."""
     file.seek(0)
     head = file.read(16)
     if head[4:12] == b"ftypcrx " or head.startswith(_RAW):
@@ -100,7 +99,7 @@ def is_raw(file: IO[bytes]) -> bool:
 
 
 def in_one_scan(file: IO[bytes]) -> bool:
-    """Whether a jpeg's decoder needs no memory for the whole picture's coefficients."""
+    """Return whether a jpeg's decoder needs no memory for the whole picture's coefficients."""
     file.seek(2)
     components = 0
     while len(head := file.read(4)) == 4 and head[0] == 0xFF:
@@ -166,7 +165,7 @@ def _boxes(data: bytes, wanted: bytes | None = None) -> Iterator[tuple[bytes, by
 
 
 def _directory(file: IO[bytes], offset: int, order: str) -> dict[int, int]:
-    """Return each tag of a tiff's directory with its value, or where its values lie."""
+    """Return each tag of a tiff's directory with its value, or with the offset of its values."""
     file.seek(offset)
     head = file.read(2)
     count = struct.unpack(order + "H", head)[0] if len(head) == 2 else 0

@@ -38,14 +38,14 @@ _UPRIGHT: dict[int, Callable[[Pixels], Pixels]] = {
     7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
     8: lambda pixels: pixels[:, ::-1].swapaxes(0, 1),
 }
-"""By EXIF's orientation."""
+"""Functions that turn a picture upright, by EXIF's orientation."""
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
     """A picture that was read: uint8 [H, W, 3], or [H, W, 4] with straight alpha, upright, in sRGB.
 
-    notes: what was done to it that a person may not expect, each without the picture's name
+    notes: changes made to it that the user may not expect, each without the picture's name
     """
 
     pixels: Pixels
@@ -55,9 +55,9 @@ class Picture:
 def read_picture(source: str | os.PathLike[str] | IO[bytes], *, name: str | None = None) -> Picture:
     """Read the first frame of a picture file.
 
-    source: its path, or what such a file holds, of which messages speak by `name`
+    source: its path, or an open binary file that messages call `name`
 
-    MediaError: missing, unreadable, damaged, too large or not a picture.
+    Raises MediaError if it is missing, unreadable, damaged, too large or not a picture.
     """
     pixels, notes, turn = _read(source, name)  # without Pillow's copy
     return Picture(pixels if turn is None else np.ascontiguousarray(turn(pixels)), notes)
@@ -66,7 +66,7 @@ def read_picture(source: str | os.PathLike[str] | IO[bytes], *, name: str | None
 def _read(
     source: str | os.PathLike[str] | IO[bytes], name: str | None
 ) -> tuple[Pixels, tuple[str, ...], Callable[[Pixels], Pixels] | None]:
-    """Return the pixels as they lie in the file, the notes, and how to turn them."""
+    """Return the pixels as they lie in the file, the notes, and what turns them upright."""
     if isinstance(source, str | os.PathLike):
         with open_file(source) as file:
             head = file.read(len(plugins.EXR))
@@ -82,7 +82,7 @@ def _read(
 def read_image(
     path: str | os.PathLike[str], *, background: str = "white", keep_alpha: bool = False
 ) -> Pixels:
-    """The first frame of a picture file, upright, in sRGB.
+    """Read the first frame of a picture file, upright, in sRGB.
 
     Args:
         background: Pillow colour name or #rrggbb that transparent parts are laid on.
@@ -101,7 +101,7 @@ def read_image(
 
 
 def flattened(pixels: Pixels, background: str) -> Pixels:
-    """[H, W, 3]: the picture laid on a colour; the same array if it was opaque."""
+    """Lay the picture on a colour; returns [H, W, 3], the same array if it was opaque."""
     if pixels.shape[2] == 3:
         return pixels
     flat = np.empty((*pixels.shape[:2], 3), np.uint8)
@@ -115,7 +115,7 @@ def flattened(pixels: Pixels, background: str) -> Pixels:
 
 
 def size_of(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """(height, width) of the picture as `read_image` would return it, from the header alone.
+    """Return (height, width) of the picture as `read_image` would return it, from the header alone.
 
     Raises:
         MediaError: as `read_image`, as far as the header shows it.
@@ -129,7 +129,7 @@ def size_of(path: str | os.PathLike[str]) -> tuple[int, int]:
 
 
 def colour(name: str) -> tuple[int, int, int]:
-    """(red, green, blue) of a colour name or #rrggbb. Raises UsageError for an unknown one."""
+    """Return (red, green, blue) of a colour name or #rrggbb. Raise UsageError for others."""
     try:
         return ImageColor.getrgb(name)[:3]
     except ValueError as error:
@@ -139,7 +139,7 @@ def colour(name: str) -> tuple[int, int, int]:
 
 
 def fit(image: Pixels, height: int, width: int, how: str, background: str = "white") -> Pixels:
-    """`image` [H,W,C] at another size, by Lanczos; the same array when it fits already.
+    """Resize `image` [H,W,C] by Lanczos; returns the same array if it fits already.
 
     Nothing is resampled where cutting or padding is enough.
 
@@ -179,10 +179,11 @@ def canvas(
     multiple: int,
     area: int | None = None,
 ) -> tuple[int, int]:
-    """(height, width) of the output for keyframes of these (height, width).
+    """Return (height, width) of the output for keyframes of these (height, width).
 
-    What was asked for; one of the two with the first keyframe's aspect; else the first keyframe's
-    size, or its aspect at about `area` pixels. Sides not asked for are rounded to `multiple`.
+    A side that is not asked for follows from the other by the first keyframe's aspect; with
+    neither, the size is the first keyframe's, or its aspect at about `area` pixels. Such sides are
+    rounded to `multiple`.
 
     Raises:
         UsageError: a side that is asked for is not positive or not a multiple.
@@ -211,7 +212,7 @@ def canvas(
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
-    """The file's SHA-256 in hex. Raises MediaError when it cannot be read."""
+    """Return the file's SHA-256 in hex. Raise MediaError if it cannot be read."""
     digest = hashlib.sha256()
     with open_file(path) as file:
         while block := file.read(1 << 20):
@@ -220,7 +221,7 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
 
 
 def _resized(image: Pixels, height: int, width: int, box: tuple[float, ...]) -> Pixels:
-    """Lanczos of a box (left, top, right, bottom) of it; Pillow premultiplies alpha inside."""
+    """Resize a box (left, top, right, bottom) by Lanczos; Pillow premultiplies alpha inside."""
     left, top, right, bottom = box
     picture = Image.fromarray(image)
     size = (width, height)
@@ -228,7 +229,7 @@ def _resized(image: Pixels, height: int, width: int, box: tuple[float, ...]) -> 
 
 
 def _pixels(image: Image.Image, file: IO[bytes], name: str, notes: list[str]) -> Pixels:
-    """The decoded picture as it lies in the file, in sRGB, part by part."""
+    """Return the decoded picture as it lies in the file, in sRGB, converted band by band."""
     check_range(image, name)
     points = headers.code_points(file, image.format)
     if image.format != "PNG" and "icc_profile" in image.info:  # there a profile says it better
@@ -261,7 +262,7 @@ def _pixels(image: Image.Image, file: IO[bytes], name: str, notes: list[str]) ->
 
 
 def _sixteen(file: IO[bytes]) -> NDArray[np.uint16]:
-    """The png in 16 bits, [H, W, 3 or 4], blue first, with the alpha of its transparent colour."""
+    """Decode the png in 16 bits, [H, W, 3 or 4], blue first, its transparent colour as alpha."""
     import cv2
 
     file.seek(0)
@@ -271,11 +272,11 @@ def _sixteen(file: IO[bytes]) -> NDArray[np.uint16]:
 
 
 def _orientation(image: Image.Image) -> int:
-    """1 to 8, how EXIF says to turn the picture; 1, upright, where it says nothing sensible."""
+    """Return 1 to 8, how EXIF says to turn the picture; 1, upright, if it says nothing sensible."""
     if image.format == "JXL":  # its decoder has turned it
         return 1
     try:
-        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # a broken EXIF block is no reason to refuse the picture
         return 1
-    return found if found in _UPRIGHT else 1
+    return orientation if orientation in _UPRIGHT else 1

@@ -29,10 +29,10 @@ _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # their own decoders leave
 
 
 class Feed(io.RawIOBase):
-    """Standard input, counted.
+    """Standard input, counted as it is read.
 
-    taken:    bytes so far
-    pictures: packets that came, the last of them perhaps not whole
+    taken: bytes so far
+    pictures: packets that came, the last of them perhaps incomplete
 
     An exception, Ctrl-C among them, would be lost in libav: it ends the input, `check` raises it.
     """
@@ -64,7 +64,7 @@ class Feed(io.RawIOBase):
         return len(data)
 
     def holds_half(self, packet: Any) -> bool:
-        """Note a packet; return whether the stream ended within it."""
+        """Note a packet and return whether the stream ended within it."""
         if packet.size:
             place = packet.pos or 0
             self._mark = place - self._end if self.pictures else _Y4M_MARK
@@ -88,7 +88,7 @@ class Feed(io.RawIOBase):
 
 @contextmanager
 def opened(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a file and find its first moving picture. MediaError: it is missing or no clip."""
+    """Open a file and find its first moving picture. Raise MediaError if there is none."""
     import av
 
     with open_file(path) as file:
@@ -120,7 +120,7 @@ def opened(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
 def piped(
     feed: Feed, form: str, options: dict[str, str]
 ) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open what comes through standard input as `form`, libav's name of a container."""
+    """Open standard input as `form`, libav's name of a container."""
     import av
 
     allowed = {**_OPTIONS, **options, "format_whitelist": form}
@@ -138,7 +138,7 @@ def piped(
 
 
 def picture_of(container: InputContainer, path: str) -> VideoStream:
-    """Return the first video stream that is no cover picture, ready to decode. MediaError."""
+    """Return the first video stream that is no cover, ready to decode. Raise MediaError."""
     for stream in container.streams.video:
         if not stream.disposition & 0x400 and stream.codec_context is not None:  # attached picture
             # threads of whole frames would lose the last ones where a packet cannot be decoded
@@ -154,10 +154,10 @@ def decoding(
     fault: Callable[[str], None],
     feed: Feed | None = None,
 ) -> Iterator[tuple[VideoFrame, bool]]:
-    """Yield the stream's frames in the order they are shown, each with whether it is as stored.
+    """Yield the stream's frames in display order, each with whether it is as stored.
 
-    fault: is told what went wrong, with {} for the number of the frame
-    feed:  standard input, which is told of each packet
+    fault: called with what went wrong, with {} for the number of the frame
+    feed: standard input, which notes each packet
     """
     import av
 
@@ -189,8 +189,9 @@ def decoding(
 
 @contextmanager
 def _listening(stream: VideoStream) -> Iterator[list[str]]:
-    """Fill a list, at the end, with what FFV1's decoder logs of wrong checksums: it says so nowhere
-    else, and shows what it makes of such a slice.
+    """Yield a list that is filled, at the end, with what FFV1's decoder logs about wrong checksums.
+
+    It says so nowhere else, and shows what it makes of such a slice.
     """
     wrong: list[str] = []
     if stream.codec.canonical_name != "ffv1":
@@ -209,7 +210,7 @@ def _listening(stream: VideoStream) -> Iterator[list[str]]:
 
 
 def decoder(stream: VideoStream) -> Callable[[Any], list[VideoFrame]]:
-    """Return what decodes the stream's packets, alpha included; None empties it."""
+    """Return the function that decodes the stream's packets, alpha included; None empties it."""
     import av
     from av.codec import CodecContext
 
@@ -224,7 +225,7 @@ def decoder(stream: VideoStream) -> Callable[[Any], list[VideoFrame]]:
 
 
 def seek(container: InputContainer, stream: VideoStream, second: Fraction) -> None:
-    """Go to a keyframe at or before that second where the container has an index; else stay."""
+    """Seek to a keyframe at or before that second if the container has an index; else stay."""
     if any(name in container.format.name for name in ("mp4", "matroska")):
         container.seek(int(second / tick_of(stream)), stream=stream)
 
@@ -240,5 +241,5 @@ def has_alpha(frame: VideoFrame) -> bool:
 
 
 def named(path: str) -> str:
-    """Return what a person calls the clip."""
+    """Return what messages call the clip."""
     return "standard input" if path == "-" else path

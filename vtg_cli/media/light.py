@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Colours = NDArray[np.float32]
-"""[..., 3], red, green, blue."""
+"""[..., 3]: red, green, blue."""
 
 WHITE = 203.0  # cd/m2, of the paper in an HDR picture (BT.2408)
 PEAK = 1000.0  # cd/m2, of the display that HLG is shown on (BT.2100)
@@ -69,7 +69,7 @@ class CodePoints:
 
     @property
     def note(self) -> str:
-        """What a person should know of the conversion; empty: nothing."""
+        """A note for the user about the conversion; "" if there is none."""
         if not self.known:
             return (
                 f"colour code points {self.primaries}/{self.transfer} of H.273 are not known here: "
@@ -82,7 +82,7 @@ class CodePoints:
 
 
 def to_srgb(codes: NDArray[np.uint8] | NDArray[np.uint16], points: CodePoints) -> NDArray[np.uint8]:
-    """Convert code values [H, W, 3] of full range, known points, to sRGB uint8 [H, W, 3]."""
+    """Convert code values [H, W, 3] of full range and known code points to sRGB uint8 [H, W, 3]."""
     highest = np.iinfo(codes.dtype).max
     curve = _curve(np.arange(highest + 1) / highest, points.transfer).astype(np.float32)
     light = curve[codes]
@@ -94,7 +94,7 @@ def to_srgb(codes: NDArray[np.uint8] | NDArray[np.uint16], points: CodePoints) -
 
 
 def encoded(light: Colours) -> NDArray[np.uint8]:
-    """Return sRGB uint8 of linear light in sRGB's primaries, clipped to 0 to 1."""
+    """Convert linear light in sRGB's primaries, clipped to 0 to 1, to sRGB uint8."""
     light = light.clip(0, 1)
     bent = 1.055 * light ** np.float32(1 / 2.4) - 0.055
     codes: NDArray[np.uint8] = np.rint(
@@ -104,7 +104,7 @@ def encoded(light: Colours) -> NDArray[np.uint8]:
 
 
 def _curve(codes: NDArray[np.float64], transfer: int) -> NDArray[np.float64]:
-    """Light of code values in [0, 1]: of the display, white being 1; of HLG, the scene's."""
+    """Return the light of codes in [0, 1]: of the display, white 1; for HLG, of the scene."""
     if transfer == PQ:
         m1, m2, c1, c2, c3 = 1305 / 8192, 2523 / 32, 107 / 128, 2413 / 128, 2392 / 128
         root = codes ** (1 / m2)
@@ -122,14 +122,14 @@ def _curve(codes: NDArray[np.float64], transfer: int) -> NDArray[np.float64]:
 
 
 def _to_linear_srgb(primaries: int) -> Colours:
-    """Light of these primaries to light of sRGB's, white kept white."""
+    """Return the matrix from light of these primaries to light of sRGB's, white kept white."""
     adapted = _adapted(_PRIMARIES[primaries][3], _D65)
     matrix: Colours = (np.linalg.inv(_to_xyz(1)) @ adapted @ _to_xyz(primaries)).astype(np.float32)
     return matrix
 
 
 def _to_xyz(primaries: int) -> NDArray[np.float64]:
-    """RGB to XYZ, Y of white being 1."""
+    """Return the matrix from RGB to XYZ, Y of white being 1."""
     *colours, white = (_xyz(place) for place in _PRIMARIES[primaries])
     columns = np.stack(colours, axis=1)
     matrix: NDArray[np.float64] = columns * np.linalg.solve(columns, white)
@@ -142,7 +142,7 @@ def _xyz(place: tuple[float, float]) -> NDArray[np.float64]:
 
 
 def _adapted(before: tuple[float, float], after: tuple[float, float]) -> NDArray[np.float64]:
-    """XYZ under one white to XYZ under another (Bradford)."""
+    """Return the matrix from XYZ under one white to XYZ under another (Bradford)."""
     scale = (_BRADFORD @ _xyz(after)) / (_BRADFORD @ _xyz(before))
     matrix: NDArray[np.float64] = np.linalg.inv(_BRADFORD) @ (scale[:, None] * _BRADFORD)
     return matrix

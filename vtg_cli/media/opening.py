@@ -41,12 +41,12 @@ _CLIPS = re.compile(
     rb"OggS|FLV|\0\0\x01[\xb3\xba]|\x06\x0e\x2b\x34|\x30\x26\xb2\x75",
     re.DOTALL,
 )
-"""How the files of clips begin: mp4, mkv, avi, y4m, nut, ogg, flv, mpeg, mxf, wmv."""
+"""First bytes of clips: mp4, mkv, avi, y4m, nut, ogg, flv, mpeg, mxf, wmv."""
 
 
 @contextmanager
 def open_file(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
-    """The open file, when it is a regular one with something in it."""
+    """Open a regular file that is not empty. Raise MediaError for anything else."""
     name = os.fspath(path)
     try:
         facts = os.stat(path)
@@ -81,9 +81,9 @@ class Opened:
 def open_picture(
     source: str | os.PathLike[str] | IO[bytes], *, load: bool = True, name: str | None = None
 ) -> Iterator[Opened]:
-    """The picture with its pixels decoded or, without `load`, with its header read.
+    """Open a picture with its pixels decoded or, without `load`, with its header read.
 
-    source: a file's path, or what such a file holds, of which messages speak by `name`.
+    source: a file's path, or an open binary file that messages call `name`
 
     Raises:
         MediaError: whatever is wrong with the file, and memory running out in the block.
@@ -157,7 +157,7 @@ def _right_transparency(image: ImageFile.ImageFile) -> None:
 
 
 def kind_of(file: IO[bytes]) -> str | None:
-    """Return the kind of picture that a file begins like."""
+    """Return the kind of picture that the file's first bytes look like."""
     file.seek(0)
     head = file.read(64)
     return next((k for k, start in _SIGNATURES.items() if re.match(start, head, re.DOTALL)), None)

@@ -25,16 +25,18 @@ class _CutError(Exception):
 
 
 class _OtherError(Exception):
-    """What comes is not the start of such a picture."""
+    """The bytes are not the start of such a picture."""
 
 
 def arriving(
     feed: Feed, kind: str, health: Health, notes: list[str], *, alpha: bool
 ) -> Iterator[Pixels]:
-    """Yield the pictures, "png" or "jpeg", of standard input as they come.
+    """Yield the pictures, "png" or "jpeg", of standard input as they arrive.
 
-    notes: gets what reading does to them, each once. alpha: keep transparency.
-    MediaError: a picture is cut, damaged or of another kind.
+    notes: gets what reading does to them, each once
+    alpha: keep transparency
+
+    Raises MediaError if a picture is cut, damaged or of another kind.
     """
     stream = io.BufferedReader(feed)
     number = 0
@@ -57,8 +59,8 @@ def arriving(
         except MediaError:
             health.hurt(f"is damaged: picture {number} cannot be decoded")
             continue
-        said = (f"{health.name}: {note}" for note in picture.notes)
-        notes += [note for note in said if note not in notes]
+        sentences = (f"{health.name}: {note}" for note in picture.notes)
+        notes += [note for note in sentences if note not in notes]
         yield picture.pixels if alpha else flattened(picture.pixels, "white")
 
 
@@ -82,7 +84,7 @@ def _take(stream: io.BufferedReader[Feed], count: int) -> bytes:
 
 
 def _png(stream: io.BufferedReader[Feed]) -> bytes:
-    """Read chunks up to the one that ends the picture; nothing at the end of the stream."""
+    """Read chunks up to the one that ends the picture; returns b"" at the end of the stream."""
     if not _begins(stream, _PNG):
         return b""
     parts, kind = [_PNG], b""

@@ -20,7 +20,7 @@ _RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 
 
 
 def learn(file: IO[bytes], name: str) -> None:
-    """Make Pillow know the file's kind where a package does. MediaError where it is missing."""
+    """Let Pillow know the file's kind, if a package does. Raise MediaError if it is missing."""
     file.seek(0)
     head = file.read(64)
     if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS and b"avif" not in head:
@@ -32,7 +32,7 @@ def learn(file: IO[bytes], name: str) -> None:
 
 
 def needed(package: str, extra: str, kind: str, name: str) -> ModuleType:
-    """Return the package that reads pictures of a kind. MediaError where it is missing."""
+    """Return the package that reads pictures of a kind. Raise MediaError if it is missing."""
     try:
         return importlib.import_module(package)
     except ImportError as error:
@@ -45,7 +45,7 @@ def needed(package: str, extra: str, kind: str, name: str) -> ModuleType:
 
 
 def _jxl_size(file: IO[bytes]) -> tuple[int, int]:
-    """Return (width, height) by the header of a jxl; (0, 0) where it has none."""
+    """Return (width, height) by the header of a jxl; (0, 0) if it has none."""
     file.seek(0)
     data = file.read(1 << 16)
     if data.startswith(_JXL_BOXES):

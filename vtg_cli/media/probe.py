@@ -41,12 +41,14 @@ _MATRICES, _PRIMARIES, _TRANSFERS = (
 class Video:
     """The first video stream. Tags are ffmpeg's words, None where the file says nothing.
 
-    width, height: as stored; sar: shape of a pixel, width : height, the container's word first
-    rate:     frames a second, the nominal rate: see `rates.nominal`
-    range:    "tv" or "pc"; matrix, primaries, transfer: of the colours
-    turned:   the file asks to be shown rotated or mirrored
-    fields:   its frames are interlaced, by the frames' own flags
-    alpha:    its pictures have transparency
+    width, height: as stored
+    sar: shape of a pixel, width : height, the container's word first
+    rate: frames a second, the nominal rate: see `rates.nominal`
+    range: "tv" or "pc"
+    matrix, primaries, transfer: of the colours
+    turned: the file asks to be shown rotated or mirrored
+    fields: its frames are interlaced, by the frames' own flags
+    alpha: its pictures have transparency
     """
 
     codec: str
@@ -75,11 +77,12 @@ class Audio:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a file holds: its first video stream, all its audio streams.
+    """The contents of a file: its first video stream, all its audio streams.
 
-    extent:  of the video from the first frame that can be shown, which is the clip's time zero
+    extent: of the video from the first frame that can be shown, which is the clip's time zero
     skipped: seconds of the video before that, whose packets cannot be decoded
-    damage:  what is missing of the file, as "ends in the middle of frame 3 of 24"; empty: nothing
+    damage: what is missing of the file, such as "ends in the middle of frame 3 of 24"; empty:
+        nothing
     """
 
     path: str
@@ -104,14 +107,14 @@ class Packet:
 
 @dataclass(frozen=True)
 class Packets:
-    """All of a stream's packets, as stored. tick: seconds."""
+    """All packets of a stream, as stored. tick: seconds."""
 
     tick: Fraction
     packets: tuple[Packet, ...]
 
 
 def probe(path: str) -> Facts:
-    """Return what the file holds. MediaError: it is missing, empty, or shows no picture."""
+    """Return what the file holds. Raise MediaError if it is missing, empty or shows no picture."""
     with open_file(path) as file:
         short = cut_short(file)
     if shown := animation(path):
@@ -155,14 +158,14 @@ def _animated(path: str, shown: Animation, short: bool) -> Facts:
 
 
 def extent(path: str) -> Extent:
-    """Return how long the clip is. MediaError as `probe`."""
+    """Return how long the clip is. Raise MediaError as `probe` does."""
     return probe(path).extent
 
 
 def packets(path: str) -> Packets:
     """Return the packets of the first video stream, without decoding any.
 
-    MediaError: the file cannot be read, or holds no times.
+    Raises MediaError if the file cannot be read, or holds no times.
     """
     with opened(path) as (container, stream):
         stored, held = [], _packets(container, stream, path)
@@ -181,7 +184,7 @@ def packets(path: str) -> Packets:
 
 
 def sound_starts(path: str, track: int = 0) -> Fraction | None:
-    """Return the second at which a track's first sample plays; None without one that decodes."""
+    """Return the second at which a track's first sample plays; None if nothing of it decodes."""
     import av
 
     with opened(path) as (container, _):
@@ -235,5 +238,5 @@ def is_large(height: int, width: int) -> bool:
 
 
 def matrix_of(video: Video) -> str:
-    """Return ffmpeg's name of its colours' matrix: what the file says, or its size suggests."""
+    """Return ffmpeg's name of its colours' matrix: the file's, or what its size suggests."""
     return video.matrix or ("bt709" if is_large(video.height, video.width) else "smpte170m")

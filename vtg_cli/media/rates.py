@@ -27,7 +27,7 @@ def nearest_rate(figure: Fraction) -> Fraction:
 
 
 def beside(fps: Fraction, rates: Iterable[Fraction]) -> Fraction:
-    """Return `fps`, or the NTSC rate it rounds where one of the `rates` of clips is such a rate.
+    """Return `fps`, or the NTSC rate it rounds if one of the `rates` of clips is that rate.
 
     29.97 beside a clip of 30000/1001 is 30000/1001. Without such a clip a number is exactly itself.
     """
@@ -39,7 +39,9 @@ def beside(fps: Fraction, rates: Iterable[Fraction]) -> Fraction:
 def nominal(times: Sequence[int], tick: Fraction, guess: Fraction | None) -> Fraction:
     """Return the rate whose grid carries every frame: one over the smallest common interval.
 
-    times: of the frames, ascending, in ticks; tick: seconds; guess: what the container says.
+    times: of the frames, ascending, in ticks
+    tick: seconds
+    guess: what the container says
 
     A time within one tick of the grid lies on it, since containers round to ticks. Where no rate
     carries all frames, the container's own word stands, or else the usual interval.
@@ -54,8 +56,8 @@ def nominal(times: Sequence[int], tick: Fraction, guess: Fraction | None) -> Fra
         [rate for rate in PLAIN if abs(1 / rate - smallest) <= tick],
         key=lambda rate: (rate.denominator > 1, abs(rate - center)),
     )
-    said = [guess] if guess is not None and 1 / guess >= smallest - tick else []
-    near = [*said, *plain] if guess in PLAIN else [*plain, *said]
+    stated = [guess] if guess is not None and 1 / guess >= smallest - tick else []
+    near = [*stated, *plain] if guess in PLAIN else [*plain, *stated]
     if smallest <= MOST * gcd(*steps) * tick:
         near.append(1 / (gcd(*steps) * tick))
     for rate in near:
@@ -67,7 +69,7 @@ def nominal(times: Sequence[int], tick: Fraction, guess: Fraction | None) -> Fra
 
 
 def _carries(times: Sequence[int], share: Fraction) -> bool:
-    """Return whether all times lie within a tick of the grid of which a tick is that share."""
+    """Return whether all times lie within a tick of the grid; share: a tick over its step."""
     up, down = share.numerator, share.denominator
     first = times[0]
     return all(min(rest := (time - first) * up % down, down - rest) <= up for time in times)

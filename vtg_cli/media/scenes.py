@@ -27,8 +27,11 @@ STILL = Fraction(1, 4)  # seconds from which a picture that stays is meant to st
 
 @dataclass(frozen=True, eq=False)
 class Span:
-    """The time from `start` to `end`, seconds: from picture `first` on the way to `last`, or where
-    there is no `last`, standing still. cut: a scene ends with it.
+    """The time from `start` to `end`, in seconds, between two pictures.
+
+    first: the picture it begins with
+    last: the picture it leads to; None: it stands still
+    cut: a scene ends with it
     """
 
     first: NDArray[np.uint8]
@@ -39,7 +42,7 @@ class Span:
 
 
 def with_cuts(frames: Iterator[Timed]) -> Iterator[tuple[Timed, bool]]:
-    """Every frame, and whether a new scene begins with it. Holds two frames back."""
+    """Yield every frame and whether a new scene begins with it. Holds two frames back."""
     from scenedetect import FrameTimecode
     from scenedetect.detectors import AdaptiveDetector
 
@@ -48,7 +51,7 @@ def with_cuts(frames: Iterator[Timed]) -> Iterator[tuple[Timed, bool]]:
     seen = 0
 
     def shown(frame: Timed) -> bool:
-        """Whether the frame two before this one opens a scene."""
+        """Return whether the frame two before this one opens a scene."""
         nonlocal seen
         seen += 1
         small = _small(frame.pixels)
@@ -68,10 +71,10 @@ def with_cuts(frames: Iterator[Timed]) -> Iterator[tuple[Timed, bool]]:
 
 
 def spans(frames: Iterator[tuple[Timed, bool]], *, smooth: bool, step: Fraction) -> Iterator[Span]:
-    """The clip's time, cut into pieces that each lie between two pictures or stand still.
+    """Cut the clip's time into pieces that each lie between two pictures or stand still.
 
     smooth: pass over repeated frames, to the next picture that differs
-    step:   seconds a frame of the clip usually lasts
+    step: seconds a frame of the clip usually lasts
 
     A picture that stays for longer than STILL, repeated or by its time, is left standing until the
     step before the next one. Holds two pictures.
@@ -108,7 +111,7 @@ def spans(frames: Iterator[tuple[Timed, bool]], *, smooth: bool, step: Fraction)
 def visible(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return RGBA with its colours multiplied by alpha, so that hidden ones are black; RGB as is.
 
-    What is seen of two pictures is the same where these are.
+    Two pictures look the same where these results are.
     """
     if pixels.shape[2] == 3:
         return pixels
@@ -118,7 +121,7 @@ def visible(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def change(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
-    """The mean difference within the block of the picture that changed most, 0 to 255."""
+    """Return the mean difference within the block of the picture that changed most, 0 to 255."""
     import cv2
 
     height, width = (max(1, side // BLOCK) for side in first.shape[:2])

@@ -41,7 +41,7 @@ _LAST_NUMBER = re.compile(r"(.*?)([0-9]+)([^0-9]*\.[^.]+)", re.DOTALL)
 class Sequence:
     """Pictures with their numbers, in order.
 
-    strays: names of the pictures in its folder that are none of it
+    strays: names of pictures in its folder that do not belong to it
     """
 
     path: str
@@ -50,7 +50,7 @@ class Sequence:
 
     @property
     def notes(self) -> list[str]:
-        """What a person should know: which numbers are missing, which pictures are left out."""
+        """Notes for the user: which numbers are missing, which pictures are left out."""
         return [*self._missing, *self._left_out]
 
     @property
@@ -82,7 +82,7 @@ def is_sequence(path: str) -> bool:
 
 
 def found(path: str) -> Sequence:
-    """Return the pictures that a folder or pattern means. MediaError: none. UsageError: unclear."""
+    """Return the pictures of a folder or pattern. Raise MediaError: none; UsageError: unclear."""
     place = Path(path)
     folder = place if place.is_dir() else place.parent
     if not folder.is_dir():
@@ -127,7 +127,7 @@ def _of_folder(files: Iterable[Path], path: str) -> list[tuple[int, Path]]:
 
 
 def facts_of(source: Input) -> Facts:
-    """Return what a clip holds, be it a file or a sequence. MediaError, UsageError."""
+    """Return what a clip holds, be it a file or a sequence. Raise MediaError or UsageError."""
     if not is_sequence(source.path):
         return probe(source.path)
     sequence, rate = found(source.path), source.fps or USUAL
@@ -155,7 +155,7 @@ def facts_of(source: Input) -> Facts:
 
 
 def packets_of(source: Input) -> Packets:
-    """Return a clip's stored frames, those of a sequence one a tick."""
+    """Return a clip's stored frames; those of a sequence take one tick each."""
     if not is_sequence(source.path):
         return packets(source.path)
     sequence = found(source.path)
@@ -173,7 +173,7 @@ def rows(
     until: int | None,
     alpha: bool,
 ) -> Iterator[Row]:
-    """Yield each picture with its time, as `clip.open_clip` does the frames of a file.
+    """Yield each picture with its time, as `clip.open_clip` does for the frames of a file.
 
     notes: gets what is missing and what is done to the first picture
     """
@@ -205,7 +205,7 @@ def rows(
 
 
 def fingerprint(path: str) -> str:
-    """Return the SHA-256 of a clip's file, or of those of all its pictures."""
+    """Return the SHA-256 of a clip's file, or of the digests of all its pictures."""
     if not is_sequence(path):
         return sha256_of(path)
     digests = "".join(sha256_of(file) for file in found(path).files.values())

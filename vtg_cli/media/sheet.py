@@ -19,7 +19,7 @@ PAPER = 255  # the grey of the gaps
 
 
 def positions(total: int, most: int = MOST) -> list[int]:
-    """At most `most` frame numbers of `total`, evenly spread, the first and the last among them."""
+    """Return at most `most` frame numbers of `total`, evenly spread, with the first and last."""
     count = min(total, most)
     return [round(i * (total - 1) / max(1, count - 1)) for i in range(count)]
 
@@ -27,7 +27,7 @@ def positions(total: int, most: int = MOST) -> list[int]:
 def contact_sheet(
     frames: Sequence[Pixels] | Pixels, columns: int | None = None, width: int = 1600
 ) -> Pixels:
-    """Frames uint8 [N,H,W,3], row by row, as one picture at most `width` wide; never enlarged.
+    """Lay frames uint8 [N,H,W,3] row by row into one picture at most `width` wide; never enlarged.
 
     At most 24, evenly taken, always with the first and the last. `columns` None: as many as make
     the sheet about 3:2.
@@ -50,7 +50,7 @@ def contact_sheet(
 
 
 def save_png(path: str | os.PathLike[str], picture: Pixels, overwrite: bool = True) -> None:
-    """Write uint8 [H,W,C] as png, whole or not at all. Raises MediaError when it cannot."""
+    """Write uint8 [H,W,C] as png, whole or not at all. Raise MediaError if that fails."""
     import imageio.v3 as iio
 
     content = iio.imwrite("<bytes>", picture, extension=".png")
@@ -58,7 +58,7 @@ def save_png(path: str | os.PathLike[str], picture: Pixels, overwrite: bool = Tr
 
 
 def _columns(count: int, height: int, width: int) -> int:
-    """The number of columns whose sheet is nearest 3:2, empty places counting against it."""
+    """Return the number of columns whose sheet is nearest 3:2, empty places counting against it."""
 
     def cost(columns: int) -> float:
         rows = -(-count // columns)

@@ -24,7 +24,7 @@ CODECS = {
     "webm": ("-c:a", "libopus", "-b:a", "160k"),
     "nut": ("-c:a", "pcm_s16le"),
 }
-"""How each format that holds sound gets it, where it cannot be copied."""
+"""Encoder of each format that holds sound, used where the sound cannot be copied."""
 
 HELD = {
     "mp4": {"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"},
@@ -67,7 +67,7 @@ class Track:
     """A sound track of the new clip.
 
     source: where ffmpeg finds it: "1:a:0" is copied, "[sound0]" comes out of the graph
-    codec:  ffmpeg's encoder arguments, each flag without the track's number
+    codec: ffmpeg's encoder arguments, each flag without the track's number
     number: of the source's track
     """
 
@@ -78,10 +78,10 @@ class Track:
 
 @dataclass(frozen=True)
 class Sound:
-    """What ffmpeg adds to the frames.
+    """The sound that ffmpeg adds to the frames.
 
     inputs: files, in ffmpeg's words inputs 1, 2, ...
-    graph:  ffmpeg's filters from their streams to the tracks' sources; empty: all are copied
+    graph: ffmpeg's filters from their streams to the tracks' sources; empty: all are copied
     tracks: in order
     """
 
@@ -91,7 +91,7 @@ class Sound:
 
     @property
     def arguments(self) -> tuple[list[str], list[str]]:
-        """ffmpeg's: before the output's options, and among them; the picture is mapped already."""
+        """ffmpeg's arguments before the output's options, and among them, the picture apart."""
         files = [word for path in self.inputs for word in reading(path)]
         how = []
         for number, track in enumerate(self.tracks):
@@ -102,7 +102,7 @@ class Sound:
 
 
 def conformed(layout: str, form: str) -> list[str]:
-    """Return ffmpeg's filters to the nearest layout that the format's encoder takes, if any."""
+    """Return ffmpeg's filters to the nearest layout that the encoder takes, if any are needed."""
     refused = layout not in LAYOUTS if form == "webm" else layout in REFUSED.get(form, ())
     return [f"aformat=channel_layouts={'|'.join(LAYOUTS)}"] if refused else []
 
@@ -118,7 +118,7 @@ def mixed(facts: Facts, form: str, tracks: int) -> list[str]:
 
 
 def channels(layout: str) -> int:
-    """Return how many channels a layout of ffmpeg's has: 6 for 5.1(side), 4 for "4 channels"."""
+    """Return how many channels one of ffmpeg's layouts has: 6 for 5.1(side), 4 for "4 channels"."""
     return _NAMED.get(layout) or sum(map(int, re.findall(r"\d+", layout.partition("(")[0]))) or 1
 
 
@@ -131,11 +131,14 @@ def retimed(
     factor: Fraction,
     seconds: Fraction,
 ) -> Sound | None:
-    """Return every sound track beside a clip that lasts `factor` times as long, pitch kept.
+    """Return every sound track for a clip that lasts `factor` times as long, pitch kept.
 
     start, starts: when the picture and each track begin in the source, None for a track that cannot
-    be read; seconds: of the whole new clip. Copied where nothing changes. None: there is no sound,
-    or the format holds none.
+        be read
+    seconds: of the whole new clip
+
+    Tracks are copied where nothing changes. Returns None if there is no sound, or the format holds
+    none.
     """
     steps = [_from(start), *_tempo(1 / factor), *_lasting(seconds)]
     same = [factor == 1 and begins == start for begins in starts]
@@ -163,7 +166,7 @@ def _every(
     starts: Sequence[Fraction | None],
     same: Sequence[bool],
 ) -> Sound | None:
-    """Return all tracks that can be read: those that are the `same` copied where they can be."""
+    """Return all tracks that can be read; those that stay the `same` are copied where possible."""
     if form not in CODECS:
         return None
     graphs, tracks = [], []
@@ -180,18 +183,18 @@ def _every(
 
 
 def _shift(start: Fraction) -> tuple[str, ...]:
-    """Return ffmpeg's arguments after which time 0 of copied packets is `start`."""
+    """Return ffmpeg's arguments that move time 0 of copied packets to `start`."""
     late = f"({_number(start)})/TB"
     return ("-bsf:a", f"setts=pts=PTS-{late}:dts=DTS-{late}") if start else ()
 
 
 def _from(start: Fraction) -> str:
-    """Filters after which time 0 is `start`, what lies before is gone, and gaps are silence."""
+    """Return filters that make `start` time 0, drop what is before and fill gaps with silence."""
     return f"asetpts=PTS-({_number(start)})/TB,aresample=async=1:first_pts=0"
 
 
 def _tempo(tempo: Fraction) -> list[str]:
-    """Filters that play sound `tempo` times as fast at its own pitch.
+    """Return filters that play sound `tempo` times as fast at its own pitch.
 
     rubberband, where ffmpeg was built with it, keeps a beep's middle to within some milliseconds;
     atempo plays it early, by 46 ms at a quarter of the pace (docs/clips.md).
@@ -222,9 +225,10 @@ def _number(value: Fraction) -> str:
 
 @dataclass(frozen=True)
 class Side:
-    """What a clip's sound does at a join. Seconds on the source's clock.
+    """The sound of a clip at a join, in seconds on the source's clock.
 
-    start: where the new clip's picture of it begins; spare: how much sound lies beyond the join
+    start: where the new clip's picture of it begins
+    spare: how much sound lies beyond the join
     """
 
     facts: Facts
@@ -241,11 +245,14 @@ def joined(
     arrives: Fraction,
     seconds: Fraction,
 ) -> Sound | None:
-    """The sound of two clips, faded into one another between `leaves` and `arrives`.
+    """Return the sound of two clips, faded between `leaves` and `arrives`; None: no sound.
 
     leaves, arrives: seconds of the new clip at which the first one's picture ends and the last
-    one's begins; seconds: of all of it. A fade lies beyond the join as far as there is sound, and
-    for the rest, SHORT at the most, before it; between fades there is silence. None: no sound.
+        one's begins
+    seconds: of all of it
+
+    A fade lies beyond the join as far as there is sound, and for the rest, SHORT at the most,
+    before it; between fades there is silence.
     """
     sides = [side for side in (first, last) if side is not None and side.facts.audio]
     if not sides or form not in CODECS:
@@ -280,7 +287,7 @@ def joined(
 
 
 def _lasting(seconds: Fraction) -> list[str]:
-    """Silence after what is too short, a cut in what is too long."""
+    """Return filters that pad what is too short with silence and cut what is too long."""
     # an endless apad before atrim does not end in one of three runs (ffmpeg 9, short sounds)
     return [f"apad=whole_dur={_number(seconds)}", f"atrim=end={_number(seconds)}"]
 

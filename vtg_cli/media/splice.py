@@ -28,7 +28,7 @@ ENCODERS = {
     "ffv1": ("-c:v", "ffv1", "-level", "3", "-g", "1"),
     "prores": ("-c:v", "prores_ks", "-vendor", "apl0"),
 }
-"""What makes frames that go beside those of a codec."""
+"""Encoder arguments for frames that go beside those of a codec."""
 
 HOLDS = {
     "mp4": ("h264",),
@@ -39,40 +39,41 @@ HOLDS = {
 """Codecs that are spliced in each format."""
 
 Copied = tuple[str, int, int | None, int]
-"""A source, the packets of it from ... to (None: the end), and where in the output they begin."""
+"""A source, its packets from ... to (None: the end), and where in the output they begin."""
 
 # parameter sets and what else may be put before a frame: all but the coded picture itself
 _PICTURES = "h264_mp4toannexb,filter_units=remove_types=6-9"
 
 
-def cuts(found: Packets) -> list[int]:
-    """Every clean place to cut before a keyframe: as many packets lie before it, and as many frames
-    are shown before it.
+def cuts(stored: Packets) -> list[int]:
+    """Return every clean place to cut before a keyframe: one with as many packets stored before it
+    as frames shown before it.
     """
-    times = [packet.pts for packet in found.packets]
+    times = [packet.pts for packet in stored.packets]
     so_far = [-(2**63), *accumulate(times, max)]
     rest = [*accumulate(reversed(times), min)][::-1]
     return [
         i
-        for i, packet in enumerate(found.packets)
+        for i, packet in enumerate(stored.packets)
         if packet.key and so_far[i] < packet.pts == rest[i]
     ]
 
 
-def on_grid(found: Packets, rate: Fraction) -> bool:
-    """Whether the frames come one every 1 / rate seconds, as exactly as the stream's ticks can."""
-    if not all(packet.shown for packet in found.packets):
+def on_grid(stored: Packets, rate: Fraction) -> bool:
+    """Return whether the frames come every 1 / rate seconds, as exactly as ticks can say."""
+    if not all(packet.shown for packet in stored.packets):
         return False
-    times = sorted(packet.pts for packet in found.packets)
+    times = sorted(packet.pts for packet in stored.packets)
     step = 1 / rate
     return all(
-        abs((time - times[0]) * found.tick - i * step) <= found.tick for i, time in enumerate(times)
+        abs((time - times[0]) * stored.tick - i * step) <= stored.tick
+        for i, time in enumerate(times)
     )
 
 
 def obstacle(facts: Facts, form: Format, size: tuple[int, int], like: Video | None = None) -> str:
-    """Why the clip's packets cannot stand in a file of this format and (height, width), beside
-    those of a clip `like` it; empty where they can.
+    """Return why the clip's packets cannot stand in a file of this format and (height, width),
+    beside those of a clip `like` it; "" if they can.
     """
     video = facts.video
     if video.codec not in HOLDS.get(form.name, ()):
@@ -89,7 +90,7 @@ def obstacle(facts: Facts, form: Format, size: tuple[int, int], like: Video | No
 
 
 def encoder(video: Video) -> list[str]:
-    """ffmpeg's arguments from RGB frames to what goes beside the clip's own packets."""
+    """Return ffmpeg's arguments from RGB frames to what goes beside the clip's own packets."""
     names = {"gbr": "bt709", "bt470bg": "smpte170m"}
     matrix = names.get(matrix_of(video), matrix_of(video))
     tags = {
@@ -99,19 +100,19 @@ def encoder(video: Video) -> list[str]:
         "color_trc": video.transfer,
     }
     # what the clip does not say is not said here either: a decoder would start anew at the join
-    said = ":".join(f"{name}={tag or 'unknown'}" for name, tag in tags.items())
+    colour_tags = ":".join(f"{name}={tag or 'unknown'}" for name, tag in tags.items())
     # chroma level with the left luma column, as it is read
     convert = (
         f"scale=out_color_matrix={matrix}:out_range={video.range or 'tv'}:out_h_chr_pos=0:"
         f"flags={SCALING}"
     )
-    filters = f"{convert},format={video.pixels},setparams={said}"
+    filters = f"{convert},format={video.pixels},setparams={colour_tags}"
     return ["-vf", filters, *ENCODERS[video.codec]]
 
 
 def copy_part(path: str, start: int, stop: int | None, part: Path, tick: Fraction) -> None:
-    """Packets start to stop (stored order) of the video, as they are, into a file of their own,
-    with ticks of that many seconds.
+    """Copy the video's packets start to stop (stored order), unchanged, into a file of their own
+    with ticks of `tick` seconds.
     """
     drop = f"noise=drop=lt(n\\,{start})" if start else "null"
     count = () if stop is None else ("-frames:v", str(stop - start))
@@ -124,7 +125,7 @@ def copy_part(path: str, start: int, stop: int | None, part: Path, tick: Fractio
 def open_part(
     part: Path, video: Video, shape: tuple[int, int, int], rate: Fraction, tick: Fraction
 ) -> Iterator[Sink]:
-    """A `Sink` for frames [H, W, 3 or 4] that become a piece beside packets of that video."""
+    """Open a `Sink` for frames [H, W, 3 or 4] that become a piece beside packets of that video."""
     how = [*encoder(video), *_ticks(tick, part), f"file:{part}"]
     with feeding(how, str(part), shape=shape, fps=rate) as sink:
         yield sink
@@ -139,7 +140,7 @@ def join(
     sound: Sound | None,
     comment: str | None,
 ) -> None:
-    """The parts' packets one after the other, with sound, into `output`."""
+    """Write the parts' packets one after the other, with sound, into `output`."""
     delay = max(_delay(packets(str(part))) for part in parts)
     tick = packets(str(parts[0])).tick
     step = f"({1 / rate / tick})"  # ticks a frame
@@ -159,26 +160,26 @@ def join(
 
 
 def verify(output: str, rate: Fraction, frames: int, kept: Sequence[Copied]) -> str:
-    """What is wrong with a spliced file; empty where it holds what it should.
+    """Return what is wrong with a spliced file; "" if it holds what it should.
 
-    kept: the packets that were copied.
+    kept: the packets that were copied
     """
-    made = packets(output)
-    if len(made.packets) != frames:
-        return f"it has {len(made.packets)} frames, not {frames}"
-    if not on_grid(made, rate):
+    spliced = packets(output)
+    if len(spliced.packets) != frames:
+        return f"it has {len(spliced.packets)} frames, not {frames}"
+    if not on_grid(spliced, rate):
         return "its times are uneven"
     codec = _codec(output)
-    found = hashes(output, codec)
+    digests = hashes(output, codec)
     for source, start, stop, place in kept:
         wanted = hashes(source, codec)[start:stop]
-        if found[place : place + len(wanted)] != wanted:
+        if digests[place : place + len(wanted)] != wanted:
             return f"packets of {source} changed"
     return ""
 
 
 def hashes(path: str, codec: str) -> list[str]:
-    """SHA-256 of every coded picture of the video, in stored order."""
+    """Return the SHA-256 of every coded picture of the video, in stored order."""
     only = ("-bsf:v", _PICTURES) if codec == "h264" else ()
     how = ("-map", "0:V:0", "-c", "copy", "-copyinkf", *only, "-f", "framehash", "-hash", "sha256")
     done = run("-loglevel", "error", *reading(path), *how, "pipe:1")
@@ -186,9 +187,11 @@ def hashes(path: str, codec: str) -> list[str]:
     return [line.rpartition(",")[2].strip() for line in lines if line and line[0] != "#"]
 
 
-def _delay(found: Packets) -> int:
-    """How many frames a decoder has to hold back to show them in order."""
-    order = sorted(range(len(found.packets)), key=lambda i: found.packets[i].pts)
+def _delay(packets_of_video: Packets) -> int:
+    """Return how many frames a decoder has to hold back to show them in order."""
+    order = sorted(
+        range(len(packets_of_video.packets)), key=lambda i: packets_of_video.packets[i].pts
+    )
     return max((stored - shown for shown, stored in enumerate(order)), default=0)
 
 
@@ -201,7 +204,7 @@ def _codec(path: str) -> str:
 
 
 def _ticks(tick: Fraction, file: Path) -> Sequence[str]:
-    """Keeps a stream's own ticks, where the container lets one choose."""
+    """Return arguments that keep a stream's own ticks, where the container lets one choose."""
     if tick.numerator == 1 and file.suffix.lower() in (".mp4", ".mov"):
         return ("-video_track_timescale", str(tick.denominator))
     return ()

@@ -24,7 +24,7 @@ _SLACK = Fraction(1, 4)  # seconds by which a Matroska file's stated duration ma
 
 @dataclass(frozen=True)
 class Extent:
-    """What the video stream shows: its frames, and in seconds its start and how long it lasts."""
+    """The frames a video stream shows, with its start and length in seconds."""
 
     frames: int
     start: Fraction
@@ -32,7 +32,7 @@ class Extent:
 
 
 class Survey:
-    """What a pass over all packets of a file shows of its video stream."""
+    """A pass over all packets of a file, which shows what its video stream holds."""
 
     def __init__(self, stream: VideoStream) -> None:
         self._stream = stream
@@ -46,7 +46,7 @@ class Survey:
         self._reach = Fraction(0)  # the end of what any stream holds, seconds
 
     def through(self, container: InputContainer) -> VideoFrame | None:
-        """Read the whole file; return the first frame that can be shown.
+        """Read the whole file and return the first frame that can be shown.
 
         Where the file begins within a group of pictures, that is the first one that needs no other.
         """
@@ -132,7 +132,7 @@ class Survey:
         return Extent(len(times), times[0] * tick, ticks * tick)
 
     def damage(self, container: InputContainer, short: bool) -> str:
-        """Say what is missing of the file; empty where it is whole."""
+        """Say what is missing of the file; "" if it is whole."""
         stream, stored = self._stream, len(self._stream.index_entries)
         indexed = "mp4" in container.format.name
         stated = Fraction(container.duration or 0, 1_000_000)

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from vtg_cli.media.sound import Sound
 
 STDOUT = 1
-"""What ffmpeg inherits and writes a stream to, wherever Python's own has been led."""
+"""File descriptor that ffmpeg inherits and writes a stream to, wherever Python's own has been
+led."""
 _PART = re.compile(r"^(\[[^\[\]]* @ 0x[0-9a-f]+\] )+")
 _FOLLOWS = re.compile(
     "Nothing was written into|Conversion failed|Could not open encoder before EOF|"
@@ -42,10 +43,10 @@ _FOLLOWS = re.compile(
 
 
 class Sink:
-    """Where frames go, one by one; made by `open_sink`.
+    """An open output that takes frames one by one; made by `open_sink`.
 
-    notes:            what a person should know about the file, one sentence each
-    written:          frames taken so far
+    notes: what the user should know about the file, one sentence each
+    written: frames taken so far
     closed_by_reader: the reader of a stream went away; further frames are dropped
     """
 
@@ -90,7 +91,7 @@ class Sink:
             self.written += 1
 
     def wanted(self, frames: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
-        """Yield frames to write. None is asked for when the reader of a stream has gone."""
+        """Yield frames to write; stops asking for more once the reader of a stream has gone."""
         each = iter(frames)
         while not self.closed_by_reader:
             if self.abandoned():
@@ -105,13 +106,14 @@ class Sink:
                     raise
 
     def abandoned(self) -> bool:
-        """Return whether the reader of a stream has gone. It is a `Cancel` for what draws: `wanted`
-        knows an end for that reason from others.
+        """Return whether the reader of a stream has gone.
+
+        It is a `Cancel` for what draws: `wanted` tells an end for that reason from others.
         """
         return self.closed_by_reader or (self._output == "-" and _abandoned(STDOUT))
 
     def close(self) -> None:
-        """Let the encoder finish. Raises MediaError when it fails or no frame came."""
+        """Let the encoder finish. Raise MediaError if it fails or no frame came."""
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
             self._process.stdin.close()
@@ -121,18 +123,18 @@ class Sink:
             raise MediaError(f"no frame came for {self._where}", subject=self._output)
 
     def _stopped(self) -> None:
-        """The encoder ended early: because its reader did, which is no failure, or for a reason."""
+        """Handle the encoder's early end: no failure if its reader went away, else raise."""
         self._process.wait()
-        said = _words(self._messages)
-        if self._output == "-" and any("Broken pipe" in line for line in said):
+        messages = _words(self._messages)
+        if self._output == "-" and any("Broken pipe" in line for line in messages):
             self.closed_by_reader = True
             return
         status = self._process.returncode
         how = f"was killed by signal {-status}" if status < 0 else f"ended with {status}"
-        reason = cause(said) or f"ffmpeg {how}"
+        reason = cause(messages) or f"ffmpeg {how}"
         raise MediaError(
             f"cannot write {self._where}: {reason}",
-            f"ffmpeg began with: {said[0]}" if len(said) > 1 else "",
+            f"ffmpeg began with: {messages[0]}" if len(messages) > 1 else "",
             subject=self._output,
         )
 
@@ -150,7 +152,7 @@ def open_sink(
     sound: Sound | None = None,
     kept: Kept | None = None,
 ) -> Iterator[Sink]:
-    """A `Sink` for `output`: a file by suffix, a numbered .png pattern (from 0) or "-" for stdout.
+    """Open a `Sink` for `output`: a file by suffix, a .png pattern (from 0) or "-" for stdout.
 
     A file appears under its name only on a clean exit, and replaces what is there by then only if
     `encoding.overwrite` says so: ask `claim` first. Same frames, same bytes, for one ffmpeg on one
@@ -187,12 +189,12 @@ def open_sink(
 
 
 def _beside(sound: Sound | None, kept: Kept | None, folder: Path) -> list[str]:
-    """Return ffmpeg's arguments for what goes with the frames: all inputs, then what is taken."""
+    """Return ffmpeg's arguments for what goes with the frames: inputs, then output options."""
     sources, mapped = sound.arguments if sound else ([], [])
     if kept is not None:
         numbers = [track.number for track in sound.tracks] if sound else []
-        more, told = kept.arguments(numbers, folder / "kept.txt")
-        sources, mapped = [*sources, *more], [*mapped, *told]
+        more, options = kept.arguments(numbers, folder / "kept.txt")
+        sources, mapped = [*sources, *more], [*mapped, *options]
     return [*sources, "-map", "0:v:0", *mapped] if sources else []
 
 
@@ -200,9 +202,10 @@ def _beside(sound: Sound | None, kept: Kept | None, folder: Path) -> list[str]:
 def feeding(
     how: Sequence[str], output: str, *, shape: tuple[int, int, int], fps: Fraction
 ) -> Iterator[Sink]:
-    """A `Sink` for frames uint8 `shape` [H, W, 3 or 4] that ffmpeg takes as its first input.
+    """Open a `Sink` for frames uint8 `shape` [H, W, 3 or 4] that ffmpeg takes as its first input.
 
-    how: the rest of its arguments. output: what it writes, by the name a person knows; "-": stdout.
+    how: the rest of its arguments
+    output: what it writes, by the name the user knows; "-": stdout
     """
     height, width, channels = shape
     line = [
@@ -237,7 +240,7 @@ def _start(command: list[str], messages: IO[bytes], stdout: int | None) -> subpr
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill it if it still runs, and reap it."""
+    """Kill the process if it still runs, and reap it."""
     if process.poll() is None:
         process.kill()
     if process.stdin is not None:
@@ -247,7 +250,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _abandoned(pipe: int) -> bool:
-    """Return whether nobody reads a pipe any more. Windows cannot say."""
+    """Return whether nobody reads a pipe any more; Windows cannot say."""
     if not hasattr(select, "poll"):
         return False
     watch = select.poll()
@@ -261,7 +264,7 @@ def _words(messages: IO[bytes]) -> list[str]:
 
 
 def spoken(messages: bytes) -> list[str]:
-    """Return ffmpeg's messages one by one, without the names of its parts before them."""
+    """Split ffmpeg's messages one by one, without the names of its parts before them."""
     lines = (_PART.sub("", line).strip() for line in messages.decode(errors="replace").splitlines())
     return [line for line in lines if line]
 

@@ -10,10 +10,10 @@ _REPLACE = 0b10  # the frame takes the place of what was there, in place of lyin
 
 
 def replace_frames(path: str | os.PathLike[str]) -> None:
-    """Let every frame of the file take the place of the one before.
+    """Make every frame of the file replace the one before.
 
-    ffmpeg has each laid on the one before, so that whatever moved would leave its trail wherever
-    the new frame is transparent.
+    ffmpeg lays each on the one before, so that whatever moved would leave a trail wherever the new
+    frame is transparent.
     """
     with open(path, "r+b") as file:
         file.seek(12)

@@ -16,13 +16,16 @@ from vtg_cli.conditioning.text import per_frame_text, text_curve
 from vtg_cli.sampling.level import Level
 
 Between = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""between(first, last, shares): both [1, L, D], shares [F] -> [1, F, L, D]."""
+"""Function between(first, last, shares): both [1, L, D], shares [F] -> [1, F, L, D]."""
 
 
 @dataclass(frozen=True)
 class Captions:
-    """What a model is told in words: of the first and the last keyframe, and what to keep away
-    from; curve: how the one turns into the other (conditioning.text.text_curve).
+    """The captions of a segment.
+
+    first, last: of the first and the last keyframe
+    negative: what to keep away from
+    curve: how the one turns into the other (conditioning.text.text_curve)
     """
 
     first: str
@@ -32,9 +35,9 @@ class Captions:
 
 
 class _Told:
-    """A backbone that tells its network what keyframes say in words and show in tokens, and in the
-    null condition the negative caption [1, L, D] in place of none. Else it is the one it was made
-    of.
+    """A backbone that gives its network what keyframes say in words and show in tokens, and in the
+    null condition the negative caption [1, L, D] in place of none. Otherwise it is the one it was
+    made of.
     """
 
     def __init__(self, m: Backbone, negative: Tensor | None = None) -> None:
@@ -68,11 +71,12 @@ class _Told:
 def captioned(
     m: Backbone, keys: Keyframes, captions: Captions, between: Between = per_frame_text
 ) -> tuple[Backbone, Keyframes]:
-    """A backbone that reads (Spec.text) and its task, with captions; between: what the frames are
-    told that lie between two of them.
+    """Return a backbone that reads (Spec.text) and its task, with captions.
+
+    between: interpolates the text of the frames between two of them
     """
-    said = [captions.first, captions.last, captions.negative]
-    first, last, negative = torch.split(cast(Reader, m).text_embedding(said), 1)
+    texts = [captions.first, captions.last, captions.negative]
+    first, last, negative = torch.split(cast(Reader, m).text_embedding(texts), 1)
     text = first
     if captions.first != captions.last:
         text = between(first, last, text_curve(captions.curve, keys.length))[0]
@@ -80,8 +84,9 @@ def captioned(
 
 
 def pictured(m: Backbone, keys: Keyframes, curve: str) -> tuple[Backbone, Keyframes]:
-    """A backbone that shows every frame one picture's tokens, and its task with those of both ends,
-    between which they turn (per_frame_text) as captions do: VTG's per-frame condition for models
+    """Return a backbone that shows every frame one picture's tokens, and its task with both ends'.
+
+    Between the ends they turn (per_frame_text) as captions do: VTG's per-frame condition for models
     that read nothing.
     """
     ends = [m.condition(keys.alone(keys.positions[k])).image for k in (0, -1)]

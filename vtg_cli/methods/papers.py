@@ -71,8 +71,8 @@ Method = Callable[[Backbone, Keyframes, Sampling, Noise, OnStep | None], Tensor]
 def i2v(
     m: Backbone, keys: Keyframes, s: Sampling, noise: Noise, on_step: OnStep | None = None
 ) -> Tensor:
-    """In one direction only: from the first keyframe on. The last one is looked at by models that
-    are always told both.
+    """Sample in one direction only, from the first keyframe on. The last one is looked at by models
+    that always take both.
     """
     first = _told(m, keys)
     cond = m.condition(first, motion=_motion(s), noise=noise(first.pixels[:1]))
@@ -84,7 +84,7 @@ def i2v(
 def trf(
     m: Backbone, keys: Keyframes, s: Sampling, noise: Noise, on_step: OnStep | None = None
 ) -> Tensor:
-    """Forward from the first keyframe and backward from the last, fused at every step."""
+    """Sample forward from the first keyframe and backward from the last, fused at every step."""
     first, last = _told(m, keys), _told(m, keys.reversed())
     shared = noise(first.pixels[:1])
     pair = Cond.stack([m.condition(k, motion=_motion(s), noise=shared) for k in (first, last)])
@@ -97,8 +97,8 @@ def trf(
 def gi(
     m: Backbone, keys: Keyframes, s: Sampling, noise: Noise, on_step: OnStep | None = None
 ) -> Tensor:
-    """Time-reversal fusion under rotated temporal attention, with the reverse-motion delta the
-    backbone carries.
+    """Apply time-reversal fusion under rotated temporal attention, with the reverse-motion delta
+    the backbone carries.
     """
     kind = "first_temporal_attention" if s.rotate == "first" else "temporal_attention"
     with overriding(m.modules(kind), rotate_pairs(m.reverse)):
@@ -108,8 +108,10 @@ def gi(
 def dynamicrafter(
     m: Backbone, keys: Keyframes, s: Sampling, noise: Noise, on_step: OnStep | None = None
 ) -> Tensor:
-    """DynamiCrafter's own interpolation, the plain baseline: guidance rescaled by 0.7 and DDIM with
-    eta 1, one pass in one direction. Under a model that is told one keyframe it is image to video.
+    """Sample as DynamiCrafter itself interpolates, the plain baseline: guidance rescaled by 0.7 and
+    DDIM with eta 1, one pass in one direction.
+
+    Under a model that takes one keyframe it is image to video.
     """
     told = _told(m, keys)
     cond = m.condition(told, motion=_motion(s), noise=noise(told.pixels[:1]))
@@ -121,8 +123,8 @@ def dynamicrafter(
 def tei(
     m: Backbone, keys: Keyframes, s: Sampling, noise: Noise, on_step: OnStep | None = None
 ) -> Tensor:
-    """Text embedding interpolation: `dynamicrafter`, with the captions of the frames between on the
-    straight line (TELLING), where others go along the circle.
+    """Sample with text embedding interpolation: `dynamicrafter`, with the captions of the frames
+    between on the straight line (TELLING), where others go along the circle.
     """
     return dynamicrafter(m, keys, s, noise, on_step)
 
@@ -130,8 +132,8 @@ def tei(
 def attention(
     m: Backbone, keys: Keyframes, s: Sampling, noise: Noise, on_step: OnStep | None = None
 ) -> Tensor:
-    """`dynamicrafter` under AID's outer attention interpolation, fused: every frame looks at the
-    first frame, at the last and at itself, and at their captions.
+    """Sample `dynamicrafter` under AID's outer attention interpolation, fused: every frame looks at
+    the first frame, at the last and at itself, and at their captions.
     """
     assert s.steps is not None
     shares = beta_shares(keys.length, s.steps, s.steps)
@@ -146,8 +148,10 @@ def attention(
 def di(
     m: Backbone, keys: Keyframes, s: Sampling, noise: Noise, on_step: OnStep | None = None
 ) -> Tensor:
-    """Denoising interpolation: stills, no video. Every frame walks from its place between both
-    inverted keyframes, denoised under either keyframe's condition, the answers interpolated.
+    """Sample with denoising interpolation: stills, no video.
+
+    Every frame walks from its place between both inverted keyframes, denoised under either
+    keyframe's condition, the answers interpolated.
     """
     scale = torch.linspace(*_guidance(s), keys.length).view(-1, 1, 1, 1, 1).to(_device(m))
     ends = [
@@ -167,8 +171,10 @@ def di(
 def tvg(
     m: Backbone, keys: Keyframes, s: Sampling, noise: Noise, on_step: OnStep | None = None
 ) -> Tensor:
-    """Both directions as trajectories of their own, coupled in every block of the network; of each
-    frame the better one stays. Their image tokens are those of both keyframes laid over each other.
+    """Sample both directions as trajectories of their own, coupled in every block of the network;
+    of each frame the better one stays.
+
+    Their image tokens are those of both keyframes laid over each other.
     """
     told, motion = (_told(m, keys), _told(m, keys.reversed())), replace(_motion(s), fs=TVG_FS)
     shared = noise(keys.pixels[:1])
@@ -200,32 +206,32 @@ METHODS: dict[str, Method] = {
     "tvg": tvg,
 }
 TELLING = {"tei": straight_text, "tvg": held_text}
-"""What frames between two captions are told, where it is not per_frame_text."""
+"""Interpolation of the text of frames between two captions, where it is not per_frame_text."""
 TVG_FS = 16
-"""The number DynamiCrafter is told under tvg (Motion.fs)."""
+"""DynamiCrafter's fs under tvg (Motion.fs)."""
 OVERRIDDEN = ("temporal_attention", "spatial_attention", "cross_attention", "block")
 """Kinds of modules that methods override."""
 RESCALE = 0.7
-"""Of DynamiCrafter's guidance, as its released scripts sample (but for the 256 model)."""
+"""Rescaling of DynamiCrafter's guidance, as its released scripts sample (but for the 256 model)."""
 
 
 def _told(m: Backbone, keys: Keyframes) -> Keyframes:
-    """What one direction is conditioned on."""
+    """Return the keyframes one direction is conditioned on."""
     return keys if m.spec.both_ends else keys.only(0)
 
 
 def _eta(s: Sampling) -> float:
-    """DynamiCrafter's; fresh noise would undo the inverted one within a few steps."""
+    """Return DynamiCrafter's eta; fresh noise would undo the inverted one within a few steps."""
     return 0.0 if s.init == "slerp" else 1.0
 
 
 def _alone(keys: Keyframes) -> list[Keyframes]:
-    """The keyframes of both ends, each as a clip of one frame."""
+    """Return the keyframes of both ends, each as a clip of one frame."""
     return [keys.alone(keys.positions[0]), keys.alone(keys.positions[-1])]
 
 
 def _each(cond: Cond, clips: int) -> Cond:
-    """One clip's condition for many."""
+    """Repeat one clip's condition for many."""
     return cond.map(lambda v: v.expand(clips, *v.shape[1:]))
 
 
@@ -240,7 +246,7 @@ def _walk(
     *,
     directions: int = 1,
 ) -> Tensor:
-    """[directions, F, C, h, w]; the second direction is in its own time."""
+    """Sample [directions, F, C, h, w]; the second direction is in its own time."""
     path = _path(m, s)
     size = m.latent_size(*keys.pixels.shape[-2:])
     shape = (directions, keys.length, m.spec.channels, *size)
@@ -269,21 +275,22 @@ def _walk(
 def _in_turn(
     on_step: OnStep | None, first: int, second: int
 ) -> tuple[OnStep | None, OnStep | None]:
-    """One count over two walks, in the frames that the network looks at in each."""
+    """Return callbacks that count once over two walks, in frames that the network looks at."""
     if on_step is None:
         return None, None
-    told, both = on_step, first + second
+    report, both = on_step, first + second
     return (
-        lambda done, moves, x: told(first * done // moves, both, x),
-        lambda done, moves, x: told(first + second * done // moves, both, x),
+        lambda done, moves, x: report(first * done // moves, both, x),
+        lambda done, moves, x: report(first + second * done // moves, both, x),
     )
 
 
 def between_inverted(
     m: Backbone, keys: Keyframes, s: Sampling, on_step: OnStep | None = None
 ) -> Tensor:
-    """Unit noise [1, F, C, h, w] between that of both end keyframes, each inverted without guidance
-    as a clip of one frame that is told itself (VTG; DiffMorpher). One network call per step.
+    """Return unit noise [1, F, C, h, w] between that of both end keyframes, each inverted without
+    guidance as a clip of one frame under its own condition (VTG; DiffMorpher). One network call per
+    step.
 
     Inverted noise is brought to the length unit noise has, which few steps miss; on the way between
     the ends that length stays.
@@ -299,18 +306,18 @@ def between_inverted(
 
 
 def _as_built(module: Any, forward: Any, *args: Any, **kwargs: Any) -> Any:
-    """The override that undoes those opened before it."""
+    """Undo the overrides opened before this one."""
     return type(module).forward(module, *args, **kwargs)
 
 
 def _unit(noise: Tensor) -> Tensor:
-    """Scaled to the length that unit normal noise of its size has."""
+    """Scale noise to the length that unit normal noise of its size has."""
     scaled: Tensor = noise * (math.sqrt(noise.numel()) / noise.norm())
     return scaled
 
 
 def _own_path(m: Backbone, s: Sampling) -> Path:
-    """All of it, without detours."""
+    """Return the whole path, without detours."""
     assert s.steps is not None
     return m.path(s.steps, s.schedule)
 
@@ -327,9 +334,7 @@ def _guided(
     rescale: float = 0.0,
     sequential: bool | None = None,
 ) -> Predictor:
-    """Guidance, left out where no frame or step asks for any. sequential: None: where it costs
-    nothing.
-    """
+    """Apply guidance, left out where nothing asks for it. sequential: None: where it is free."""
     if max(_guidance(s)) <= 1:
         return bind(m, cond)
     one_by_one = term_by_term(m) if sequential is None else sequential
@@ -342,15 +347,15 @@ def _guided(
 
 
 def term_by_term(m: Backbone) -> bool:
-    """Whether guidance terms run one after another: less memory, and on a CPU no more than 3 %
-    more time, at larger sizes less (benchmarks/results).
+    """Return whether guidance terms run one after another: less memory, and on a CPU no more than 3
+    % more time, at larger sizes less (benchmarks/results).
     """
     return _device(m).type == "cpu"
 
 
 def _schedules(s: Sampling, frames: int) -> tuple[Tensor, Tensor]:
-    """Guidance scale and forward weight per frame, [F] each (the reference's `weighted_average` on
-    or off).
+    """Return guidance scale and forward weight per frame, [F] each (the reference's
+    `weighted_average` on or off).
     """
     low, high = _guidance(s)
     if s.fusion == "linear":
@@ -360,11 +365,11 @@ def _schedules(s: Sampling, frames: int) -> tuple[Tensor, Tensor]:
 
 
 def spread_evenly(values: Sequence[float], frames: int) -> Tensor:
-    """Two or more numbers as moments of the clip, straight lines between them: [F]."""
+    """Interpolate two or more numbers, as moments of the clip, linearly to [F]."""
     at = torch.linspace(0, len(values) - 1, frames)
     before = at.long().clamp(max=len(values) - 2)
-    given = torch.tensor(values)
-    return torch.lerp(given[before], given[before + 1], at - before)
+    moments = torch.tensor(values)
+    return torch.lerp(moments[before], moments[before + 1], at - before)
 
 
 def _guidance(s: Sampling) -> tuple[float, float]:
@@ -392,9 +397,12 @@ def render(
     progress: Callable[[float, str], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> NDArray[np.uint8]:
-    """Keyframes in, frames out: uint8 [F, H, W, 3]. captions: for models that read; compiled: the
-    network's transformer blocks are compiled first. Interrupted where `cancel` says so between two
-    steps.
+    """Draw the frames between keyframes: uint8 [F, H, W, 3].
+
+    captions: for models that read
+    compiled: compile the network's transformer blocks first
+
+    Raises Interrupted if `cancel` says so between two steps.
     """
     s = resolved(sampling, has_reverse=bool(m.reverse), defaults_of=m.spec.defaults)
     assert s.method is not None
@@ -416,12 +424,12 @@ def render(
 
     report(0.0, "sampling")
     with compiling(m) if compiled else nullcontext(), reusing(m, s.reuse) as m:
-        told = m, keys
+        task = m, keys
         if captions is not None:
-            told = captioned(*told, captions, TELLING.get(s.method, per_frame_text))
+            task = captioned(*task, captions, TELLING.get(s.method, per_frame_text))
         if s.image_curve != "off":
-            told = pictured(*told, s.image_curve)
-        z = METHODS[s.method](*told, s, seeded_noise(s.seed), on_step)
+            task = pictured(*task, s.image_curve)
+        z = METHODS[s.method](*task, s, seeded_noise(s.seed), on_step)
     pixels = m.decode(z, keys, on_frames)[0]
-    check_finite(pixels, "the decoded pictures are no numbers")
+    check_finite(pixels, "the decoded pictures are not numbers")
     return to_uint8(pixels)

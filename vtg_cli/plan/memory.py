@@ -22,68 +22,67 @@ if TYPE_CHECKING:
     from vtg_cli.lowmem.ladder import Movable
 
 
-def has_ladder(made: Setup) -> bool:
-    """Whether rungs mean anything to the plan's model."""
-    return made.model.spec is not None and "--memory" not in made.model.spec.unused
+def has_ladder(setup: Setup) -> bool:
+    """Return whether rungs mean anything to the plan's model."""
+    return setup.model.spec is not None and "--memory" not in setup.model.spec.unused
 
 
-def ladder(made: Setup, room: Memory | None) -> tuple[Rung, ...]:
-    """The rungs that may be used, the one to begin with first. room: of the model's device, None:
-    it does not tell.
+def ladder(setup: Setup, room: Memory | None) -> tuple[Rung, ...]:
+    """Return the rungs that may be used, the one to begin with first.
 
-    On a CPU terms one by one cost nothing.
+    room: of the model's device, None: unknown
+
+    On a CPU running terms one by one costs nothing.
     """
-    rungs = allowed(made.job.memory, made.job.lora)
-    if made.job.memory != "auto":
+    rungs = allowed(setup.job.memory, setup.job.lora)
+    if setup.job.memory != "auto":
         return rungs
-    rungs = rungs[1:] if made.model.device == "cpu" else rungs
-    fitting = (i for i, rung in enumerate(rungs) if fits(rung, made, room))
+    rungs = rungs[1:] if setup.model.device == "cpu" else rungs
+    fitting = (i for i, rung in enumerate(rungs) if fits(rung, setup, room))
     return rungs[next(fitting, len(rungs) - 1) :]
 
 
-def fits(rung: Rung, made: Setup, room: Memory | None) -> bool:
-    """Whether a rung is expected to do on the plan's device."""
-    return room is None or cost.fits(work_of(made, rung), room.total, room.free)
+def fits(rung: Rung, setup: Setup, room: Memory | None) -> bool:
+    """Return whether a rung is expected to fit on the plan's device."""
+    return room is None or cost.fits(work_of(setup, rung), room.total, room.free)
 
 
-def room_of(made: Setup) -> Memory | None:
-    """What the plan's device has, and has to give; None: it does not say, or nothing depends on
-    it.
-    """
-    if made.job.memory != "auto":
+def room_of(setup: Setup) -> Memory | None:
+    """Return the memory of the plan's device; None if it does not say, or nothing depends on it."""
+    if setup.job.memory != "auto":
         return None
-    device = made.model.device
+    device = setup.model.device
     return hardware.memory() if device == "cpu" else hardware.gpu_memory(device)
 
 
-def work_of(made: Setup, rung: Rung, segments: tuple[int, ...] | None = None) -> Work:
-    """What a plan asks of this machine at a rung. segments: in place of the plan's, drawn alike."""
-    lengths = made.schedule.segments if segments is None else segments
-    height, width = made.shape[:2]
-    if made.model.spec is None or made.model.source is None:
+def work_of(setup: Setup, rung: Rung, segments: tuple[int, ...] | None = None) -> Work:
+    """Return a plan's work on this machine at a rung. segments: in place of the plan's."""
+    lengths = setup.schedule.segments if segments is None else segments
+    height, width = setup.shape[:2]
+    if setup.model.spec is None or setup.model.source is None:
         return Work(  # of a GPU that draws learned motion nothing was measured: as on the CPU
-            kind=LEARNED if made.model.source else FLOW,
+            kind=LEARNED if setup.model.source else FLOW,
             device="cpu",
             segments=lengths,
             drawn=lengths,
             size=(height, width),
             canvas=(height, width),
         )
-    job, share = made.job, len(lengths) / len(made.schedule.segments)
+    job, share = setup.job, len(lengths) / len(setup.schedule.segments)
     item = sizes.ITEM.get(job.dtype, 4)
-    kind, model = sizes.in_memory(made.model.source.folder, item, made.model.spec.factor)
-    guided = max(job.sampling.guidance or (1.0, 1.0)) > 1 and made.model.device != "cpu"
+    kind, model = sizes.in_memory(setup.model.source.folder, item, setup.model.spec.factor)
+    guided = max(job.sampling.guidance or (1.0, 1.0)) > 1 and setup.model.device != "cpu"
     return Work(
         kind=kind,
-        device=made.model.device,
+        device=setup.model.device,
         segments=lengths,
-        drawn=tuple(made.model.spec.drawn(n) for n in lengths),
+        drawn=tuple(setup.model.spec.drawn(n) for n in lengths),
         size=(height, width),
-        canvas=made.drawn,
+        canvas=setup.drawn,
         model=model,
-        evaluations=round((made.evaluations - made.inversions) * share),
-        singles=round(made.inversions * share),
-        fits=made.fit_steps,
+        evaluations=round((setup.evaluations - setup.inversions) * share),
+        singles=round(setup.inversions * share),
+        fits=setup.fit_steps,
         batch=1 if job.sampling.method in ONE_WAY else 2,
         terms=2 if guided else 1,
         item=item,
@@ -92,23 +91,23 @@ def work_of(made: Setup, rung: Rung, segments: tuple[int, ...] | None = None) ->
     )
 
 
-def first(made: Setup, room: Memory | None) -> Rung:
-    """The rung to begin with; of a model without a ladder, one that changes nothing."""
-    return ladder(made, room)[0] if has_ladder(made) else NAMED["chunked"]
+def first(setup: Setup, room: Memory | None) -> Rung:
+    """Return the rung to begin with; for a model without a ladder, one that changes nothing."""
+    return ladder(setup, room)[0] if has_ladder(setup) else NAMED["chunked"]
 
 
-def loaded(made: Setup, load: Callable[[str], Backbone]) -> Backbone:
-    """The plan's model on its ladder. load: brings it, its weights on the device named.
+def loaded(setup: Setup, load: Callable[[str], Backbone]) -> Backbone:
+    """Load the plan's model on its ladder. load: loads it with its weights on the device named.
 
     Where the weights alone are too much for the device, they stay on the host.
     """
-    if not has_ladder(made):
-        return load(made.model.device)
+    if not has_ladder(setup):
+        return load(setup.model.device)
     import torch
 
     from vtg_cli.lowmem.ladder import Ladder
 
-    device, rungs = made.model.device, ladder(made, room_of(made))
+    device, rungs = setup.model.device, ladder(setup, room_of(setup))
     tried: tuple[str, ...] = ()
     while True:
         try:
@@ -125,25 +124,25 @@ def loaded(made: Setup, load: Callable[[str], Backbone]) -> Backbone:
             cast("Movable", model),
             rungs,
             torch.device(device),
-            decode_chunk=made.job.decode_chunk,
+            decode_chunk=setup.job.decode_chunk,
             tried=tried,
         ),
     )
 
 
-def told(made: Setup) -> str:
-    """For people, before it runs; empty where the model has no ladder."""
-    if not has_ladder(made):
+def told(setup: Setup) -> str:
+    """Describe the rungs before the run; "" if the model has no ladder."""
+    if not has_ladder(setup):
         return ""
-    rungs = ladder(made, room_of(made))
+    rungs = ladder(setup, room_of(setup))
     begin, *rest = dict.fromkeys(rung.name for rung in rungs)
-    if made.job.memory != "auto":
+    if setup.job.memory != "auto":
         return begin
     return f"auto: {begin}" + (f"; {', '.join(rest)} if memory runs out" if rest else "")
 
 
 def report(rungs: Sequence[str]) -> str:
-    """For people, after it ran; empty where no model had a ladder."""
+    """Describe the rungs after the run; "" if no model had a ladder."""
     if not rungs:
         return ""
     *before, last = rungs

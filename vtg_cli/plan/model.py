@@ -26,7 +26,7 @@ FLOW_FRAMES, FLOW_FPS = 24, Fraction(24)
 
 @dataclass(frozen=True)
 class Choice:
-    """A model and the machine's part that runs it.
+    """A model and the part of the machine that runs it.
 
     reason: why it was taken, empty where it was asked for
     source, spec: its files and the facts of a diffusion model; flow has neither, an engine of
@@ -52,27 +52,27 @@ class Choice:
     @property
     def folders(self) -> dict[str, Path]:
         """Role -> place of all weights that its frames depend on; empty for flow."""
-        found = {"model": self.source.folder} if self.source else {}
+        folders = {"model": self.source.folder} if self.source else {}
         if self.reverse:
-            found["reverse"] = self.reverse.path
-            found |= {"reverse_base": self.reverse.base} if self.reverse.base else {}
-        return found
+            folders["reverse"] = self.reverse.path
+            folders |= {"reverse_base": self.reverse.base} if self.reverse.base else {}
+        return folders
 
     @property
     def frames(self) -> int:
-        """Length of a segment where nothing is said."""
+        """Default length of a segment."""
         return self.spec.frames if self.spec else FLOW_FRAMES
 
     @property
     def fps(self) -> Fraction:
-        """Frames a second where nothing is said."""
+        """Default frames a second."""
         return self.spec.fps if self.spec else FLOW_FPS
 
 
 def choose(model: str, device: str, rungs: Sequence[Rung] = RUNGS) -> Choice:
-    """The model of a job. rungs: of the memory ladder that it may use.
+    """Choose the model of a job. rungs: of the memory ladder that it may use.
 
-    WeightsError where it is not on this machine, UsageError for no name.
+    Raises WeightsError if it is not on this machine, UsageError for an unknown name.
     """
     if model == "auto":
         return _best(device, rungs)
@@ -85,7 +85,7 @@ def choose(model: str, device: str, rungs: Sequence[Rung] = RUNGS) -> Choice:
 
 
 def between_frames(device: str) -> Choice:
-    """What draws between the frames of a clip where nothing is named."""
+    """Choose what draws between the frames of a clip by default."""
     entry = CATALOG[LEARNED]
     if store.usable(entry):
         return replace(choose(LEARNED, device), reason="made for frames that follow each other")
@@ -95,7 +95,7 @@ def between_frames(device: str) -> Choice:
 
 
 def _is_engine(folder: Path) -> bool:
-    """Whether a model folder holds an engine of learned motion, not a diffusion model."""
+    """Return whether a model folder holds an engine of learned motion, not a diffusion model."""
     try:
         index = documents.json_file(folder / layout.INDEX)
     except (OSError, ValueError):  # which is told by who reads its facts
@@ -125,8 +125,8 @@ def _best(device: str, rungs: Sequence[Rung]) -> Choice:
 
 
 def _least(source: Source, device: str, rungs: Sequence[Rung]) -> tuple[Rung | None, str]:
-    """The first rung at which the device can run a model at its native size in half precision, with
-    both directions of time and guidance; or None, and what stands against it.
+    """Return the first rung at which the device can run a model at its native size in half
+    precision, with both directions of time and guidance; or None, and what stands against it.
     """
     if device == "cpu":
         return None, "there is no GPU to run it on"

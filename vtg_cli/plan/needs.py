@@ -43,7 +43,7 @@ smooth pictures take far less, noise more."""
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """A model's files. licence: where it is known."""
+    """The files of a model. licence: where it is known."""
 
     name: str
     folder: str
@@ -54,8 +54,8 @@ class Weights:
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What there is: bytes of memory, of the GPU's, free in the folder of the output; cores. None:
-    not known, or not there.
+    """The resources of a machine: bytes of memory, of the GPU's, free in the folder of the output;
+    cores. None: not known, or not there.
     """
 
     memory: Memory | None
@@ -66,13 +66,13 @@ class Machine:
 
 @dataclass(frozen=True, kw_only=True)
 class Preflight:
-    """What is known before the work.
+    """The needs of a job, known before the work.
 
     whole: whether all frames are counted; else the time is that of one segment
     rungs: of the memory ladder at which its parts begin, for which memory is predicted
     takes: how often a segment may be drawn at most; the time is that of one take
-    volume: bytes of the output, None for a stream; notes: what a person should know, a sentence
-    each
+    volume: bytes of the output, None for a stream
+    notes: what the user should know, a sentence each
     """
 
     cost: Cost
@@ -87,62 +87,64 @@ class Preflight:
 
     @property
     def seconds(self) -> float | None:
-        """Of the whole work; None where nobody knows how long the input is."""
+        """Seconds of the whole work; None where the length of the input is unknown."""
         return self.cost.seconds if self.whole else None
 
 
-def checked(made: Setup | TimelinePlan, machine: Machine | None = None) -> Preflight:
-    """The prediction of a plan. machine: stands in for this one.
+def checked(plan: Setup | TimelinePlan, machine: Machine | None = None) -> Preflight:
+    """Predict a plan's needs and check that the machine has them. machine: stands in for this one.
 
-    MemoryLadderError for what needs more memory than there is by more than the prediction may be
-    wrong, MediaError for a clip the disk cannot hold, WeightsError for damaged weights.
+    Raises MemoryLadderError for a plan that needs more memory than there is, beyond the
+    prediction's margin of error, MediaError for a clip the disk cannot hold, WeightsError for
+    damaged weights.
     """
-    return _predicted(made, None, made.schedule.total, machine)
+    return _predicted(plan, None, plan.schedule.total, machine)
 
 
 def of_clip(
-    made: Setup, segments: tuple[int, ...], frames: int | None, machine: Machine | None = None
+    setup: Setup, segments: tuple[int, ...], frames: int | None, machine: Machine | None = None
 ) -> Preflight:
-    """As `checked`, of other segments, drawn as the plan's are. frames: of the clip, None where
-    that is not known.
+    """Predict as `checked` does, for other segments, drawn as the plan's are.
+
+    frames: of the clip, None where that is unknown
     """
-    return _predicted(made, segments, frames, machine)
+    return _predicted(setup, segments, frames, machine)
 
 
 def _predicted(
-    made: Setup | TimelinePlan,
+    plan: Setup | TimelinePlan,
     segments: tuple[int, ...] | None,
     frames: int | None,
     machine: Machine | None,
 ) -> Preflight:
-    output = made.job.output
-    here = machine or this_machine(made.parts[0].model.device, output)
-    rungs = [memory.first(part, _room(part, here)) for part in made.parts]
-    works = [memory.work_of(*each, segments) for each in zip(made.parts, rungs, strict=True)]
-    cost = predict(works, here.cores)
-    volume, within = _volume(made, frames)
-    notes = [*_memory(made, cost, here), *_disk(volume, within, here.disk, output)]
-    found = {each.name: each for part in made.parts for each in weights_of(part)}
-    begin = zip(made.parts, rungs, strict=True)
+    output = plan.job.output
+    resources = machine or this_machine(plan.parts[0].model.device, output)
+    rungs = [memory.first(part, _room(part, resources)) for part in plan.parts]
+    works = [memory.work_of(*each, segments) for each in zip(plan.parts, rungs, strict=True)]
+    cost = predict(works, resources.cores)
+    volume, within = _volume(plan, frames)
+    notes = [*_memory(plan, cost, resources), *_disk(volume, within, resources.disk, output)]
+    weights = {each.name: each for part in plan.parts for each in weights_of(part)}
+    begin = zip(plan.parts, rungs, strict=True)
     return Preflight(
         cost=cost,
         rungs=(*dict.fromkeys(rung.name for part, rung in begin if memory.has_ladder(part)),),
         whole=frames is not None,
-        takes=max(len(variants(part.job, part.model.name)) for part in made.parts),
-        machine=here,
-        weights=tuple(found.values()),
+        takes=max(len(variants(part.job, part.model.name)) for part in plan.parts),
+        machine=resources,
+        weights=tuple(weights.values()),
         volume=volume,
         volume_within=within,
         notes=tuple(notes),
     )
 
 
-def _room(part: Setup, here: Machine) -> Memory | None:
-    return here.memory if part.model.device == "cpu" else here.gpu
+def _room(part: Setup, machine: Machine) -> Memory | None:
+    return machine.memory if part.model.device == "cpu" else machine.gpu
 
 
 def this_machine(device: str, output: str | None) -> Machine:
-    """As it is now. output: of which the folder's disk is meant."""
+    """Measure this machine; `output` selects the disk."""
     disk = None
     if output not in (None, "-"):
         places = (Path(str(output)).absolute(), *Path(str(output)).absolute().parents)
@@ -155,42 +157,42 @@ def this_machine(device: str, output: str | None) -> Machine:
     )
 
 
-def weights_of(made: Setup) -> tuple[Weights, ...]:
-    """The files of a plan's model and of its reverse motion; none for flow."""
-    found = []
-    source = made.model.source
+def weights_of(setup: Setup) -> tuple[Weights, ...]:
+    """List the files of a plan's model and of its reverse motion; none for flow."""
+    weights = []
+    source = setup.model.source
     if source is not None:
         files = [*layout.used_files(source.folder)]
         licence = source.entry.licence if source.entry else _own(source.folder)
-        found.append(_weights(source.name, source.folder, files, licence))
-    if made.model.reverse is not None:
-        place = made.model.reverse.path
+        weights.append(_weights(source.name, source.folder, files, licence))
+    if setup.model.reverse is not None:
+        place = setup.model.reverse.path
         files = [place] if place.is_file() else [*layout.used_files(place)]
-        found.append(_weights(made.job.reverse or "reverse", place, files, _own(place)))
-    return tuple(found)
+        weights.append(_weights(setup.job.reverse or "reverse", place, files, _own(place)))
+    return tuple(weights)
 
 
 def _own(place: Path) -> str | None:
-    """The licence of what comes with vtg."""
+    """Return the licence of what comes with vtg, None for anything else."""
     return EMBEDDED_LICENCE if EMBEDDED_FOLDER in (place, *place.parents) else None
 
 
-def document(found: Preflight) -> dict[str, Any]:
-    """The prediction as `--dry-run --json` prints it: bytes and seconds, rounded to what they are
-    worth.
+def document(preflight: Preflight) -> dict[str, Any]:
+    """Return the prediction as `--dry-run --json` prints it: bytes and seconds, rounded to what
+    they are worth.
     """
-    cost, machine = found.cost, found.machine
+    cost, machine = preflight.cost, preflight.machine
     return {
         "memory_bytes": rounded(cost.memory),
         "gpu_memory_bytes": None if cost.gpu is None else rounded(cost.gpu),
         "memory_within": cost.memory_within,
-        "rungs": list(found.rungs),
-        "seconds": rounded(cost.seconds) if found.whole else None,
+        "rungs": list(preflight.rungs),
+        "seconds": rounded(cost.seconds) if preflight.whole else None,
         "seconds_within": cost.seconds_within,
-        "takes_at_most": found.takes,
+        "takes_at_most": preflight.takes,
         "basis": cost.basis,
-        "output_bytes": None if found.volume is None else rounded(found.volume),
-        "output_within": None if found.volume is None else found.volume_within,
+        "output_bytes": None if preflight.volume is None else rounded(preflight.volume),
+        "output_within": None if preflight.volume is None else preflight.volume_within,
         "machine": {
             "memory_bytes": machine.memory and machine.memory.total,
             "memory_free_bytes": machine.memory and machine.memory.free,
@@ -198,13 +200,13 @@ def document(found: Preflight) -> dict[str, Any]:
             "disk_free_bytes": machine.disk,
             "cores": machine.cores,
         },
-        "weights": [asdict(each) for each in found.weights],
-        "notes": list(found.notes),
+        "weights": [asdict(each) for each in preflight.weights],
+        "notes": list(preflight.notes),
     }
 
 
 def rounded(value: float) -> float:
-    """To two figures; whole numbers stay whole."""
+    """Round to two figures; whole numbers stay whole."""
     if value >= 10:
         unit: int = 10 ** (len(str(int(value))) - 2)
         return round(value / unit) * unit
@@ -216,22 +218,22 @@ def _weights(name: str, folder: Path, files: Sequence[Path], licence: str | None
     return Weights(name=name, folder=str(folder), files=len(files), bytes=total, licence=licence)
 
 
-def _volume(made: Setup | TimelinePlan, frames: int | None) -> tuple[int | None, float]:
-    output = made.job.output
+def _volume(plan: Setup | TimelinePlan, frames: int | None) -> tuple[int | None, float]:
+    output = plan.job.output
     if output in (None, "-") or frames is None:
         return None, 1.0
-    form = encoding.format_of(str(output), made.job.encoding)
-    height, width, channels = made.shape
+    form = encoding.format_of(str(output), plan.job.encoding)
+    height, width, channels = plan.shape
     share, within = VOLUME[form.name]
     return round(frames * height * width * share * (4 / 3 if channels == 4 else 1)), within
 
 
-def _memory(made: Setup | TimelinePlan, cost: Cost, here: Machine) -> list[str]:
-    height, width, _ = made.shape
-    what = f"{' and '.join(model.name for model in made.models)} at {width}x{height}"
-    places = [("this machine", cost.memory, here.memory)]
+def _memory(plan: Setup | TimelinePlan, cost: Cost, machine: Machine) -> list[str]:
+    height, width, _ = plan.shape
+    what = f"{' and '.join(model.name for model in plan.models)} at {width}x{height}"
+    places = [("this machine", cost.memory, machine.memory)]
     if cost.gpu is not None:
-        places.append(("the GPU", cost.gpu, here.gpu))
+        places.append(("the GPU", cost.gpu, machine.gpu))
     notes = []
     for where, needed, room in places:
         if room is None:
@@ -240,7 +242,7 @@ def _memory(made: Setup | TimelinePlan, cost: Cost, here: Machine) -> list[str]:
             raise MemoryLadderError(
                 f"{what} needs about {size_text(needed)} of memory, and {where} has "
                 f"{size_text(room.total)}",
-                _less(made),
+                _less(plan),
                 subject="memory",
             )
         if verdict(needed, cost.memory_within, room.free) != "fits":
@@ -251,15 +253,15 @@ def _memory(made: Setup | TimelinePlan, cost: Cost, here: Machine) -> list[str]:
     return notes
 
 
-def _less(made: Setup | TimelinePlan) -> str:
-    """What to do about too little memory."""
+def _less(plan: Setup | TimelinePlan) -> str:
+    """Say what to do about too little memory."""
     less = "ask for a smaller --width, or fewer --frames from one keyframe to the next"
-    if any(part.job.decode_chunk for part in made.parts):  # which no rung changes
+    if any(part.job.decode_chunk for part in plan.parts):  # which no rung changes
         less += ", or a smaller --decode-chunk"
-    named = {part.job.memory for part in made.parts if memory.has_ladder(part)} - {"auto"}
+    named = {part.job.memory for part in plan.parts if memory.has_ladder(part)} - {"auto"}
     if named and named != {RUNGS[-1].name}:
         return f"{less}, or --memory auto; --model tiny and flow need little"
-    laddered = any(memory.has_ladder(part) for part in made.parts)
+    laddered = any(memory.has_ladder(part) for part in plan.parts)
     return less + ("; --model tiny and flow need little" if laddered else "")
 
 

@@ -21,9 +21,7 @@ Frame = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Still:
-    """A keyframe: its name, its fingerprint, its own (height, width), its pixels, and what reading
-    did to it.
-    """
+    """A keyframe: its name, fingerprint, own (height, width), pixels, and notes of reading it."""
 
     name: str
     sha256: str
@@ -37,7 +35,7 @@ class Still:
 
 
 def from_files(names: Sequence[str]) -> list[Still]:
-    """Every picture, alpha kept where there is one. MediaError for what cannot be read."""
+    """Read every picture, alpha kept where there is one. Raise MediaError for unreadable ones."""
     stills: dict[str, Still] = {}
     for name in names:
         if name not in stills:
@@ -48,7 +46,7 @@ def from_files(names: Sequence[str]) -> list[Still]:
 
 
 def from_arrays(names: Sequence[str], pictures: Sequence[Frame]) -> list[Still]:
-    """Pictures already in memory. MediaError unless uint8 [H, W, 3 or 4] with something in them."""
+    """Take pictures in memory. Raise MediaError unless uint8 [H, W, 3 or 4], not empty."""
     stills = []
     for name, pixels in zip(names, pictures, strict=True):
         shape = list(pixels.shape)
@@ -69,7 +67,7 @@ def opaque(stills: Sequence[Still]) -> str | None:
 
 
 def fitted(still: Still, job: Interpolate, height: int, width: int, alpha: bool) -> Still:
-    """The keyframe as it appears in the clip."""
+    """Fit the keyframe as it appears in the clip."""
     pixels = still.pixels if alpha else flattened(still.pixels, job.background)
     return replace(still, pixels=image.fit(pixels, height, width, job.fit, job.background))
 
@@ -86,14 +84,14 @@ def in_channels(pixels: Frame, channels: int, background: str) -> Frame:
 def notes(
     job: Interpolate, stills: Sequence[Still], height: int, width: int, alpha: bool
 ) -> Iterator[str]:
-    """What a person may not expect about these keyframes, a sentence each."""
+    """Yield what the user may not expect about these keyframes, a sentence each."""
     circle = [*stills, *stills[:1]] if job.loop and len(stills) > 1 else stills
     for first, last in pairwise(circle):
         if first.sha256 == last.sha256:
-            said = f"{last.name} is the same picture as {first.name}"
+            sentence = f"{last.name} is the same picture as {first.name}"
             if first.name == last.name:
-                said = f"{first.name} follows itself"
-            yield f"{said}: the clip stands still between them"
+                sentence = f"{first.name} follows itself"
+            yield f"{sentence}: the clip stands still between them"
     said_of: dict[str, list[str]] = {}
     for still in dict.fromkeys(stills):
         for note in still.notes:
@@ -114,7 +112,9 @@ def laid(
     width: int,
     alpha: bool,
 ) -> Iterator[str]:
-    """Notes on a picture of a (height, width) in a clip of another. clear: parts of it are."""
+    """Yield notes on a picture of a (height, width) in a clip of another. clear: parts of it
+    are.
+    """
     rows, columns = size
     if abs(columns * height - rows * width) > max(rows, columns):  # more than rounding
         how = {"crop": "cropped", "pad": "padded", "stretch": "stretched"}[job.fit]

@@ -42,9 +42,9 @@ def plan(setup: Setup, pictures: Sequence[Still]) -> Plan:
 
 
 def claimed(output: str, choices: encoding.Encoding, inputs: Collection[str] = ()) -> bool:
-    """Whether `output` is to be written; False: it exists and is to be left.
+    """Return whether `output` is to be written; False if it exists and is to be kept.
 
-    UsageError or MediaError where it cannot be, or would replace one of the `inputs`.
+    Raises UsageError or MediaError if it cannot be written, or would replace one of the `inputs`.
     """
     form = encoding.format_of(output, choices)
     if output == "-":

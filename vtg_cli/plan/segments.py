@@ -22,9 +22,11 @@ from vtg_cli.plan.setup import Setup, chosen, setup
 
 @dataclass(frozen=True, kw_only=True)
 class TimelinePlan:
-    """What will be made and how, as Plan says it of one job.
+    """A timeline with every choice made, as Plan is for one job.
 
-    job: with all that was left open decided; parts: the plans of its segments; notes: of them all
+    job: with all that was left open decided
+    parts: the plans of its segments
+    notes: of them all
     """
 
     job: Timeline
@@ -48,7 +50,7 @@ class TimelinePlan:
 
     @property
     def models(self) -> tuple[Choice, ...]:
-        """Each once, in the order they come."""
+        """All models, each once, in the order they come."""
         return tuple({part.model.name: part.model for part in self.parts}.values())
 
     @property
@@ -63,7 +65,7 @@ class TimelinePlan:
 
 
 def schedule_of(job: Timeline) -> Schedule:
-    """Of a validated timeline."""
+    """Return the schedule of a validated timeline."""
     fps = job.segments[0].fps
     assert fps is not None
     return Schedule(tuple(n for each in job.segments for n in each.frames or ()), fps)
@@ -106,23 +108,25 @@ def _read(job: Interpolate | Timeline, pictures: Sequence[Frame] | None) -> list
     return stills.from_arrays(job.keyframes, pictures)
 
 
-def written_to(made: Plan | TimelinePlan, output: str, choices: Encoding) -> Plan | TimelinePlan:
-    """The plan with another output and encoding."""
-    if isinstance(made, Plan):
-        return replace(made, job=replace(made.job, output=output, encoding=choices))
-    return replace(made, job=replace(made.job, output=output, encoding=choices))
+def written_to(
+    job_plan: Plan | TimelinePlan, output: str, choices: Encoding
+) -> Plan | TimelinePlan:
+    """Return the plan with another output and encoding."""
+    if isinstance(job_plan, Plan):
+        return replace(job_plan, job=replace(job_plan.job, output=output, encoding=choices))
+    return replace(job_plan, job=replace(job_plan.job, output=output, encoding=choices))
 
 
 def _timeline(job: Timeline, read: Sequence[Still]) -> TimelinePlan:
     form = None if job.output is None else encoding.format_of(job.output, job.encoding)
-    asked = job.encoding.alpha
-    if asked is None and form is not None and form.alpha is None:
-        asked = False
+    wants_alpha = job.encoding.alpha
+    if wants_alpha is None and form is not None and form.alpha is None:
+        wants_alpha = False
     models: list[Choice] = []
     for i, segment in enumerate(job.segments):
         with naming(f"segment {i + 1}"):
             models.append(chosen(segment))
-    setups = _setups(job, models, read, asked)
+    setups = _setups(job, models, read, wants_alpha)
     if len({each.shape for each in setups}) > 1:  # transparent here, opaque there
         setups = _setups(job, models, read, False)
     parts = [plan(each, pair) for each, pair in zip(setups, pairwise(read), strict=True)]
@@ -147,12 +151,12 @@ def _setups(
     setups: list[Setup] = []
     each = zip(job.segments, models, pairwise(read), strict=True)
     for i, (segment, model, pair) in enumerate(each):
-        asked = replace(segment, encoding=replace(segment.encoding, alpha=alpha))
+        wanted = replace(segment, encoding=replace(segment.encoding, alpha=alpha))
         if setups:
-            asked = replace(asked, width=setups[0].shape[1], height=setups[0].shape[0])
+            wanted = replace(wanted, width=setups[0].shape[1], height=setups[0].shape[0])
         with naming(f"segment {i + 1}"):
             try:
-                setups.append(setup(asked, model, pair[0].size, stills.opaque(pair)))
+                setups.append(setup(wanted, model, pair[0].size, stills.opaque(pair)))
             except UsageError as error:
                 if setups and error.subject in ("--width", "--height") and segment.width is None:
                     height, width, _ = setups[0].shape

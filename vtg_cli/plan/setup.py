@@ -64,12 +64,12 @@ class Setup:
 
     @property
     def parts(self) -> tuple[Setup, ...]:
-        """What is drawn in one way each: a job is one such part, a timeline has several."""
+        """Parts that are each drawn in one way: a job is one such part, a timeline has several."""
         return (self,)
 
     @property
     def models(self) -> tuple[Choice, ...]:
-        """All that draw."""
+        """All models that draw."""
         return (self.model,)
 
     @property
@@ -80,9 +80,9 @@ class Setup:
 
     @property
     def captions(self) -> list[tuple[str, str]]:
-        """Of the first and of the last keyframe of each segment, "" where nothing is said."""
-        said, places = self.job.prompts or ("",), len(self.job.keyframes)
-        each = said if len(said) == places else said * places
+        """Captions of the first and last keyframe of each segment, "" where there is none."""
+        captions, places = self.job.prompts or ("",), len(self.job.keyframes)
+        each = captions if len(captions) == places else captions * places
         return [*pairwise([*each, *each[:1]] if self.job.loop else each)]
 
 
@@ -199,7 +199,7 @@ def _negative(job: Interpolate) -> str | None:
 def _sizes(
     job: Interpolate, model: Choice, first: tuple[int, int]
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """(height, width) of the clip, and at which the model draws it."""
+    """Return (height, width) of the clip, and at which the model draws it."""
     factor, area = (model.spec.factor, model.spec.area) if model.spec else (1, None)
     if job.detail == "model" or area is None:
         size = image.canvas([first], job.width, job.height, factor, area)
@@ -221,8 +221,8 @@ def _reverse(job: Interpolate, model: Choice) -> Reverse | None:
                 subject="--reverse",
             )
         return resolve_reverse(job.reverse, job.reverse_base)
-    known = known_reverse(model.source) if wanted else None
-    if known is None and job.sampling.method == "gi":
+    reverse = known_reverse(model.source) if wanted else None
+    if reverse is None and job.sampling.method == "gi":
         name = model.source.entry and model.source.entry.reverse
         raise WeightsError(
             "--method gi needs reverse-motion weights, which are not on this machine",
@@ -230,7 +230,7 @@ def _reverse(job: Interpolate, model: Choice) -> Reverse | None:
             + "--reverse FILE; --method trf needs none",
             subject="--method",
         )
-    return known
+    return reverse
 
 
 def _reverse_name(job: Interpolate, model: Choice) -> str | None:
@@ -276,30 +276,30 @@ def _sampling(job: Interpolate, model: Choice) -> Sampling:
     return replace(sampling, steps=steps)
 
 
-def _lora(asked: str) -> str:
-    """The folder by a name that lasts. UsageError where there is none."""
-    if asked in ("off", "fit"):
-        return asked
-    folder = Path(asked).expanduser()
+def _lora(lora: str) -> str:
+    """Return the folder by a name that lasts. Raise UsageError if there is none."""
+    if lora in ("off", "fit"):
+        return lora
+    folder = Path(lora).expanduser()
     if not folder.is_dir() or not any(folder.glob("*.safetensors")):
         raise UsageError(
-            f"--lora {asked} is no folder that a fit has kept anything in",
-            "use off, fit or such a folder; they lie in ~/.cache/vtg/lora",
+            f"--lora {lora} is not a folder with kept fits",
+            "use off, fit or such a folder; fits are kept in ~/.cache/vtg/lora",
             subject="--lora",
         )
     return str(folder.absolute())
 
 
-def precision(asked: Dtype, model: Choice) -> Dtype:
-    """The precision by name, so that it stays when the device changes."""
+def precision(dtype: Dtype, model: Choice) -> Dtype:
+    """Return the precision by name, so that it stays when the device changes."""
     unused = model.spec.unused if model.spec else ()
-    if model.source is None or "--dtype" in unused or asked != "auto":
-        return asked
+    if model.source is None or "--dtype" in unused or dtype != "auto":
+        return dtype
     return "fp32" if model.device == "cpu" else "fp16"
 
 
 def _lasting(name: str) -> str:
-    """A path that holds from every folder; other names as they are."""
+    """Return a path that holds from every folder; other names as they are."""
     path = Path(name).expanduser()
     return (
         str(path.absolute()) if name not in (*CATALOG, EMBEDDED, FLOW) and path.exists() else name

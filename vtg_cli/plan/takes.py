@@ -11,12 +11,12 @@ from vtg_cli.job.sampling import MAX_SEED
 from vtg_cli.weights.catalog import FLOW, LEARNED
 
 CANDIDATES = 4
-"""Takes of a segment under retry where nothing is said."""
+"""Takes of a segment under retry by default."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """Who draws a take and from where chance starts; temperature as in Sampling, None for flow."""
+    """One way to draw a take: model and seed; temperature as in Sampling, None for flow."""
 
     by: str
     seed: int
@@ -24,7 +24,7 @@ class Variant:
 
 
 def variants(job: Interpolate, by: str) -> list[Variant]:
-    """What may be drawn of each segment of a plan's job, in this order. by: its model's name.
+    """Return what may be drawn of each segment of a job, in this order. by: its model's name.
 
     Engines leave nothing to chance, so they have one variant. At temperature 0 a model leaves next
     to nothing to it either: all but its first take are at 1.

@@ -39,13 +39,13 @@ def refuse_unused(model: Choice, names: Collection[str]) -> None:
 
 
 def refuse_without_captions(job: Interpolate, model: Choice) -> None:
-    """UsageError for a method that goes between captions where there are none to go between."""
+    """Raise UsageError for a method that goes between captions if there are none to go between."""
     method = job.sampling.method
     if method not in BETWEEN_CAPTIONS or (reads(model) and len({*job.prompts}) > 1):
         return
     lacking, hint = f"{model.name} takes none", "name a model that takes text with --model"
     if reads(model):
-        lacking, hint = "there are no two of them", "give one --prompt for each keyframe"
+        lacking, hint = "there are fewer than two", "give one --prompt for each keyframe"
     raise UsageError(
         f"--method {method} goes between captions, and {lacking}",
         f"{hint}, or another method",
@@ -54,7 +54,7 @@ def refuse_without_captions(job: Interpolate, model: Choice) -> None:
 
 
 def reads(model: Choice) -> bool:
-    """Whether captions say something to the model."""
+    """Return whether captions say something to the model."""
     return model.spec is not None and model.spec.text
 
 
@@ -64,7 +64,7 @@ def given(job: Interpolate) -> list[str]:
 
 
 def doubts(job: Interpolate, model: Choice, sampling: Sampling) -> list[str]:
-    """What is known to change little or nothing of what was asked for."""
+    """Return notes on options that are known to change little or nothing."""
     if model.spec is None:
         return []
     doubts = [model.spec.doubts.get("--lora", "")] if job.lora != "off" else []
@@ -86,5 +86,5 @@ def doubts(job: Interpolate, model: Choice, sampling: Sampling) -> list[str]:
 
 
 def defaults_of(spec: Spec, sampling: Sampling) -> MethodDefaults:
-    """Of the resolved settings' method under a model."""
+    """Return the defaults of the resolved settings' method under a model."""
     return spec.defaults.get(sampling.method or "", spec.defaults["i2v"])

@@ -37,13 +37,14 @@ class Pair:
     """Two pictures in numbers.
 
     difference: mean absolute difference, code values
-    ssim:       structural similarity of the lightness as the pictures stand, up to 1
-    shared:     share of the pictures that is found again in the other
-    shift:      median motion of what is found again, (x, y) in pixels, first to last
-    motion:     median length of it; farthest: the length 95 % of it stay below
-    moved:      share of the difference that motion explains
+    ssim: structural similarity of the lightness as the pictures stand, up to 1
+    shared: share of the pictures that is found again in the other
+    shift: median motion of what is found again, (x, y) in pixels, first to last
+    motion: median length of it
+    farthest: the length 95 % of it stay below
+    moved: share of the difference that motion explains
     colour_gap: distance of the mean colours in CIE Lab; 2.3 can just be seen
-    side:       the pictures' longer side in pixels
+    side: the pictures' longer side in pixels
     """
 
     difference: float
@@ -58,7 +59,7 @@ class Pair:
 
     @property
     def kind(self) -> Kind:
-        """In a word; `suggestion` says what it means."""
+        """The relation of the pictures in a word; `suggestion` says what it means."""
         if self.difference <= ALIKE:
             return "same"
         if self.shared < RELATED:
@@ -73,7 +74,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """method: None where the model has none; reason: a sentence."""
+    """A way to draw a pair. method: None where the model has none; reason: a sentence."""
 
     model: str
     method: str | None
@@ -82,13 +83,13 @@ class Suggestion:
 
 
 def inspect(first: NDArray[np.uint8], last: NDArray[np.uint8]) -> Pair:
-    """Two RGB pictures uint8 [H, W, 3] of one size."""
+    """Measure two RGB pictures uint8 [H, W, 3] of one size."""
     height, width = first.shape[:2]
     scale = min(1.0, SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     a, b = resize(first, *size), resize(last, *size)
-    found = correspond(a, b)
-    flow, trusted = found.forward, found.trust_first > TRUSTED
+    motion = correspond(a, b)
+    flow, trusted = motion.forward, motion.trust_first > TRUSTED
     # correspond enlarges small pictures
     longer = np.array([width / flow.shape[1], height / flow.shape[0]])
     lengths = np.hypot(*(flow[trusted] * longer).T) if trusted.any() else np.zeros(1)
@@ -97,21 +98,22 @@ def inspect(first: NDArray[np.uint8], last: NDArray[np.uint8]) -> Pair:
     return Pair(
         difference=float(np.abs(a.astype(float) - b).mean()),
         ssim=_ssim(*(cv2.cvtColor(x, cv2.COLOR_RGB2GRAY) for x in (a, b))),
-        shared=found.share,
+        shared=motion.share,
         shift=(float(shift[0]), float(shift[1])),
         motion=float(np.median(lengths)),
         farthest=float(np.percentile(lengths, 95)),
-        moved=moved(a, b, found),
+        moved=moved(a, b, motion),
         colour_gap=float(np.linalg.norm(labs[1] - labs[0])),
         side=max(height, width),
     )
 
 
-def moved(first: NDArray[np.uint8], last: NDArray[np.uint8], found: Correspondence) -> float:
-    """Share of the difference of two pictures [H, W, 3] that motion one can see explains. found:
-    between them.
+def moved(first: NDArray[np.uint8], last: NDArray[np.uint8], motion: Correspondence) -> float:
+    """Return the share of the difference of two pictures [H, W, 3] that visible motion explains.
+
+    motion: the motion between them
     """
-    flow = found.forward
+    flow = motion.forward
     h, w = flow.shape[:2]
     a, b = (resize(x, w, h).astype(np.float32) for x in (first, last))
     before, after = (np.abs(a - x).mean(-1) for x in (b, warp(b, flow)))
@@ -121,7 +123,7 @@ def moved(first: NDArray[np.uint8], last: NDArray[np.uint8], found: Corresponden
 
 
 def _ssim(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """Wang et al. 2004: Gaussian window of 1.5 pixels, mean over the picture."""
+    """Compute SSIM as Wang et al. 2004: Gaussian window of 1.5 pixels, mean over the picture."""
     x, y = a.astype(float), b.astype(float)
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
@@ -135,7 +137,7 @@ def _ssim(a: NDArray[Any], b: NDArray[Any]) -> float:
 
 
 def suggestion(pair: Pair, available: Sequence[str] = ()) -> Suggestion:
-    """What to draw the pair with. available: larger models on this machine, the best last."""
+    """Suggest what to draw the pair with. available: larger models here, the best last."""
     paced = math.ceil(pair.farthest / (PACE * pair.side)) + 1
     frames = min(max(paced, LENGTHS[0]), LENGTHS[1])
     best = available[-1] if available else None

@@ -33,7 +33,7 @@ from vtg_cli.quality.pair import ALIKE, moved
 Label = Literal["slideshow", "frozen", "flicker", "hard-cut", "cross-fade"]
 Note = Literal["still", "dissolve", "short"]
 Reduced = NDArray[np.float32]
-"""[F, h, w, 3]"""
+"""Frames [F, h, w, 3]."""
 
 SIDE = 128  # pixels of the long side on which all is measured
 REGIONS = 4  # along the long side, in which flicker is looked for
@@ -55,23 +55,22 @@ THRESHOLDS: dict[Label, float] = {
     "hard-cut": 2.5,
     "cross-fade": 0.9,
 }
-"""Of each label's measure, the gravest failure first."""
+"""Threshold of each label's measure, the gravest failure first."""
 
 
 @dataclass(frozen=True)
 class Measures:
-    """Numbers of one segment.
+    """The measures of one segment.
 
-    gap:     mean absolute difference of its first and last frame, code values
-    energy:  the steps' sum over the gap: 1 for a fade or a cut, as a rule more where things move
-    held:    share of the frames on the way that still look like the first one or already like the
-             last one, where there are both
-    paused:  longest part of the way over which nothing changes
-    jump:    the largest pace over the median of the others, without rests
-             and the steps beside it
-    swing:   standard deviation of what alternates from frame to frame, code values
-    fade:    1 - residual over gap of the best mix of both ends, median over the frames between
-    moved:   share of the gap that motion explains; None where nobody asked
+    gap: mean absolute difference of its first and last frame, code values
+    energy: the steps' sum over the gap: 1 for a fade or a cut, as a rule more where things move
+    held: share of the frames on the way that still look like the first one or already like the last
+        one, where there are both
+    paused: longest part of the way over which nothing changes
+    jump: the largest pace over the median of the others, without rests and the steps beside it
+    swing: standard deviation of what alternates from frame to frame, code values
+    fade: 1 - residual over gap of the best mix of both ends, median over the frames between
+    moved: share of the gap that motion explains; None where nobody asked
     """
 
     gap: float
@@ -86,14 +85,14 @@ class Measures:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is wrong with a segment, and what only looks so.
+    """A judgement on a segment: what is wrong with it, and what only looks so.
 
-    labels:   what fails, the gravest first; empty: it is an in-between
-    notes:    "still": both ends are the same picture and nothing moves; "dissolve": a cross-fade,
-              and no motion leads from one end to the other; "short": too few frames to tell
+    labels: what fails, the gravest first; empty: it is an in-between
+    notes: "still": both ends are the same picture and nothing moves; "dissolve": a cross-fade, and
+        no motion leads from one end to the other; "short": too few frames to tell
     measures: None where short
-    badness:  sum over the labels of measure / threshold, each at most 2, those that do not fail
-              included: what candidates are compared by
+    badness: sum over the labels of measure / threshold, each at most 2, those that do not fail
+        included: what candidates are compared by
     """
 
     labels: tuple[Label, ...]
@@ -103,21 +102,23 @@ class Verdict:
 
 
 def judge(frames: Iterable[NDArray[np.uint8]], times: Sequence[float] | None = None) -> Verdict:
-    """The verdict on a segment's frames uint8 [H, W, 1 to 4], keyframes included.
+    """Judge a segment's frames uint8 [H, W, 1 to 4], keyframes included.
 
-    times: of the frames in [0, 1], rising from 0 to 1; None: even. Takes one frame at a time.
+    times: of the frames in [0, 1], rising from 0 to 1; None: even
+
+    Takes one frame at a time.
     """
     clip = reduced(frames)
     if len(clip) < FEWEST:
         return Verdict((), ("short",), None, 0.0)
-    found = measure(clip, times)
-    apart = found.gap > ALIKE
+    measures = measure(clip, times)
+    apart = measures.gap > ALIKE
     excess: dict[Label, float] = {
-        "slideshow": found.held if apart else 0.0,
-        "frozen": found.paused if apart else 0.0,
-        "flicker": found.swing,
-        "hard-cut": found.jump,
-        "cross-fade": found.fade if apart else 0.0,
+        "slideshow": measures.held if apart else 0.0,
+        "frozen": measures.paused if apart else 0.0,
+        "flicker": measures.swing,
+        "hard-cut": measures.jump,
+        "cross-fade": measures.fade if apart else 0.0,
     }
     excess = {label: value / THRESHOLDS[label] for label, value in excess.items()}
     failed = [label for label, value in excess.items() if value >= 1]
@@ -126,7 +127,7 @@ def judge(frames: Iterable[NDArray[np.uint8]], times: Sequence[float] | None = N
         first, last = (np.round(clip[i]).astype(np.uint8) for i in (0, -1))
         motion = correspond(first, last)
         explained = moved(first, last, motion)
-        found = replace(found, moved=explained)
+        measures = replace(measures, moved=explained)
         if explained < AVOIDABLE:
             failed, notes, excess["cross-fade"] = [], ("dissolve",), 0.0
         elif _fade(_carried(first, last, motion)) >= THRESHOLDS["cross-fade"]:
@@ -135,13 +136,15 @@ def judge(frames: Iterable[NDArray[np.uint8]], times: Sequence[float] | None = N
         failed.remove("cross-fade")
     if "slideshow" in failed:
         failed = ["slideshow"]
-    if not apart and found.energy < 1:
+    if not apart and measures.energy < 1:
         notes = ("still",)
-    return Verdict(tuple(failed), notes, found, sum(min(value, 2.0) for value in excess.values()))
+    return Verdict(
+        tuple(failed), notes, measures, sum(min(value, 2.0) for value in excess.values())
+    )
 
 
 def reduced(frames: Iterable[NDArray[np.uint8]]) -> Reduced:
-    """Frames uint8 [H, W, 1 to 4], one at a time, as float32 [F, h, w, 3], alpha over mid-grey."""
+    """Reduce frames uint8 [H, W, 1 to 4], one by one, to float32 [F, h, w, 3], alpha over grey."""
     return np.stack([_small(frame) for frame in frames])
 
 
@@ -158,7 +161,7 @@ def _small(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def measure(clip: Reduced, times: Sequence[float] | None = None) -> Measures:
-    """The numbers of a reduced clip [F, h, w, 3], F >= FEWEST. times: of its frames in [0, 1]."""
+    """Measure a reduced clip [F, h, w, 3], F >= FEWEST. times: of its frames in [0, 1]."""
     t = np.linspace(0, 1, len(clip)) if times is None else np.asarray(times, float)
     way = np.maximum(np.diff(t), 1e-3 / len(clip))
     way = way / way.sum()
@@ -191,7 +194,7 @@ def _held(clip: Reduced, t: NDArray[np.float64], gap: float) -> float:
 
 
 def _still(steps: NDArray[np.float64], way: NDArray[np.float64], gap: float) -> NDArray[np.bool_]:
-    """The steps over which nothing changes."""
+    """Return the steps over which nothing changes."""
     usual = (steps.sum() - steps.max()) / (1 - way[steps.argmax()])  # a cut is no pace
     return np.asarray(steps < np.minimum(max(PAUSE * usual, CRAWL * gap) * way, QUIET))
 
@@ -229,7 +232,7 @@ def _swing(clip: Reduced) -> float:
 
 
 def _carried(first: NDArray[np.uint8], last: NDArray[np.uint8], motion: Correspondence) -> Reduced:
-    """Both ends and what motion puts half-way: smooth pictures that move little look mixed."""
+    """Return both ends and what motion puts half-way: smooth pictures look mixed."""
     return np.asarray(in_between(first, last, [0.0, 0.5, 1.0], track=Track(motion)), np.float32)
 
 

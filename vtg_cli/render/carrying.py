@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from vtg_cli.render.segments import Cancel, Frames, Progress, Renderer, Seeded
 
 
-def carried(made: Plan | TimelinePlan, draws: Sequence[Seeded]) -> list[Seeded]:
-    """The renderers of all segments, told of their neighbours' motion."""
+def carried(plan: Plan | TimelinePlan, draws: Sequence[Seeded]) -> list[Seeded]:
+    """Return the renderers of all segments, which know their neighbours' motion."""
     from vtg_cli.flow.tracks import Tracks
     from vtg_cli.render.segments import always, flow
 
-    segments = [(part, *segment) for part in made.parts for segment in part.segments]
+    segments = [(part, *segment) for part in plan.parts for segment in part.segments]
 
     def pair(i: int) -> tuple[Frame, Frame]:
         _, first, last, _ = segments[i]
         return first.pixels, last.pixels
 
-    tracks = Tracks(pair, [n - 1 for n in made.schedule.segments], made.through)
+    tracks = Tracks(pair, [n - 1 for n in plan.schedule.segments], plan.through)
     return [
         partial(_seeded, draw, partial(tracks.pace, i))
         if part.model.source
@@ -39,10 +39,10 @@ def carried(made: Plan | TimelinePlan, draws: Sequence[Seeded]) -> list[Seeded]:
     ]
 
 
-def easing_of(made: Plan | TimelinePlan, i: int) -> easing.Easing:
-    """Of segment i: where motion goes on through a keyframe, no curve slows it down."""
-    eases = [part.job.ease for part in made.parts for _ in part.segments]
-    return easing.carried(easing.easing(eases[i]), made.through[i - 1], made.through[i])
+def easing_of(plan: Plan | TimelinePlan, i: int) -> easing.Easing:
+    """Return segment i's easing: where motion goes on through a keyframe, nothing slows it."""
+    eases = [part.job.ease for part in plan.parts for _ in part.segments]
+    return easing.carried(easing.easing(eases[i]), plan.through[i - 1], plan.through[i])
 
 
 def _seeded(draw: Seeded, pace: Callable[[], easing.Easing], sampling: Sampling) -> Renderer:
@@ -58,6 +58,6 @@ def _paced(
     progress: Progress,
     cancel: Cancel,
 ) -> Frames:
-    """Draws at other times, such that the speed at the segment's ends is its neighbours' too."""
+    """Draw at other times, such that the speed at the segment's ends is its neighbours' too."""
     way = pace()
     return draw(first, last, [0.0, *map(way, times[1:-1]), 1.0], progress, cancel)

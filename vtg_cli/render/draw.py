@@ -57,7 +57,7 @@ DRAWING = 0.95
 class Rendering:
     """The frames of a plan, drawn while they are taken: uint8 [H, W, C], each once, in order.
 
-    cancels: any of them stops the drawing.
+    cancels: functions, any of which stops the drawing
     """
 
     plan: Plan | TimelinePlan
@@ -71,10 +71,13 @@ class Rendering:
     def save(
         self, output: str | None = None, *, overwrite: bool = False, sheet: str | None = None
     ) -> dict[str, Any]:
-        """Draws the frames into a file and writes the report beside it; returns the report.
+        """Draw the frames into a file, write the report beside it and return the report.
 
-        output: in place of the plan's. sheet: a png with frames of the clip side by side.
-        The clip appears whole or not at all, and the report after it. UsageError, MediaError.
+        output: in place of the plan's
+        sheet: a png with frames of the clip side by side
+
+        The clip appears whole or not at all, and the report after it. Raises UsageError or
+        MediaError.
         """
         if output is not None:
             job = self.plan.job
@@ -121,14 +124,14 @@ def run(
     cancel: Cancel | None = None,
     keyframes: Sequence[Frame] | None = None,
 ) -> Rendering:
-    """A job's frames. Everything is checked now, what it needs of the machine too; drawing starts
-    with the first frame taken.
+    """Return a job's frames. Everything is checked now, its needs of the machine included; drawing
+    starts with the first frame taken.
 
-    keyframes: uint8 [H, W, 3 or 4] that stand in for the files the job names.
+    keyframes: uint8 [H, W, 3 or 4] that stand in for the files the job names
     """
-    made = planned(job, keyframes)
-    needs.checked(made)
-    return render(made, progress=progress, cancel=cancel)
+    plan = planned(job, keyframes)
+    needs.checked(plan)
+    return render(plan, progress=progress, cancel=cancel)
 
 
 @contextmanager
@@ -143,78 +146,80 @@ def work(
 
     UsageError, MediaError or WeightsError; after it only the computation itself can fail.
     """
-    made = decide(job)
-    differences = reports.compare(recorded, made) if recorded else []
-    made = replace(made, notes=(*notes, *made.notes, *differences))
+    total = decide(job)
+    differences = reports.compare(recorded, total) if recorded else []
+    total = replace(total, notes=(*notes, *total.notes, *differences))
 
     def save(progress: Progress | None, sheet: str | None) -> Saved:
-        rendering = render(made, progress=progress)
+        rendering = render(total, progress=progress)
         report, found = rendering.save(sheet=sheet), rendering.report
-        segments = len(made.schedule.segments)
-        quality = findings(found.outcomes, segments, made.parts[0].job.on_bad)
+        segments = len(total.schedule.segments)
+        quality = findings(found.outcomes, segments, total.parts[0].job.on_bad)
         return Saved(report, found.notes, quality)
 
     yield Work(
-        models=made.models,
-        notes=made.notes,
-        needs=lambda: needs.checked(made),
-        outline=lambda: reports.outline(made),
-        lines=lambda: summary(made, reports.place_of(made)),
+        models=total.models,
+        notes=total.notes,
+        needs=lambda: needs.checked(total),
+        outline=lambda: reports.outline(total),
+        lines=lambda: summary(total, reports.place_of(total)),
         save=save,
     )
 
 
 def render(
-    made: Plan | TimelinePlan,
+    plan: Plan | TimelinePlan,
     *,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
     renderer: Renderer | None = None,
     load: Load = loaded,
 ) -> Rendering:
-    """A plan's frames. renderer: draws in place of the plan's own model; load: brings that."""
+    """Return a plan's frames. renderer: draws in place of its own model; load: loads that."""
     report = Report()
-    draws = _draws(made, renderer, load, report)
+    draws = _draws(plan, renderer, load, report)
     cancels = [cancel or never]
-    frames = _frames(made, report, progress or silent, either(cancels), draws)
-    return Rendering(made, frames, report, cancels)
+    frames = _frames(plan, report, progress or silent, either(cancels), draws)
+    return Rendering(plan, frames, report, cancels)
 
 
 @dataclass(frozen=True)
 class _Draw:
-    """What draws a segment; by: its name."""
+    """A segment's renderer. by: its name."""
 
     by: str
     seeded: Seeded
 
 
 def _draws(
-    made: Plan | TimelinePlan, renderer: Renderer | None, load: Load, report: Report
+    plan: Plan | TimelinePlan, renderer: Renderer | None, load: Load, report: Report
 ) -> Callable[[], list[_Draw]]:
-    """Of every segment, once it is called; each model is loaded once."""
+    """Return a function that gives one renderer per segment. Models load on its first call."""
 
     def draws() -> list[_Draw]:
         if renderer is not None:
-            return [_Draw("the caller", always(renderer))] * len(made.schedule.segments)
+            return [_Draw("the caller", always(renderer))] * len(plan.schedule.segments)
         keeping = once(load)
         told_to = report.climbed, report.noted
-        found = [seeded for part in made.parts for seeded in renderers(part, keeping, *told_to)]
-        names = [part.model.name for part in made.parts for _ in part.segments]
-        told = carried(made, found) if any(made.through) else found
-        return [_Draw(*each) for each in zip(names, told, strict=True)]
+        seeded_draws = [
+            seeded for part in plan.parts for seeded in renderers(part, keeping, *told_to)
+        ]
+        names = [part.model.name for part in plan.parts for _ in part.segments]
+        draws_of = carried(plan, seeded_draws) if any(plan.through) else seeded_draws
+        return [_Draw(*each) for each in zip(names, draws_of, strict=True)]
 
     return draws
 
 
 def _frames(
-    made: Plan | TimelinePlan,
+    bridging: Plan | TimelinePlan,
     report: Report,
     progress: Progress,
     cancel: Cancel,
     prepared: Callable[[], list[_Draw]],
 ) -> Iterator[Frame]:
-    progress(0.0, f"loading {', '.join(model.name for model in made.models)}")
-    segments = [(part, *segment) for part in made.parts for segment in part.segments]
+    progress(0.0, f"loading {', '.join(model.name for model in bridging.models)}")
+    segments = [(part, *segment) for part in bridging.parts for segment in part.segments]
     with report.timed("loading"):
         draws = prepared()
     for i, ((part, first, last, n), draw) in enumerate(zip(segments, draws, strict=True)):
@@ -222,7 +227,7 @@ def _frames(
         drawn = begin + DRAWING * (end - begin)
         which = f" {i + 1} of {len(segments)}" if len(segments) > 1 else ""
         drawing, writing = _part(progress, begin, drawn, which), _part(progress, drawn, end, which)
-        times = segment_times(n, easing_of(made, i))
+        times = segment_times(n, easing_of(bridging, i))
         ends = first.pixels, last.pixels
         take = partial(_take, part, draw, *ends, times, report, drawing, cancel)
         possible = variants(part.job, draw.by)
@@ -230,7 +235,7 @@ def _frames(
         report.anchors.append(best.anchors)
         report.outcomes.append(outcome)
         frames = best.frames
-        ends_here = i == len(segments) - 1 and not made.schedule.loop
+        ends_here = i == len(segments) - 1 and not bridging.schedule.loop
         for k, frame in enumerate(frames if ends_here else frames[:-1]):  # the next opens with it
             if cancel():
                 raise Interrupted("interrupted")
@@ -241,7 +246,7 @@ def _frames(
 
 
 def _take(
-    made: Plan,
+    plan: Plan,
     draw: _Draw,
     first: Frame,
     last: Frame,
@@ -254,17 +259,17 @@ def _take(
     from vtg_cli.media.anchor import anchor
     from vtg_cli.quality.segment import judge
 
-    sampling = replace(made.job.sampling, seed=variant.seed, temperature=variant.temperature)
+    sampling = replace(plan.job.sampling, seed=variant.seed, temperature=variant.temperature)
     fallen_back = variant.by == FLOW and draw.by != FLOW
     renderer = flow if fallen_back else draw.seeded(sampling)
-    with report.timed("drawing"), guarded(made):
+    with report.timed("drawing"), guarded(plan):
         frames: Frames = renderer(first, last, times, progress, cancel)
-    with report.timed("anchoring"), guarded(made):
-        frames, found = anchor(frames, first, last, made.job.endpoints)
+    with report.timed("anchoring"), guarded(plan):
+        frames, anchors = anchor(frames, first, last, plan.job.endpoints)
     with report.timed("judging"):
-        return Take(frames, found, judge(frames, times))
+        return Take(frames, anchors, judge(frames, times))
 
 
 def _part(progress: Progress, begin: float, end: float, which: str) -> Progress:
-    """Progress of a part that takes the whole from share `begin` to `end`."""
+    """Return the progress of a part that takes the whole from share `begin` to `end`."""
     return lambda share, phase: progress(begin + share * (end - begin), phase + which)

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Report:
-    """What a run found out; complete when the last frame has been taken.
+    """The findings of a run; complete when the last frame has been taken.
 
-    anchors, outcomes: of each segment; seconds: spent in each phase; rungs: of the memory ladder
-    (machine/rungs.py) that a model was at, in order, the last one that it ended at; of several
-    models, of the one that went down furthest; notes: what a person should know beside the plan's.
+    anchors, outcomes: of each segment
+    seconds: spent in each phase
+    rungs: of the memory ladder (machine/rungs.py) that a model was at, in order, the last one that
+        it ended at; with several models, of the one that went down furthest
+    notes: what the user should know beside the plan's notes
     """
 
     anchors: list[AnchorReport] = field(default_factory=list)
@@ -31,12 +33,12 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
     def noted(self, note: str) -> None:
-        """Takes note of what a person should know, once."""
+        """Add a note for the user, once."""
         if note not in self.notes:
             self.notes.append(note)
 
     def climbed(self, rungs: tuple[str, ...]) -> None:
-        """Takes note of where a model has been on its ladder."""
+        """Record where a model has been on its ladder."""
         names = [*NAMED]
         self.rungs = max(self.rungs, rungs, key=lambda tried: [names.index(n) for n in tried[-1:]])
 
@@ -50,7 +52,7 @@ class Report:
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
-        """Adds the block's time to a phase."""
+        """Add the block's time to a phase."""
         start = perf_counter()
         try:
             yield

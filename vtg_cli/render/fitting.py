@@ -24,11 +24,11 @@ Progress = Callable[[float, str], None]
 Cancel = Callable[[], bool]
 
 STEP_COST = 3
-"""Evaluations of a frame that a training step takes as long as: there and, twice that, back."""
+"""Cost of a training step in evaluations of a frame: there and, twice that, back."""
 
 
 def identity_of(folder: Path) -> str:
-    """A model folder in words: a hash over what its results depend on. It reads all of it."""
+    """Return a hash over what a model folder's results depend on. It reads all of it."""
     files = json.dumps(store.identity(folder), sort_keys=True)
     return hashlib.sha256(files.encode()).hexdigest()
 
@@ -44,21 +44,24 @@ def learned(
     cancel: Cancel,
     on_note: OnNote | None = None,
 ) -> tuple[AbstractContextManager[None], Progress]:
-    """The network as it is while both keyframes' updates are applied, and the progress of what is
-    left to do: drawing. job: with its sampling resolved; identity: see identity_of.
+    """Return a context that applies both keyframes' updates to the network, and the progress of
+    what is left to do: drawing.
 
-    Interrupted where `cancel` says so between two steps; what was learned until then is kept, but
-    for the last pairs.KEEP steps. WeightsError where job.lora is a folder that lacks a keyframe,
-    MediaError where a fit cannot be kept, QualityError where it overflows. on_note: as of
-    pairs.fit_pair.
+    job: with its sampling resolved
+    identity: see identity_of
+    on_note: as of pairs.fit_pair
+
+    Raises Interrupted if `cancel` says so between two steps; what was learned until then is kept,
+    but for the last pairs.KEEP steps. Raises WeightsError if job.lora is a folder that lacks a
+    keyframe, MediaError if a fit cannot be kept, QualityError if it overflows.
     """
-    said = [captions.first, captions.last] if captions is not None else None
+    texts = [captions.first, captions.last] if captions is not None else None
     directions = 1 if job.sampling.method in ONE_WAY else 2
     mixing = pairs.mixing(directions)
     settings = pairs.DEFAULTS
     if job.lora != "fit":
         kept = pairs.kept_pair(
-            m, keys, settings, captions=said, identity=identity, cache=Path(job.lora)
+            m, keys, settings, captions=texts, identity=identity, cache=Path(job.lora)
         )
         return pairs.applied(m, kept, mixing), progress
 
@@ -72,7 +75,7 @@ def learned(
         begun = True
         progress(share * done / total, "fitting")
 
-    pair = _fitted(m, keys, said, identity, on_step, on_note)
+    pair = _fitted(m, keys, texts, identity, on_step, on_note)
     left = (lambda done, phase: progress(share + (1 - share) * done, phase)) if begun else progress
     return pairs.applied(m, pair, mixing), left
 
@@ -80,18 +83,18 @@ def learned(
 def _fitted(
     m: Backbone,
     keys: Keyframes,
-    said: list[str] | None,
+    texts: list[str] | None,
     identity: str,
     on_step: pairs.OnFit,
     on_note: OnNote | None,
 ) -> Pair:
-    text = cast(Reader, m).text_embedding(said) if said is not None else None
+    text = cast(Reader, m).text_embedding(texts) if texts is not None else None
     settings = pairs.DEFAULTS
     conds = pairs.still_conds(m, keys, text, settings)
     try:
         return pairs.fit_pair(
             *(m, keys, conds, settings, on_step),
-            captions=said,
+            captions=texts,
             identity=identity,
             on_note=on_note,
         )
@@ -105,7 +108,7 @@ def _fitted(
 
 
 def _share(m: Backbone, keys: Keyframes, job: Interpolate, steps: int) -> float:
-    """Of a segment's time that fitting both keyframes takes, counted in frames looked at."""
+    """Return the share of a segment's time that fitting takes, counted in frames looked at."""
     fitting = STEP_COST * steps * len(keys.pixels)
     looked = m.spec.evaluations(job.sampling) * keys.length
     looked += m.spec.inversions(job.sampling)

@@ -39,28 +39,28 @@ NETWORKS = ("torch", "diffusers", "transformers")
 
 
 def place_of(plan: Setup | TimelinePlan) -> Path | None:
-    """Where the plan's report goes; None: nowhere."""
+    """Return where the plan's report goes; None: nowhere."""
     wanted = plan.job.encoding.sidecar and plan.job.encoding.metadata
     return sidecar_path(plan.job.output) if wanted and plan.job.output else None
 
 
 def outline(plan: Plan | TimelinePlan, folder: Path | None = None) -> dict[str, Any]:
-    """What is known before drawing. folder: what the job's paths are made relative to, if any."""
+    """Return what is known before drawing. folder: the job's paths are made relative to it."""
     height, width, channels = plan.shape
-    made = plan.schedule
+    schedule = plan.schedule
     facts = {
         "inputs": [
             {"sha256": still.sha256, "height": still.size[0], "width": still.size[1]}
             for still in plan.stills
         ],
         "clip": {
-            "frames": made.total,
-            "fps": str(made.fps),
-            "seconds": exact(made.duration),
+            "frames": schedule.total,
+            "fps": str(schedule.fps),
+            "seconds": exact(schedule.duration),
             "height": height,
             "width": width,
             "alpha": channels == 4,
-            "keyframes_at": list(made.positions),
+            "keyframes_at": list(schedule.positions),
         },
         **_models(plan, folder),
     }
@@ -68,7 +68,7 @@ def outline(plan: Plan | TimelinePlan, folder: Path | None = None) -> dict[str, 
 
 
 def _models(plan: Plan | TimelinePlan, folder: Path | None) -> dict[str, Any]:
-    """What draws; of a timeline, in every segment."""
+    """Return what draws; for a timeline, in every segment."""
     drawing = [
         {
             **model(part, plan.job, folder),
@@ -99,12 +99,15 @@ def begun(
 
 
 def finished(
-    told: Mapping[str, Any], facts: Mapping[str, Any], report: Report, plan: Setup | TimelinePlan
+    beginning: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    report: Report,
+    plan: Setup | TimelinePlan,
 ) -> dict[str, Any]:
-    """Return the whole report of a run. told: see `begun`; facts: what this kind found out."""
+    """Return the whole report of a run. beginning: see `begun`; facts: what this kind found out."""
     return {
-        **told,
-        "notes": [*told["notes"], *report.notes],
+        **beginning,
+        "notes": [*beginning["notes"], *report.notes],
         **facts,
         **spent(report),
         "weights": weights_of(plan),
@@ -135,7 +138,7 @@ def kept(
 
 
 def model(plan: Setup, job: Job, folder: Path | None) -> dict[str, str]:
-    """What draws this part of the job, why, and where."""
+    """Return what draws this part of the job, why, and where."""
     return {
         "name": shown_model(plan.job.model, job, folder),
         "reason": plan.model.reason or "asked for",
@@ -146,37 +149,37 @@ def model(plan: Setup, job: Job, folder: Path | None) -> dict[str, str]:
 def document(
     plan: Plan | TimelinePlan, report: Report, folder: Path | None = None
 ) -> dict[str, Any]:
-    """The whole report of a finished run."""
-    found = zip(plan.schedule.segments, report.anchors, report.outcomes, strict=False)
+    """Return the whole report of a finished run."""
+    judged = zip(plan.schedule.segments, report.anchors, report.outcomes, strict=False)
     segments = [
         {"frames": n, **_finite(asdict(anchor)), "quality": plain(outcome)}
-        for n, anchor, outcome in found
+        for n, anchor, outcome in judged
     ]
     return finished(outline(plan, folder), {"segments": segments}, report, plan)
 
 
 def versions(plan: Setup | TimelinePlan) -> dict[str, str]:
-    """Of vtg, Python, ffmpeg and the libraries that draw this plan's frames."""
+    """Return the versions of vtg, Python, ffmpeg and the libraries that draw this plan's frames."""
     networks = NETWORKS if any(model.source for model in plan.models) else ()
     return dict(_versions((*PICTURES, *networks)))
 
 
 @cache
 def _versions(names: tuple[str, ...]) -> dict[str, str]:
-    """ffmpeg has to be run to tell its own: once is enough for a batch."""
+    """Look versions up once for a batch: ffmpeg has to be run to tell its own."""
     import imageio_ffmpeg
 
-    found = {"vtg": __version__, "python": platform.python_version()}
+    numbers = {"vtg": __version__, "python": platform.python_version()}
     for name in names:
         try:
-            found[name.removesuffix("-headless")] = metadata.version(name)
+            numbers[name.removesuffix("-headless")] = metadata.version(name)
         except metadata.PackageNotFoundError:  # another build of OpenCV
             continue
-    return {**found, "ffmpeg": imageio_ffmpeg.get_ffmpeg_version()}
+    return {**numbers, "ffmpeg": imageio_ffmpeg.get_ffmpeg_version()}
 
 
 def weights_of(plan: Setup | TimelinePlan) -> dict[str, dict[str, str]]:
-    """Role -> file -> sha256 of all weights the frames depend on; empty for flow."""
+    """Return role -> file -> sha256 of all weights the frames depend on; empty for flow."""
     from vtg_cli.weights import store
 
     single = isinstance(plan, Setup)
@@ -184,15 +187,15 @@ def weights_of(plan: Setup | TimelinePlan) -> dict[str, dict[str, str]]:
     for i, part in enumerate(plan.parts, start=1):
         where = "" if single else f" of segment {i}"
         folders |= {f"{role}{where}": place for role, place in part.model.folders.items()}
-    known = {folder: store.identity(folder) for folder in set(folders.values())}
-    return {role: known[folder] for role, folder in folders.items()}
+    identities = {folder: store.identity(folder) for folder in set(folders.values())}
+    return {role: identities[folder] for role, folder in folders.items()}
 
 
 def write(path: Path, report: Mapping[str, Any], output: str) -> None:
-    """The report of `output` as a file, whole or not at all.
+    r"""Write the report of `output` as a file, whole or not at all.
 
-    A byte of a file name that is not UTF-8 stands in it as an escape, \\udc80 to \\udcff, and
-    reading restores it. MediaError where it cannot be written, or another file came to lie there
+    A byte of a file name that is not UTF-8 stands in it as an escape, \udc80 to \udcff, and reading
+    restores it. Raises MediaError if it cannot be written, or another file came to lie there
     meanwhile.
     """
     if foreign(output) is not None:
@@ -209,7 +212,7 @@ def write(path: Path, report: Mapping[str, Any], output: str) -> None:
 class Recorded:
     """A report read again: its job, with paths that hold from here, and what it was made with.
 
-    absent: fields of a job that are younger than the report; the job has their defaults.
+    absent: fields of a job that are younger than the report; the job has their defaults
     """
 
     path: Path
@@ -221,26 +224,26 @@ class Recorded:
 
 
 def read(path: Path) -> Recorded:
-    """The report in a file. MediaError where it cannot be read, UsageError where it is none."""
+    """Read the report in a file. Raise MediaError if unreadable, UsageError if it is none."""
     try:
-        found = documents.json_file(path)
+        content = documents.json_file(path)
     except OSError as error:
         raise documents.unreadable(path, error, "report") from None
     except ValueError:
         raise _foreign(path) from None
-    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise _foreign(path)
-    if found.get("version") != VERSION:
+    if content.get("version") != VERSION:
         raise UsageError(
-            f"{path} is a report of version {found.get('version')}, this vtg reads {VERSION}",
+            f"{path} is a report of version {content.get('version')}, this vtg reads {VERSION}",
             "update vtg",
             subject=str(path),
         )
     try:
-        job = resolved(from_json(found["job"]), path.parent)
-        inputs = tuple(str(each["sha256"]) for each in found["inputs"])
-        made_with = dict(found["weights"]), dict(found["versions"])
-        return Recorded(path, job, tuple(absent(found["job"])), inputs, *made_with)
+        job = resolved(from_json(content["job"]), path.parent)
+        inputs = tuple(str(each["sha256"]) for each in content["inputs"])
+        made_with = dict(content["weights"]), dict(content["versions"])
+        return Recorded(path, job, tuple(absent(content["job"])), inputs, *made_with)
     except (KeyError, TypeError, ValueError):
         raise _foreign(path) from None
     except UsageError as error:
@@ -249,18 +252,18 @@ def read(path: Path) -> Recorded:
 
 
 def compare(recorded: Recorded, plan: Plan | TimelinePlan) -> list[str]:
-    """Refuses a plan that cannot make the recorded clip again; notes what may make it differ.
+    """Refuse a plan that cannot make the recorded clip again; return notes on differences.
 
-    MediaError where a keyframe has changed since, WeightsError where weights have.
+    Raises MediaError if a keyframe has changed since, WeightsError if weights have.
     """
     if len(plan.stills) != len(recorded.inputs):
         raise _foreign(recorded.path)
     for still, sha256 in zip(plan.stills, recorded.inputs, strict=True):
         if still.sha256 != sha256:
             raise _changed(recorded, still.name, "picture", "vtg interpolate")
-    here = weights_of(plan)
+    weights = weights_of(plan)
     for role, files in recorded.weights.items():
-        if here.get(role) != files:
+        if weights.get(role) != files:
             raise WeightsError(
                 f"the {role} weights are not those {recorded.path} was made with",
                 "bring the old ones back, or start anew with vtg interpolate",
@@ -300,7 +303,7 @@ def _changed(recorded: Recorded, name: str, what: str, command: str) -> MediaErr
 
 
 def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON has no infinity: an exact match has no PSNR."""
+    """Replace infinities, which JSON lacks, by None: an exact match has no PSNR."""
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in values.items()

@@ -14,14 +14,15 @@ from vtg_cli.job.jobs import Job, Rename
 
 
 def named(job: Job, folder: Path | None) -> Job:
-    """The job with its file names as the report in `folder` has them; None: of a report that is
-    no file, where they stay, unless only names are wanted.
+    """Return the job with its file names as the report in `folder` has them.
+
+    folder: None: for a report that is no file, where they stay, unless only names are wanted
     """
     return job.renamed(_shown(job, folder), lambda name: shown_model(name, job, folder))
 
 
 def shown_model(name: str, job: Job, folder: Path | None) -> str:
-    """What the report calls a model, or weights: a path by a name that cannot be a catalogue's."""
+    """Return the report's name of a model or weights: paths never look like catalogue names."""
     if not os.path.isabs(name):
         return name
     shown = _shown(job, folder)(name)
@@ -29,7 +30,7 @@ def shown_model(name: str, job: Job, folder: Path | None) -> str:
 
 
 def worded(text: str, job: Job, folder: Path | None) -> str:
-    """A note with the job's files in it as the report names them, where it would tell too much."""
+    """Return a note with the job's files named as in the report, where it would tell too much."""
     shown = _shown(job, folder)
     for name in sorted(_names(job), key=len, reverse=True):
         if os.path.isabs(name) or (not job.encoding.paths and PurePath(name).name != name):
@@ -38,7 +39,7 @@ def worded(text: str, job: Job, folder: Path | None) -> str:
 
 
 def resolved(job: Job, folder: Path) -> Job:
-    """The job of a report in `folder` with names that hold from the current one."""
+    """Return the job of a report in `folder` with names that hold from the current one."""
 
     def model(name: str) -> str:
         return os.path.abspath(folder / name) if name.startswith(("./", "../")) else name
@@ -47,8 +48,8 @@ def resolved(job: Job, folder: Path) -> Job:
 
 
 def check_there(job: Job, path: Path) -> None:
-    """MediaError or WeightsError for the first input of the report in `path` that is not beside it,
-    where that holds names only.
+    """Raise MediaError or WeightsError for the first input of the report in `path` that is not
+    beside it, if that holds names only.
     """
     if job.encoding.paths:
         return
@@ -65,7 +66,7 @@ def check_there(job: Job, path: Path) -> None:
 
 
 def _names(job: Job) -> set[str]:
-    """Every name in the job that may be a file's or a folder's."""
+    """Return every name in the job that may be a file's or a folder's."""
     names: set[str] = set()
 
     def collect(name: str) -> str:

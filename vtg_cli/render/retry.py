@@ -46,7 +46,7 @@ class Take:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a segment: every variant that was drawn, its verdict, and which was kept."""
+    """The outcome of a segment: every variant that was drawn, its verdict, and which was kept."""
 
     variants: tuple[Variant, ...]
     verdicts: tuple[Verdict, ...]
@@ -60,7 +60,8 @@ class Outcome:
 def settled(
     draw: Callable[[Variant], Take], possible: Sequence[Variant], job: Interpolate, where: str
 ) -> tuple[Take, Outcome]:
-    """The take that is kept of a segment. where: its name in messages. QualityError under fail.
+    """Draw takes and return the one that is kept of a segment. where: its name in messages. Raise
+    QualityError under fail.
 
     The frames of two takes are in memory at a time, the best so far and the one being drawn.
     """
@@ -93,39 +94,41 @@ def _words(verdict: Verdict) -> str:
 
 
 def place(number: int, segments: int) -> str:
-    """What a segment is called in messages."""
+    """Return what a segment is called in messages."""
     return f"segment {number} of {segments}" if segments > 1 else "the clip"
 
 
 def summary(outcomes: Sequence[Outcome], segments: int, on_bad: str) -> str:
-    """One line for people about what was found and done; empty where all was well at once."""
-    said = []
+    """Say in one line what was found and done; "" if all was well at once."""
+    sentences = []
     for number, outcome in enumerate(outcomes, start=1):
         where, tried = place(number, segments), len(outcome.verdicts)
         if outcome.verdict.labels:
             best = f", the best of {tried} takes" if tried > 1 else ""
-            said.append(f"{where} {_words(outcome.verdict)}{best}")
+            sentences.append(f"{where} {_words(outcome.verdict)}{best}")
         elif outcome.kept:
             kept = outcome.variants[outcome.kept]
             other = f"by {kept.by}" if on_bad == "fallback" else f"with seed {kept.seed}"
-            said.append(f"{where} is drawn {other}: the first take {_words(outcome.verdicts[0])}")
+            sentences.append(
+                f"{where} is drawn {other}: the first take {_words(outcome.verdicts[0])}"
+            )
     bad = [outcome for outcome in outcomes if outcome.verdict.labels]
     if not bad:
-        return "; ".join(said)
+        return "; ".join(sentences)
     if on_bad == "warn":
-        return f"{'; '.join(said)} (--on-bad retry, fallback or fail acts on it)"
+        return f"{'; '.join(sentences)} (--on-bad retry, fallback or fail acts on it)"
     if all(len(outcome.verdicts) == 1 for outcome in bad):
         by = bad[0].variants[0].by
-        return f"{'; '.join(said)} ({by} drew it and leaves nothing to chance: no other take)"
-    return "; ".join(said)
+        return f"{'; '.join(sentences)} ({by} drew it and uses no randomness: no other take)"
+    return "; ".join(sentences)
 
 
 def plain(outcome: Outcome) -> dict[str, Any]:
-    """For the sidecar, as JSON values; the takes only where there was more than one."""
+    """Return an outcome as JSON values for the sidecar; takes only if there were several."""
     from dataclasses import asdict
 
-    found = asdict(outcome.verdict)
-    measures = found.pop("measures") or {}
+    judged = asdict(outcome.verdict)
+    measures = judged.pop("measures") or {}
     rounded = {k: None if v is None else round(v, 3) for k, v in measures.items()}
     takes = [
         {**asdict(variant), "labels": list(verdict.labels), "badness": round(verdict.badness, 3)}

@@ -25,47 +25,50 @@ if TYPE_CHECKING:
     from vtg_cli.methods import papers
 
 Frames = NDArray[np.uint8]
-"""[N, H, W, C]"""
+"""Frames [N, H, W, C]."""
 
 Progress = Callable[[float, str], None]
-"""progress(share of the whole job done in [0, 1], what is being done)"""
+"""Callback progress(share of the whole job done in [0, 1], what is being done)."""
 
 Cancel = Callable[[], bool]
-"""Asked between steps and frames; True stops the job with errors.Interrupted."""
+"""Function called between steps and frames; True stops the job with errors.Interrupted."""
 
 Renderer = Callable[[Frame, Frame, Sequence[float], Progress, Cancel], Frames]
-"""(first, last, times in [0, 1], progress of this segment, cancel) -> one frame for every time"""
+"""Function (first, last, times in [0, 1], progress of this segment, cancel) -> one frame for every
+time."""
 
 Seeded = Callable[[Sampling], Renderer]
-"""What draws a segment, under other choices of sampling than the plan's too"""
+"""Function that returns a segment's renderer, under other choices of sampling than the plan's
+too."""
 
 Load = Callable[[Setup], "Backbone"]
-"""The plan's diffusion model, ready to draw"""
+"""Function that loads the plan's diffusion model, ready to draw."""
 
 OnRungs = Callable[[tuple[str, ...]], None]
-"""Told, after every segment, the rungs of the memory ladder a model has been at"""
+"""Callback, after every segment, with the rungs of the memory ladder a model has been at."""
 
 OnNote = Callable[[str], None]
-"""Told, while segments are drawn, what a person should know afterwards, a sentence each"""
+"""Callback, while segments are drawn, with what the user should know afterwards, a sentence
+each."""
 
 
 def renderers(
-    made: Setup, load: Load, on_rungs: OnRungs | None = None, on_note: OnNote | None = None
+    setup: Setup, load: Load, on_rungs: OnRungs | None = None, on_note: OnNote | None = None
 ) -> list[Seeded]:
-    """What draws each segment of a plan."""
-    with guarded(made):
-        if made.model.spec is None:
-            return [always(engine(made))] * len(made.schedule.segments)
-        return diffusion(made, load, on_rungs, on_note)
+    """Return what draws each segment of a plan."""
+    with guarded(setup):
+        if setup.model.spec is None:
+            return [always(engine(setup))] * len(setup.schedule.segments)
+        return diffusion(setup, load, on_rungs, on_note)
 
 
 def either(cancels: Sequence[Cancel | None]) -> Cancel:
-    """Stop where one of them does, also one that is added later."""
+    """Return a Cancel that stops if one of these does, also one that is added later."""
     return lambda: any(cancel() for cancel in cancels if cancel is not None)
 
 
 def always(renderer: Renderer) -> Seeded:
-    """A renderer that leaves nothing to sampling."""
+    """Return a renderer that leaves nothing to sampling."""
     return lambda sampling: renderer
 
 
@@ -77,19 +80,19 @@ def flow(
     cancel: Cancel,
     track: Callable[[], Track] | None = None,
 ) -> Frames:
-    """The embedded engine as a Renderer. track: as of in_between, found when it is due."""
+    """Draw with the embedded engine, as a Renderer. track: as of in_between, called when due."""
     from vtg_cli.flow.engine import in_between
 
     on_frame = _counting(progress, cancel)
     return in_between(first, last, times, track=track and track(), on_frame=on_frame)
 
 
-def engine(made: Setup) -> Renderer:
-    """The plan's engine as a Renderer: flow, or learned motion, read from its files."""
-    if made.model.source is None:
+def engine(setup: Setup) -> Renderer:
+    """Return the plan's engine as a Renderer: flow, or learned motion, read from its files."""
+    if setup.model.source is None:
         return flow
-    rife = _rife(made.model.source.folder, made.model.device, made.job.dtype)
-    return partial(learned, rife, made.job.compile)
+    rife = _rife(setup.model.source.folder, setup.model.device, setup.job.dtype)
+    return partial(learned, rife, setup.job.compile)
 
 
 @lru_cache(maxsize=2)
@@ -109,7 +112,7 @@ def learned(
     progress: Progress,
     cancel: Cancel,
 ) -> Frames:
-    """Learned motion as a Renderer. compiled: its stages are compiled first."""
+    """Draw with learned motion, as a Renderer. compiled: its stages are compiled first."""
     from vtg_cli.lowmem.compile import compiling
 
     with compiling(rife) if compiled else nullcontext():
@@ -125,55 +128,56 @@ def _counting(progress: Progress, cancel: Cancel) -> Callable[[int, int], None]:
     return on_frame
 
 
-def loaded(made: Setup) -> Backbone:
-    """The plan's diffusion model, read from its files, on its memory ladder if it has one."""
+def loaded(setup: Setup) -> Backbone:
+    """Load the plan's diffusion model from its files, on its memory ladder if it has one."""
     from vtg_cli.backbones import base
     from vtg_cli.plan import memory
     from vtg_cli.weights import reverse
 
-    reversed_by = made.model.reverse
+    reversed_by = setup.model.reverse
     return memory.loaded(
-        made,
+        setup,
         lambda device: base.load(
-            made.model.folder,
+            setup.model.folder,
             device=device,
-            dtype=made.job.dtype,
+            dtype=setup.job.dtype,
             reverse=reverse.load(reversed_by) if reversed_by else None,
-            decode_chunk=made.job.decode_chunk,
+            decode_chunk=setup.job.decode_chunk,
         ),
     )
 
 
 def once(load: Load) -> Load:
-    """Loads every model once and keeps it."""
+    """Return a Load that loads every model once and keeps it."""
     kept: dict[Hashable, Backbone] = {}
 
-    def keeping(made: Setup) -> Backbone:
-        key = key_of(made)
+    def keeping(setup: Setup) -> Backbone:
+        key = key_of(setup)
         if key not in kept:
-            kept[key] = load(made)
+            kept[key] = load(setup)
         return kept[key]
 
     return keeping
 
 
-def key_of(made: Setup) -> Hashable:
-    """Equal for plans that one loaded model serves."""
-    job = made.job
+def key_of(setup: Setup) -> Hashable:
+    """Return a key that is equal for plans that one loaded model serves."""
+    job = setup.job
     return (
-        *(made.model.folder, made.model.device, job.dtype),
-        *(made.model.reverse, job.decode_chunk, job.memory, job.lora == "fit"),
+        *(setup.model.folder, setup.model.device, job.dtype),
+        *(setup.model.reverse, job.decode_chunk, job.memory, job.lora == "fit"),
     )
 
 
 def diffusion(
-    made: Setup,
+    setup: Setup,
     load: Load = loaded,
     on_rungs: OnRungs | None = None,
     on_note: OnNote | None = None,
 ) -> list[Seeded]:
-    """The plan's diffusion model, loaded, for each segment: it draws clips of a length it can at
-    even times, which are retimed where others are asked for."""
+    """Return the plan's diffusion model, loaded, for each segment: it draws clips of a length it
+    can at even times, which are retimed where others are asked for.
+    """
     from vtg_cli.conditioning.keyframes import Keyframes
     from vtg_cli.flow.engine import retime
     from vtg_cli.ground.tensor import to_pixels
@@ -181,13 +185,13 @@ def diffusion(
     from vtg_cli.media.image import fit
     from vtg_cli.methods import papers
 
-    job = made.job
+    job = setup.job
     identity = ""
     if job.lora != "off":
         from vtg_cli.render import fitting
 
-        identity = fitting.identity_of(made.model.folder)
-    backbone = load(made)
+        identity = fitting.identity_of(setup.model.folder)
+    backbone = load(setup)
 
     def draw(
         captions: papers.Captions | None,
@@ -200,11 +204,11 @@ def diffusion(
     ) -> Frames:
         length = backbone.spec.drawn(len(times))
         even = segment_times(length, easing("linear"))
-        small = [fit(key, *made.drawn, "stretch") for key in (first, last)]
+        small = [fit(key, *setup.drawn, "stretch") for key in (first, last)]
         ends = Keyframes.ends(to_pixels(small[0]), to_pixels(small[1]), length)
         adapted: AbstractContextManager[None] = nullcontext()
         if job.lora != "off":
-            with guarded(made, " while it was fitted to the keyframes", "--lora off, --fast"):
+            with guarded(setup, " while it was fitted to the keyframes", "--lora off, --fast"):
                 adapted, progress = fitting.learned(
                     *(backbone, ends, captions, job),
                     identity=identity,
@@ -223,13 +227,13 @@ def diffusion(
         if isinstance(backbone, Ladder) and on_rungs is not None:
             on_rungs(backbone.tried)
         frames = frames if list(times) == even else retime(frames, times)
-        return frames if made.drawn == made.shape[:2] else _detailed(frames, first, last, cancel)
+        return frames if setup.drawn == setup.shape[:2] else _detailed(frames, first, last, cancel)
 
-    said = bool(job.prompts or job.negative_prompt)
+    captioned = bool(job.prompts or job.negative_prompt)
     curve, negative = job.text_curve, job.negative_prompt or ""
     return [
-        partial(partial, draw, papers.Captions(*pair, negative, curve) if said else None)
-        for pair in made.captions
+        partial(partial, draw, papers.Captions(*pair, negative, curve) if captioned else None)
+        for pair in setup.captions
     ]
 
 
@@ -244,35 +248,37 @@ def _detailed(frames: Frames, first: Frame, last: Frame, cancel: Cancel) -> Fram
 
 
 @contextmanager
-def guarded(made: Setup, when: str = "", instead: str = "") -> Iterator[None]:
-    """Says out of memory in one way, whoever ran out of it. when: as the message ends; instead:
-    options that ask for less.
+def guarded(setup: Setup, when: str = "", instead: str = "") -> Iterator[None]:
+    """Word running out of memory in one way, whoever ran out of it.
+
+    when: end of the message
+    instead: options that ask for less
     """
     try:
         yield
     except Exception as error:
         if not ran_out(error):
             raise
-        height, width, _ = made.shape
-        spec = made.model.spec
+        height, width, _ = setup.shape
+        spec = setup.model.spec
         chunked = spec is not None and "--decode-chunk" not in spec.unused
         less = "--decode-chunk 1, --dtype fp16" if chunked else "fewer --frames a segment"
         if isinstance(error, OutOfRungsError):
             when += f", at --memory {', '.join(error.tried)}"
-            lower = made.job.memory not in ("auto", RUNGS[-1].name)
+            lower = setup.job.memory not in ("auto", RUNGS[-1].name)
             fewer = spec is not None and spec.longest is not None
             less = "--memory auto" if lower else "fewer --frames a segment" if fewer else ""
         raise MemoryLadderError(
-            f"out of memory on {made.model.device}: {made.model.name} at {width}x{height}{when}",
+            f"out of memory on {setup.model.device}: {setup.model.name} at {width}x{height}{when}",
             ", ".join(filter(None, ("ask for less: --width and --height", instead or less))),
-            subject=made.model.name,
+            subject=setup.model.name,
         ) from error
 
 
 def silent(share: float, phase: str) -> None:
-    """A Progress nobody looks at."""
+    """Ignore progress."""
 
 
 def never() -> bool:
-    """A Cancel that lets everything run."""
+    """Return False: a Cancel that lets everything run."""
     return False

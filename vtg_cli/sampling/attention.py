@@ -28,8 +28,8 @@ _TOKENS = 2  # of queries, keys and values [rows, heads, N, D]
 
 
 def beta_shares(frames: int, a: float, b: float) -> Tensor:
-    """How far each frame is from the first to the last, [F] from 0 to 1: quantiles of a Beta(a, b)
-    distribution at even distances (AID, section on the Beta prior).
+    """Return how far each frame is from the first to the last, [F] from 0 to 1: quantiles of a
+    Beta(a, b) distribution at even distances (AID, section on the Beta prior).
 
     The larger a and b, the nearer the frames between are to the middle; a = b = 1 is even.
     """
@@ -47,10 +47,13 @@ def beta_shares(frames: int, a: float, b: float) -> Tensor:
 def between_ends(
     shares: Tensor, *, inner: bool = False, fused: bool = True
 ) -> Callable[..., Tensor]:
-    """The override for self-attention over the places of a frame (hooks.overriding).
+    """Return the override for self-attention over the places of a frame (hooks.overriding).
 
-    shares: [F]; inner, fused: as above. It reads a layer with the field's usual parts: linear
-    `to_q`, `to_k`, `to_v`, `to_out[0]`, and `heads`.
+    shares: [F]
+    inner, fused: as above
+
+    It reads a layer with the field's usual parts: linear `to_q`, `to_k`, `to_v`, `to_out[0]`, and
+    `heads`.
     """
 
     def routed(
@@ -76,7 +79,7 @@ def between_ends(
 
 
 def between_captions(shares: Tensor, *, fused: bool = True) -> Callable[..., Tensor]:
-    """The override for attention to captions, outer; shares: [F].
+    """Return the override for attention to captions, outer; shares: [F].
 
     It reads a layer that is called with the hidden states and an object whose `text` [B, F|1, L, D]
     holds every frame's tokens. The layer's last step is linear, so what it makes of both ends can
@@ -98,7 +101,7 @@ def between_captions(shares: Tensor, *, fused: bool = True) -> Callable[..., Ten
 
 
 def _over_rows(shares: Tensor, h: Tensor) -> Tensor:
-    """[F] -> [rows, 1, 1, 1] for rows [(B F), ..]."""
+    """Repeat shares [F] to [rows, 1, 1, 1] for rows [(B F), ..]."""
     clips, rest = divmod(len(h), len(shares))
     if rest:
         raise ValueError(f"{len(h)} rows are no whole number of clips of {len(shares)} frames")
@@ -106,7 +109,7 @@ def _over_rows(shares: Tensor, h: Tensor) -> Tensor:
 
 
 def _ends(x: Tensor, frames: int) -> tuple[Tensor, Tensor]:
-    """The first and the last frame's [(B F), ..], each for all frames of its clip."""
+    """Return the first and the last frame of [(B F), ..], each for all frames of its clip."""
     clips = torch.unflatten(x, 0, (-1, frames))
     first, last = (end.expand_as(clips).flatten(0, 1) for end in (clips[:, :1], clips[:, -1:]))
     return first, last

@@ -22,7 +22,7 @@ from torch.nn.functional import avg_pool1d, interpolate, max_pool1d
 from vtg_cli.ground.tensor import FRAMES
 
 SHARE = 0.1
-"""Of G in what a block is given."""
+"""Share of G in a block's input."""
 NEARER = (0.9, 0.1)
 """Weight of a direction's own frames, from its first to its last; the other's is this, flipped."""
 LOW = 0.9
@@ -34,7 +34,7 @@ STEADY = 0.8
 def posterior_mean(
     x: Tensor, y: Tensor, at: Tensor, *, length: float = 1.0, noise: float = 1e-4
 ) -> Tensor:
-    """Mean of a Gaussian process that has seen y [n, E] at x [n, D], at the points `at` [m, D]:
+    """Return the mean, at `at` [m, D], of a Gaussian process that has seen y [n, E] at x [n, D]:
 
         k(at, x) (k(x, x) + noise I)^-1 y,    k(a, b) = exp(-|a - b|^2 / (2 length^2))
 
@@ -48,15 +48,18 @@ def posterior_mean(
 
 
 def regressed(h: Tensor) -> Tensor:
-    """Frames between replaced by the posterior mean at their tokens of the map that takes the first
-    frame's tokens to the last frame's. [F, N, D] -> the same; the ends are kept.
+    """Replace the frames between by the posterior mean, at their tokens, of the map that takes the
+    first frame's tokens to the last frame's.
+
+    [F, N, D] -> the same; the ends are kept.
     """
     between = [posterior_mean(h[0], h[-1], frame) for frame in h[1:-1]]
     return torch.stack([h[0], *between, h[-1]])
 
 
 def smoothed(h: Tensor) -> Tensor:
-    """Mean and maximum of three frames, every other one, weighted and put back on all frames.
+    """Average and max-pool three frames, every other one, weighted and put back on all frames.
+
     [B, F, N, D] -> the same; 3 frames or more.
     """
     line = h.permute(0, 2, 3, 1).flatten(0, 2)[:, None]  # [B N D, 1, F]
@@ -66,7 +69,7 @@ def smoothed(h: Tensor) -> Tensor:
 
 
 def coupled(h: Tensor) -> Tensor:
-    """G: the tokens of both directions [2, F, N, D], each in its own time, told of each other."""
+    """Compute G: the tokens of both directions [2, F, N, D], each in its own time, mixed."""
     h = torch.stack([regressed(direction) for direction in h])
     own = torch.linspace(*NEARER, h.shape[FRAMES], dtype=h.dtype, device=h.device)
     own = own[None, :, None, None]
@@ -76,8 +79,8 @@ def coupled(h: Tensor) -> Tensor:
 def couple_pairs(
     frames: int, *, along: bool = False, share: float = SHARE
 ) -> Callable[..., Tensor]:
-    """The override for transformer blocks (hooks.overriding) whose batch is [forward, reversed] and
-    nothing more.
+    """Return the override for transformer blocks (hooks.overriding) whose batch is [forward,
+    reversed] and nothing more.
 
     Their input is [(2 F), N, D] or [2, F, .., D]; with `along`, rows are places: [(2 N), F, D].
     """
@@ -91,9 +94,9 @@ def couple_pairs(
             tokens = torch.unflatten(h, 0, (2, frames))
         else:
             tokens = h.flatten(2, -2)
-        told = torch.lerp(tokens, coupled(tokens), share)
-        told = told.transpose(1, 2) if along else told
-        return forward(told.reshape(h.shape), *args, **kwargs)
+        mixed = torch.lerp(tokens, coupled(tokens), share)
+        mixed = mixed.transpose(1, 2) if along else mixed
+        return forward(mixed.reshape(h.shape), *args, **kwargs)
 
     return routed
 
@@ -105,8 +108,9 @@ def squared_distance(a: Tensor, b: Tensor) -> Tensor:
 def select_frames(
     ahead: Tensor, back: Tensor, distance: Callable[[Tensor, Tensor], Tensor] = squared_distance
 ) -> Tensor:
-    """One clip of two of the same time, [1, F, ...]: every end from the direction that begins
-    there, every frame between from the one that is nearer to the frame before and to the first.
+    """Choose one clip of two of the same time, [1, F, ...]: every end from the direction that
+    begins there, every frame between from the one that is nearer to the frame before and to the
+    first.
     """
     first, chosen = ahead[:, 0], [ahead[:, 0]]
 

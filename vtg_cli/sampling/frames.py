@@ -11,8 +11,8 @@ from vtg_cli.sampling.level import Level
 
 
 def replace_frames(denoise: Denoiser) -> Denoiser:
-    """Frame replacement as in STIV: wherever cond.mask is 1 the latents are cond.known, before and
-    after.
+    """Wrap a denoiser in frame replacement as in STIV: wherever cond.mask is 1 the latents are
+    cond.known, before and after.
 
     A null condition knows no frames (mask 0), so one null serves text and frames together
     (JIT-CFG).

@@ -29,10 +29,10 @@ _TIME = 2  # of queries, keys and values [rows, heads, F, D]
 
 
 def bidirectional(predict: Predictor, weight: float | Tensor) -> Predictor:
-    """Fuse a forward and a time-reversed prediction: weight * forward + (1 - weight) * flipped
-    back.
+    """Fuse a forward and a reversed prediction: weight * forward + (1 - weight) * flipped back.
 
-    `predict` sees the batch [x, flip(x)]; `weight` is a number or one per frame [1, F, 1, 1, 1].
+    predict: sees the batch [x, flip(x)]
+    weight: a number or one per frame [1, F, 1, 1, 1]
     """
 
     def fused(x: Tensor, level: Level) -> Tensor:
@@ -44,10 +44,12 @@ def bidirectional(predict: Predictor, weight: float | Tensor) -> Predictor:
 
 @dataclass(frozen=True)
 class Delta:
-    """What the reverse half of one attention layer adds to the shared weights.
+    """The difference between the reverse half of one attention layer and the shared weights.
 
-    to_v: [inner, D] or None; to_out: [D, inner] or None; to_out_bias: [D] or None. None means
-    nothing is added.
+    to_v: [inner, D] or None
+    to_out: [D, inner] or None
+    to_out_bias: [D] or None
+    None: nothing is added
     """
 
     to_v: Tensor | None = None
@@ -59,7 +61,7 @@ UNCHANGED = Delta()
 
 
 def rotate_pairs(deltas: Mapping[nn.Module, Delta]) -> Callable[..., Tensor]:
-    """The override for temporal self-attention layers (hooks.overriding).
+    """Return the override for temporal self-attention layers (hooks.overriding).
 
     It reads a layer with the field's usual parts: linear `to_q`, `to_k`, `to_v`, `to_out[0]`, and
     `heads`. Input [rows, F, D] with the batch outermost in the rows; the first half of them is the
@@ -84,7 +86,7 @@ def rotate_pairs(deltas: Mapping[nn.Module, Delta]) -> Callable[..., Tensor]:
 
 
 def _heads(x: Tensor, heads: int) -> Tensor:
-    """[rows, F, heads * D] -> [rows, heads, F, D]"""
+    """Split [rows, F, heads * D] into [rows, heads, F, D]."""
     return torch.unflatten(x, -1, (heads, -1)).transpose(1, 2)
 
 
@@ -94,7 +96,7 @@ def _output(module: Any, x: Tensor, delta: Delta) -> Tensor:
 
 
 def _changed(layer: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    """A linear layer with something added to its parameters; adding to them costs less than a
+    """Apply a linear layer with something added to its parameters; adding to them costs less than a
     second product.
     """
     if weight is None and bias is None:

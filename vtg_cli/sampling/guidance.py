@@ -18,13 +18,13 @@ from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.solvers import Predictor
 
 Denoiser = Callable[[Tensor, Level, Cond], Tensor]
-"""denoise(x, level, cond) -> x0, whatever the network was trained to output."""
+"""Function denoise(x, level, cond) -> x0, whatever the network was trained to output."""
 Weight = float | Tensor | Callable[[Level], float | Tensor]
 """A number, one per frame (broadcastable to latents), or either as a function of the level."""
 
 
 def bind(denoise: Denoiser, cond: Cond) -> Predictor:
-    """A denoiser with its conditions fixed."""
+    """Return a denoiser with its conditions fixed."""
     return lambda x, level: denoise(x, level, cond)
 
 
@@ -34,12 +34,13 @@ def combine(
     rescale: float = 0.0,
     sequential: bool = False,
 ) -> Predictor:
-    """sum of weight * denoise(x, level, cond) over the terms; every published guidance is a choice
-    of terms.
+    """Return the sum of weight * denoise(x, level, cond) over the terms; every published guidance
+    is a choice of terms.
 
     rescale: share in [0, 1] of the result whose standard deviation, in v-space, is brought back to
-    the first term's (Lin et al. 2023, section 3.4). sequential: one network call per term instead
-    of one for all; the same numbers with a fraction of the memory.
+        the first term's (Lin et al. 2023, section 3.4)
+    sequential: one network call per term instead of one for all; the same numbers with a fraction
+        of the memory
     """
     conds = [cond for cond, _ in terms]
     n = len(conds)
@@ -72,13 +73,15 @@ def cfg(
     rescale: float = 0.0,
     sequential: bool = False,
 ) -> Predictor:
-    """Classifier-free guidance (Ho & Salimans 2022): null + scale * (cond - null)."""
+    """Apply classifier-free guidance (Ho & Salimans 2022): null + scale * (cond - null)."""
     return combine(denoise, [(cond, scale), (null, 1 - scale)], rescale, sequential)
 
 
 def within(guided: Predictor, alone: Predictor, first: Level, end: Level | None) -> Predictor:
-    """Guidance in an interval of noise levels only (Kynkaanniemi et al. 2024): `guided` from
-    `first` down to what is noisier than `end`, None: to the end; elsewhere `alone`.
+    """Apply guidance in an interval of noise levels only (Kynkaanniemi et al. 2024).
+
+    guided: from `first` down to what is noisier than `end`, None: to the end
+    alone: elsewhere
     """
 
     def predict(x: Tensor, level: Level) -> Tensor:
@@ -98,22 +101,26 @@ def multi_cfg(
     rescale: float = 0.0,
     sequential: bool = False,
 ) -> Predictor:
-    """DynamiCrafter's multi-condition guidance: null + image_scale * (image - null) + scale *
+    """Apply DynamiCrafter's multi-condition guidance: null + image_scale * (image - null) + scale *
     (cond - image) (Xing et al. 2023; the form is that of Brooks et al. 2023, eq. 3).
 
-    cond: text and image; image: the image with empty text; null: neither. A scale of 1 is a weight
-    like any other; rescaling refers to `cond`.
+    cond: text and image
+    image: the image with empty text
+    null: neither
+
+    A scale of 1 is a weight like any other; rescaling refers to `cond`.
     """
     terms = [(cond, scale), (image, image_scale - scale), (null, 1 - image_scale)]
     return combine(denoise, terms, rescale, sequential)
 
 
 def rescaled(x: Tensor, level: Level, x0: Tensor, reference: Tensor, share: float) -> Tensor:
-    """Guidance rescale (Lin et al. 2023, section 3.4), back as x0: share * v * std(v_ref) / std(v)
+    """Rescale guidance (Lin et al. 2023, section 3.4), back as x0: share * v * std(v_ref) / std(v)
     + (1 - share) * v.
 
-    x, x0, reference: [B, ...], the latents, the guided x0 and the x0 under the condition alone; the
-    deviations are unbiased, over all axes but the first. In v because the ratio depends on the
+    x, x0, reference: [B, ...], the latents, the guided x0 and the x0 under the condition alone
+
+    The deviations are unbiased, over all axes but the first. In v because the ratio depends on the
     space: v, eps and x0 differ by a multiple of x, which would be rescaled too. Needs sigma > 0.
     """
     v, v_reference = level.v_from_x0(x, x0), level.v_from_x0(x, reference)

@@ -11,7 +11,7 @@ from vtg_cli.sampling.solvers import Predictor, euler
 
 
 def inverted(predict: Predictor, z: Tensor, path: Path, on_step: OnStep | None = None) -> Tensor:
-    """Latents z [B, F, C, h, w], where a walk down `path` ends, taken up to path[0], shape kept.
+    """Walk latents z [B, F, C, h, w], where a walk down `path` ends, up to path[0], shape kept.
 
     The probability-flow ODE run backwards with DDIM's eta = 0 moves (Song et al. 2021, section
     4.3). z is taken as it is for a sample of the last level with noise in it; no noise is added.

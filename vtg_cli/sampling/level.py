@@ -18,8 +18,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Level:
-    """alpha: signal rate; sigma: noise rate; t: what the network is told; gain: extra shrinking of
-    the signal (DynamiCrafter's dynamic rescale)."""
+    """A point on the noising path.
+
+    alpha: signal rate
+    sigma: noise rate
+    t: the number given to the network
+    gain: extra shrinking of the signal (DynamiCrafter's dynamic rescale)
+    """
 
     alpha: float
     sigma: float
@@ -36,20 +41,22 @@ class Level:
         return math.hypot(self.alpha, self.sigma)
 
     def noise(self, x0: Tensor, eps: Tensor) -> Tensor:
-        """x0 brought to this level with the given unit normal noise."""
+        """Bring x0 to this level with the given unit normal noise."""
         return self.signal * x0 + self.sigma * eps
 
     def eps(self, x: Tensor, x0: Tensor) -> Tensor:
-        """The noise in x if the clean latents are x0."""
+        """Return the noise in x if the clean latents are x0."""
         return (x - self.signal * x0) / self.sigma
 
     def noisier(self, other: Level) -> bool:
-        """Compares noise-to-signal ratios; total also where alpha is 0."""
+        """Compare noise-to-signal ratios; total also where alpha is 0."""
         return self.sigma * other.alpha > other.sigma * self.alpha
 
     def x0_from_eps(self, x: Tensor, eps: Tensor) -> Tensor:
-        """ValueError at alpha = 0, where x holds no signal and a noise prediction tells nothing of
-        x0.
+        """Return x0 from a noise prediction.
+
+        Raises ValueError at alpha = 0, where x holds no signal and a noise prediction tells nothing
+        of x0.
         """
         if self.signal == 0:
             raise ValueError(
@@ -58,14 +65,14 @@ class Level:
         return (x - self.sigma * eps) / self.signal
 
     def x0_from_v(self, x: Tensor, v: Tensor) -> Tensor:
-        """v = (alpha*eps - sigma*gain*x0)/scale, the velocity on the unit circle (Salimans & Ho
-        2022).
+        """Return x0 from v = (alpha*eps - sigma*gain*x0)/scale, the velocity on the unit circle
+        (Salimans & Ho 2022).
         """
         n = self.scale
         return (x * (self.alpha / n**2) - v * (self.sigma / n)) / self.gain
 
     def v_from_x0(self, x: Tensor, x0: Tensor) -> Tensor:
-        """The inverse of x0_from_v; needs sigma > 0."""
+        """Return v from x0, the inverse of x0_from_v; needs sigma > 0."""
         n = self.scale
         return (x * (self.alpha / n**2) - self.gain * x0) * (n / self.sigma)
 
@@ -75,30 +82,30 @@ CLEAN = Level(1.0, 0.0, 0.0)
 
 
 def edm_level(sigma: float) -> Level:
-    """EDM as Stable Video Diffusion uses it: the network is told c_noise = ln(sigma)/4 (Karras et
-    al. 2022).
+    """Return the level of EDM as Stable Video Diffusion uses it, with c_noise = ln(sigma)/4 as the
+    network's t (Karras et al. 2022).
     """
     return Level(1.0, sigma, 0.25 * math.log(sigma)) if sigma else CLEAN
 
 
 def flow_level(t: float) -> Level:
-    """Rectified flow: t from 1 (noise) to 0 (data)."""
+    """Return the level of rectified flow: t from 1 (noise) to 0 (data)."""
     return Level(1.0 - t, t, t)
 
 
 def vp_level(alpha_bar: float, t: float, gain: float = 1.0) -> Level:
-    """Variance preserving: alpha_bar is the cumulative product of 1 - beta, in [0, 1]."""
+    """Return the variance preserving level of alpha_bar, the product of 1 - beta, in [0, 1]."""
     return Level(math.sqrt(alpha_bar), math.sqrt(1.0 - alpha_bar), t, gain)
 
 
 def scaled_linear_betas(start: float, end: float, steps: int = 1000) -> Tensor:
-    """Betas linear in their square root (latent diffusion's "scaled linear"), float64 [steps]."""
+    """Return betas linear in their square root ("scaled linear"), float64 [steps]."""
     return torch.linspace(start**0.5, end**0.5, steps, dtype=torch.float64) ** 2
 
 
 def zero_terminal_snr(betas: Tensor) -> Tensor:
-    """Betas whose last alpha_bar is exactly 0 and whose first is kept (Lin et al. 2023, algorithm
-    1).
+    """Rescale betas so that the last alpha_bar is exactly 0 and the first is kept (Lin et al. 2023,
+    algorithm 1).
     """
     root = torch.cumprod(1 - betas, 0).sqrt()
     root = (root - root[-1]) * root[0] / (root[0] - root[-1])
@@ -107,16 +114,18 @@ def zero_terminal_snr(betas: Tensor) -> Tensor:
 
 
 def alphas_cumprod(betas: Tensor) -> Tensor:
-    """alpha_bar[t] = product of 1 - beta over 0..t, the signal's share of the variance (Ho et al.
-    2020, eq. 4). [steps] -> [steps].
+    """Compute alpha_bar[t] = product of 1 - beta over 0..t, the signal's share of the variance (Ho
+    et al. 2020, eq. 4). [steps] -> [steps].
     """
     return torch.cumprod(1 - betas, 0)
 
 
 def dynamic_rescale(base_scale: float, ramp: int = 400, steps: int = 1000) -> Tensor:
-    """Gain per timestep, float64 [steps]: from 1 evenly down to base_scale at timestep ramp - 1,
-    base_scale behind it. DynamiCrafter's `scale_arr` (Xing et al. 2023); base_scale is 0.7 in its
-    512 model, 0.3 in its 1024 model and 1 where nothing is rescaled.
+    """Return the gain per timestep, float64 [steps]: from 1 evenly down to base_scale at timestep
+    ramp - 1, base_scale behind it.
+
+    DynamiCrafter's `scale_arr` (Xing et al. 2023); base_scale is 0.7 in its 512 model, 0.3 in its
+    1024 model and 1 where nothing is rescaled.
     """
     return torch.cat(
         [

@@ -13,7 +13,7 @@ from vtg_cli.sampling.path import Path
 from vtg_cli.sampling.solvers import History, Predictor, Solver, euler, renoise
 
 OnStep = Callable[[int, int, Tensor], None]
-"""on_step(moves made, moves in all, latents); raising from it stops the run."""
+"""Callback on_step(moves made, moves in all, latents); raising from it stops the run."""
 
 
 def sample(
@@ -29,10 +29,12 @@ def sample(
 ) -> Tensor:
     """Walk `path` from x, which is at path[0], to path[-1].
 
-    `solver` takes the down-moves; `up` takes the up-moves: `renoise` (TRF, RePaint, Generative
-    Inbetweening) or `euler` (DDIM inversion). Up-moves clear the multistep history, which belongs
-    to another trajectory. QualityError, in which a move is called `name`, where one ends in NaN or
-    infinity.
+    solver: takes the down-moves
+    up: takes the up-moves: `renoise` (TRF, RePaint, Generative Inbetweening) or `euler` (DDIM
+        inversion)
+
+    Up-moves clear the multistep history, which belongs to another trajectory. Raises QualityError,
+    in which a move is called `name`, if one ends in NaN or infinity.
     """
     history: History = []
     moves = len(path) - 1
@@ -41,7 +43,7 @@ def sample(
             x, history = up(predict, x, a, b, history, noise), []
         else:
             x = solver(predict, x, a, b, history, noise)
-        check_finite(x, f"{name} {i + 1} of {moves} gave latents that are no numbers")
+        check_finite(x, f"{name} {i + 1} of {moves} gave latents that are not numbers")
         if on_step is not None:
             on_step(i + 1, moves, x)
     return x

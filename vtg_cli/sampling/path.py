@@ -24,8 +24,8 @@ Path = Sequence[Level]
 
 
 def karras_sigmas(steps: int, sigma_min: float, sigma_max: float, rho: float = 7.0) -> list[float]:
-    """`steps` noise levels from sigma_max down to sigma_min, evenly spaced in sigma^(1/rho) (EDM,
-    eq. 5).
+    """Return `steps` noise levels from sigma_max down to sigma_min, evenly spaced in sigma^(1/rho)
+    (EDM, eq. 5).
     """
     high, low = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
     ramp = [i / (steps - 1) for i in range(steps)] if steps > 1 else [0.0]
@@ -38,24 +38,26 @@ appendix B)."""
 
 
 def ays_sigmas(steps: int) -> list[float]:
-    """`steps` noise levels from 700 down, after which comes data: the published ones at 10 steps,
-    else on straight lines through their logarithms. As published tools do, the lowest, 0.002, is
-    taken for data.
+    """Return `steps` noise levels from 700 down, after which comes data: the published ones at 10
+    steps, else on straight lines through their logarithms.
+
+    As published tools do, the lowest, 0.002, is taken for data.
     """
-    known = len(AYS_SVD) - 1
+    intervals = len(AYS_SVD) - 1
 
     def sigma(place: float) -> float:
-        k = min(int(place), known - 1)
+        k = min(int(place), intervals - 1)
         low, high = math.log(AYS_SVD[k]), math.log(AYS_SVD[k + 1])
         return math.exp(low + (place - k) * (high - low))
 
-    return [sigma(known * i / steps) for i in range(steps)]
+    return [sigma(intervals * i / steps) for i in range(steps)]
 
 
 def lcm_sigmas(steps: int, sigma_min: float, sigma_max: float) -> list[float]:
-    """Every so many of 40 Karras levels, from the noisiest on, after which comes data: how
-    AnimateLCM-SVD is sampled (Wang et al. 2024, arXiv 2402.00769, its released scheduler).
-    ValueError unless 1 <= steps <= 40.
+    """Return every so many of 40 Karras levels, from the noisiest on, after which comes data.
+
+    This is how AnimateLCM-SVD is sampled (Wang et al. 2024, arXiv 2402.00769, its released
+    scheduler). Raises ValueError unless 1 <= steps <= 40.
     """
     _require(steps, LCM_LEVELS)
     levels = karras_sigmas(LCM_LEVELS, sigma_min, sigma_max)
@@ -63,13 +65,15 @@ def lcm_sigmas(steps: int, sigma_min: float, sigma_max: float) -> list[float]:
 
 
 def edm_path(sigmas: Sequence[float]) -> list[Level]:
-    """Levels of the given noise, then data."""
+    """Return levels of the given noise, then data."""
     return [*map(edm_level, sigmas), CLEAN]
 
 
 def trailing_timesteps(steps: int, total: int = 1000) -> list[int]:
-    """`steps` timesteps from total - 1 down, spaced from the noisy end ("uniform_trailing"; Lin et
-    al. 2023, table 2). ValueError unless 1 <= steps <= total.
+    """Return `steps` timesteps from total - 1 down, spaced from the noisy end ("uniform_trailing";
+    Lin et al. 2023, table 2).
+
+    Raises ValueError unless 1 <= steps <= total.
     """
     _require(steps, total)
     # numpy.arange adds the difference of its first two entries, which rounding moves off a half for
@@ -80,11 +84,11 @@ def trailing_timesteps(steps: int, total: int = 1000) -> list[int]:
 
 
 def uniform_timesteps(steps: int, total: int = 1000) -> list[int]:
-    """`steps` timesteps, total // steps apart, down to 1 ("uniform" in latent diffusion, "leading"
-    with steps_offset 1 in diffusers; Lin et al. 2023, table 2). It starts below total - 1, so a
-    network is shown pure noise at a level that is not; trailing_timesteps does not.
+    """Return `steps` timesteps, total // steps apart, down to 1 ("uniform" in latent diffusion,
+    "leading" with steps_offset 1 in diffusers; Lin et al. 2023, table 2).
 
-    ValueError unless 1 <= steps <= total.
+    It starts below total - 1, so a network is shown pure noise at a level that is not;
+    trailing_timesteps does not. Raises ValueError unless 1 <= steps <= total.
     """
     _require(steps, total)
     # Where steps does not divide total, latent diffusion's range has entries left over at the noisy
@@ -110,14 +114,16 @@ SPACINGS: dict[str, Callable[[int], list[int]]] = {
 def dynamicrafter_path(
     steps: int, base_scale: float, spacing: str = "uniform_trailing", zero_snr: bool = True
 ) -> list[Level]:
-    """The `steps` + 1 levels of DynamiCrafter's DDIM: variance preserving, zero terminal SNR,
-    dynamic rescale as gain (Xing et al. 2023; Lin et al. 2023).
+    """Return the `steps` + 1 levels of DynamiCrafter's DDIM: variance preserving, zero terminal
+    SNR, dynamic rescale as gain (Xing et al. 2023; Lin et al. 2023).
 
-    spacing: a name in SPACINGS; base_scale: see level.dynamic_rescale; zero_snr: whether the last
-    alpha_bar is 0, as in all its models but the one for 256 pixels. It ends on alpha_bar[0] =
-    0.99915 and not on data, and there keeps the gain of the last timestep: the published sampler
-    multiplies x0 by scale_prev / scale, whose last entry is 1. ValueError for another step count
-    than 1 to 1000, KeyError for another spacing.
+    spacing: a name in SPACINGS
+    base_scale: see level.dynamic_rescale
+    zero_snr: whether the last alpha_bar is 0, as in all its models but the one for 256 pixels
+
+    It ends on alpha_bar[0] = 0.99915 and not on data, and there keeps the gain of the last
+    timestep: the published sampler multiplies x0 by scale_prev / scale, whose last entry is 1.
+    Raises ValueError for another step count than 1 to 1000, KeyError for another spacing.
     """
     betas = scaled_linear_betas(0.00085, 0.012)
     if zero_snr:
@@ -134,7 +140,7 @@ def dynamicrafter_path(
 
 
 def resample(path: Path, times: int, until: int) -> list[Level]:
-    """Detours: after each of the first `until` moves go back up and down again, `times` times.
+    """Insert detours: after each of the first `until` moves go back and down, `times` times.
 
     RePaint (Lugmayr et al. 2022), TRF, and Generative Inbetweening's noise re-injection (section
     4.3).
@@ -146,7 +152,7 @@ def resample(path: Path, times: int, until: int) -> list[Level]:
 
 
 def ascending(path: Path) -> list[Level]:
-    """The path walked from data to noise, for DDIM inversion with `up=euler`.
+    """Return the path walked from data to noise, for DDIM inversion with `up=euler`.
 
     It starts at the last level with noise in it: at sigma = 0 an x0-prediction says nothing about
     the noise.

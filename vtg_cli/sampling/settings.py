@@ -17,8 +17,10 @@ FAST_STEPS = 10
 
 @dataclass(frozen=True)
 class MethodDefaults:
-    """What a method does where the person did not say; quality_steps: the fewest steps it takes
-    under --quality; fast_steps: the most under --fast.
+    """The defaults of a method.
+
+    quality_steps: the fewest steps it takes under --quality
+    fast_steps: the most under --fast
     """
 
     renoise: int = 0
@@ -47,16 +49,17 @@ DEFAULTS = {
 SOLVER_CALLS = {"euler": 1, "heun": 2, "dpmpp_2m": 1, "lcm": 1}
 """Network calls per down-move."""
 LCM_LEVELS = 40
-"""Noise levels that AnimateLCM-SVD is sampled at, as published; steps on schedule lcm at most."""
+"""Noise levels that AnimateLCM-SVD is sampled at, as published; the most steps on schedule lcm."""
 ONE_WAY = ("i2v", "dynamicrafter", "tei", "attention")
 """Methods of one direction of time. The others take both, or each keyframe's condition in turn."""
 FLOW_STRENGTH = 0.6
-"""Of a start from in-betweens under a model whose own is pure noise."""
+"""Strength of a start from in-betweens under a model whose own start is pure noise."""
 INIT_UNTIL = 0.2
-"""How long the noise of slerp is put back. VTG says "early steps" and no number; this is ours."""
+"""Share of the steps that put back the noise of slerp. VTG says "early steps" and no number; this
+is ours."""
 
 LORA_RANK, LORA_STEPS = 16, 200
-"""Of the update that a keyframe gets (VTG; DiffMorpher, section 4.1)."""
+"""Rank and training steps of the update that a keyframe gets (VTG; DiffMorpher, section 4.1)."""
 
 
 def resolved(
@@ -65,10 +68,10 @@ def resolved(
     has_reverse: bool,
     defaults_of: Mapping[str, MethodDefaults] = MappingProxyType(DEFAULTS),
 ) -> Sampling:
-    """The same choices with every None filled in.
+    """Fill in every None of the choices.
 
-    has_reverse: a reverse-motion delta is loaded; defaults_of: per method, the model's own; what it
-    does not name is as for i2v.
+    has_reverse: a reverse-motion delta is loaded
+    defaults_of: per method, the model's own; what it does not name is as for i2v
     """
     method = sampling.method or ("gi" if has_reverse else "trf")
     defaults = defaults_of.get(method, defaults_of["i2v"])
@@ -100,18 +103,18 @@ def resolved(
 
 
 def walked(sampling: Sampling) -> int:
-    """How many of the steps are walked, under resolved settings."""
+    """Return how many of the steps are walked, under resolved settings."""
     assert sampling.steps and sampling.strength
     return max(1, ceil(sampling.steps * sampling.strength - 1e-9))
 
 
 def detoured(sampling: Sampling) -> int:
-    """How many of the walked steps take detours, under resolved settings."""
+    """Return how many of the walked steps take detours, under resolved settings."""
     return int(walked(sampling) * (sampling.renoise_until or 0))
 
 
 def guided_steps(sampling: Sampling) -> tuple[int, int]:
-    """The walked steps that have guidance, from the first up to but without the second."""
+    """Return the walked steps that have guidance, from the first up to but without the second."""
     assert sampling.guidance
     if max(sampling.guidance) <= 1:
         return 0, 0
@@ -122,8 +125,8 @@ def guided_steps(sampling: Sampling) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Work:
-    """Single-clip network evaluations of one segment; whole: those among them in which the deep
-    part of the network is computed and not taken from an earlier one.
+    """The network evaluations of one segment, in single clips. whole: those in which the deep part
+    of the network is computed and not taken from an earlier one.
     """
 
     evaluations: int
@@ -131,16 +134,17 @@ class Work:
 
 
 def work(sampling: Sampling, *, begins_empty: bool = False, ends_clean: bool = True) -> Work:
-    """Of one segment under resolved settings: calls x directions x guidance terms. Those of single
-    frames are `inversions`; the frames of a clip that are denoised one by one (di) count as the
-    clip.
+    """Count a segment's evaluations, under resolved settings: calls x directions x terms.
 
     begins_empty, ends_clean: whether the model's path begins without signal and ends on data
-    (base.Spec); moves from the one and onto the other are first order under every solver.
+        (base.Spec); moves from the one and onto the other are first order under every solver
+
+    Those of single frames are `inversions`; the frames of a clip that are denoised one by one (di)
+    count as the clip.
     """
     first, end = guided_steps(sampling)
     directions = 1 if sampling.method in ONE_WAY else 2
-    made = whole = 0
+    total = whole = 0
     trails: dict[bool, tuple[int, int]] = {}  # with guidance or without: level, calls since whole
     before = now = 0
     for level in _calls(sampling, begins_empty, ends_clean):
@@ -150,13 +154,13 @@ def work(sampling: Sampling, *, begins_empty: bool = False, ends_clean: bool = T
         last, since = trails.get(guided, (level, 0))
         since = (since + 1) % sampling.reuse if last == before and level > last else 0
         trails[guided] = level, since
-        made += calls
+        total += calls
         whole += calls * (since == 0)
-    return Work(made, whole)
+    return Work(total, whole)
 
 
 def _calls(s: Sampling, begins_empty: bool, ends_clean: bool) -> Iterator[int]:
-    """The levels at which the network is asked, in order, as places on the path that is walked."""
+    """Yield the levels at which the network is called, in order, as places on the path."""
     assert s.renoise is not None and s.solver is not None
     steps = walked(s)
     from_empty = begins_empty and steps == s.steps
@@ -169,14 +173,14 @@ def _calls(s: Sampling, begins_empty: bool, ends_clean: bool) -> Iterator[int]:
 
 
 def evaluations(sampling: Sampling, *, begins_empty: bool = False, ends_clean: bool = True) -> int:
-    """The first number of `work`."""
+    """Return the first number of `work`."""
     return work(sampling, begins_empty=begins_empty, ends_clean=ends_clean).evaluations
 
 
 def inversions(sampling: Sampling, ends_clean: bool) -> int:
-    """Network evaluations of single frames that invert both keyframes of a segment for slerp.
+    """Count the evaluations of single frames that invert a segment's keyframes for slerp.
 
-    ends_clean: whether the model's path ends on data, from which the walk cannot set out.
+    ends_clean: whether the model's path ends on data, from which the walk cannot set out
     """
     assert sampling.steps
     return 2 * (sampling.steps - ends_clean) if sampling.init == "slerp" else 0

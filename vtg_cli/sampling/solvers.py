@@ -16,41 +16,41 @@ from vtg_cli.machine.device import Noise
 from vtg_cli.sampling.level import Level
 
 Predictor = Callable[[Tensor, Level], Tensor]
-"""predict(x, level) -> x0, with its conditions bound; all a sampler sees of a model."""
+"""Function predict(x, level) -> x0, with its conditions bound; all a sampler sees of a model."""
 History = list[tuple[Tensor, float]]
-"""Of earlier moves since the last up-move: (x0, step in half-log-SNR)."""
+"""Earlier moves since the last up-move: (x0, step in half-log-SNR)."""
 Solver = Callable[[Predictor, Tensor, Level, Level, History, Noise], Tensor]
 
 
 def transition_std(a: Level, b: Level) -> float:
-    """Standard deviation of q(x_a | x_b), a noisier than b (DDPM's forward kernel)."""
+    """Return the standard deviation of q(x_a | x_b), a noisier than b (DDPM's forward kernel)."""
     return math.sqrt(max(0.0, a.sigma**2 - (a.alpha / b.alpha * b.sigma) ** 2))
 
 
 def renoise(
     predict: Predictor, x: Tensor, a: Level, b: Level, history: History, noise: Noise
 ) -> Tensor:
-    """An up-move: forget, by exactly the noise that separates the levels. No network call."""
+    """Take an up-move: add exactly the noise that separates the levels. No network call."""
     return (b.signal / a.signal) * x + transition_std(b, a) * noise(x)
 
 
 def euler(
     predict: Predictor, x: Tensor, a: Level, b: Level, history: History, noise: Noise
 ) -> Tensor:
-    """First order: EDM's Euler, DDIM (eta = 0) and rectified-flow Euler are this line."""
+    """Take a first-order step: EDM's Euler, DDIM (eta = 0) and rectified flow are this line."""
     x0 = predict(x, a)
     return b.signal * x0 + b.sigma * a.eps(x, x0)
 
 
 def fresh_std(a: Level, b: Level, eta: float) -> float:
-    """Standard deviation of the noise drawn anew on the way from a down to b (Song et al. 2021,
-    eq. 16): eta * sqrt((1 - bar_b) / (1 - bar_a) * (1 - bar_a / bar_b)) for VP levels.
+    """Return the standard deviation of the noise drawn anew on the way from a down to b (Song et
+    al. 2021, eq. 16): eta * sqrt((1 - bar_b) / (1 - bar_a) * (1 - bar_a / bar_b)) for VP levels.
     """
     return eta * transition_std(a, b) * b.sigma / a.sigma
 
 
 def ancestral(eta: float = 1.0) -> Solver:
-    """DDIM with eta: part of the noise is drawn anew (Song et al. 2021, eq. 12 and 16).
+    """Return DDIM with eta, which draws part of the noise anew (Song et al. 2021, eq. 12 and 16).
 
     eta 0 is `euler` and draws nothing; else one draw per move, also where it weighs nothing, so
     that which draw a move gets depends on its place alone. The radicand is clamped at 0: at zero
@@ -70,8 +70,8 @@ def ancestral(eta: float = 1.0) -> Solver:
 
 
 def injecting(eps: Tensor, until: Level, solver: Solver) -> Solver:
-    """The `solver`, but for moves onto `until` and noisier levels: these are DDIM's with the noise
-    `eps` in place of the predicted one, which so stays in the latents as it was.
+    """Return `solver`, except for moves onto `until` and noisier levels: these are DDIM's with the
+    noise `eps` in place of the predicted one, which thus stays in the latents as it was.
     """
 
     def solve(
@@ -87,7 +87,7 @@ def injecting(eps: Tensor, until: Level, solver: Solver) -> Solver:
 def heun(
     predict: Predictor, x: Tensor, a: Level, b: Level, history: History, noise: Noise
 ) -> Tensor:
-    """Second order, two network calls: the slope averaged over both ends (EDM, algorithm 1).
+    """Take a second-order step, two calls: the slope averaged over both ends (EDM, algorithm 1).
 
     The slope is taken in the variables x/s against sigma/s, where the flow is dx = eps d(sigma/s);
     the last move, onto sigma = 0, and a move from alpha = 0 stay first order.
@@ -104,7 +104,7 @@ def heun(
 def dpmpp_2m(
     predict: Predictor, x: Tensor, a: Level, b: Level, history: History, noise: Noise
 ) -> Tensor:
-    """Second order multistep, one network call (DPM-Solver++(2M), Lu et al. 2022, algorithm 2).
+    """Take a second-order multistep step, one call (DPM-Solver++(2M), Lu et al. 2022, alg. 2).
 
     The half-log-SNR is -inf at alpha = 0 and +inf at sigma = 0; next to either the step is first
     order.
@@ -123,8 +123,8 @@ def dpmpp_2m(
 def lcm(
     predict: Predictor, x: Tensor, a: Level, b: Level, history: History, noise: Noise
 ) -> Tensor:
-    """Multistep consistency sampling: to data in one move, then fresh noise up to b (Song et al.
-    2023, arXiv 2303.01469, algorithm 1; Luo et al. 2023, arXiv 2310.04378).
+    """Take a step of multistep consistency sampling: to data in one move, then fresh noise up to b
+    (Song et al. 2023, arXiv 2303.01469, algorithm 1; Luo et al. 2023, arXiv 2310.04378).
 
     Nothing of the noise in x is kept, so it is for networks distilled to answer alike from every
     level. One draw per move, also the last, where it weighs nothing: which draw a move gets depends

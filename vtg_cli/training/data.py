@@ -31,13 +31,18 @@ SHARD = 32
 TOLD = {"both": 0.95, "still": 0.03, "nothing": 0.02}
 """Shares of what a clip's condition holds."""
 Shard = NDArray[np.uint8]
-"""[SHARD, F, 3 + CONCAT, h, w]: the clip, the first carried, its trust, the last carried, its."""
+"""[SHARD, F, 3 + CONCAT, h, w]: the clip, the first carried, its trust, the last carried, its
+trust."""
 
 
 @dataclass(frozen=True)
 class Clips:
-    """side: pixels of a rendered clip, where motion is estimated; factor: pixels per latent;
-    frames: of a clip; family: of scenes (training.scenes).
+    """The clips of a bank.
+
+    side: pixels of a rendered clip, where motion is estimated
+    factor: pixels per latent
+    frames: of a clip
+    family: of scenes (training.scenes)
     """
 
     side: int = 96
@@ -48,12 +53,12 @@ class Clips:
 
 
 def told_clip(clips: Clips, index: int) -> NDArray[np.uint8]:
-    """Clip number `index` of a bank, small: [F, 3 + CONCAT, side / factor, side / factor]."""
+    """Return clip `index` of a bank, small: [F, 3 + CONCAT, side / factor, side / factor]."""
     rng = np.random.default_rng([clips.seed, index])
     seed, size = int(rng.integers(HELD_OUT_SEEDS)), (clips.side, clips.side)
     clip = render_clip(seed, clips.frames, size, clips.family)
     at, n = carry(clip[0], clip[-1]), clips.side // clips.factor
-    told = np.empty((clips.frames, 3 + CONCAT, n, n), np.uint8)
+    small = np.empty((clips.frames, 3 + CONCAT, n, n), np.uint8)
     for i, frame in enumerate(clip):
         carried = at(i / (clips.frames - 1))
         trusts = [
@@ -63,12 +68,12 @@ def told_clip(clips: Clips, index: int) -> NDArray[np.uint8]:
         ahead, back = (np.clip(c, 0, 1) * 255 for c in (carried.ahead, carried.back))
         whole = np.concatenate([frame, ahead, trusts[0], back, trusts[1]], -1)
         squares = whole.reshape(n, clips.factor, n, clips.factor, 3 + CONCAT)
-        told[i] = np.moveaxis(squares.mean((1, 3)) + 0.5, -1, 0)
-    return told
+        small[i] = np.moveaxis(squares.mean((1, 3)) + 0.5, -1, 0)
+    return small
 
 
 def write_shard(clips: Clips, folder: Path, number: int) -> Path:
-    """Shard `number` of a bank; one that is there already is left as it is."""
+    """Write shard `number` of a bank; one that is there already is left as it is."""
     file = folder / f"{number:05}.npy"
     if not file.exists():
         cv2.setNumThreads(1)  # processes are the parallelism
@@ -87,7 +92,7 @@ def build_bank(
     workers: int,
     on_shard: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
-    """The first `shards` shards of a bank, rendered by `workers` processes where they lack."""
+    """Render the first `shards` shards of a bank that are missing, in `workers` processes."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
@@ -99,7 +104,7 @@ def build_bank(
 
 
 class Bank(Dataset[Tensor]):
-    """Clips of shard files, mapped from disk; `window`: latents of the square that is cut out.
+    """A dataset of clips mapped from shard files; `window`: latents of the square cut out.
 
     bank[i]: [F, 3 + CONCAT, window, window], pictures in [-1, 1], trust in [0, 1].
     """
@@ -119,7 +124,7 @@ class Bank(Dataset[Tensor]):
         return _told(sample, str(rng.choice(list(TOLD), p=list(TOLD.values()))))
 
     def batches(self, size: int, first: int, last: int, workers: int = 0) -> Iterator[Tensor]:
-        """Batches number first .. last - 1 of the stream, each [size, F, 3 + CONCAT, w, w].
+        """Return batches number first .. last - 1 of the stream, each [size, F, 3 + CONCAT, w, w].
 
         workers: processes that prepare them ahead; 0 prepares them here, the numbers are the same.
         """
@@ -135,7 +140,7 @@ class Bank(Dataset[Tensor]):
 
 
 def _turned(rng: np.random.Generator, clip: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """One of the 2 x 8 x 6 x 2 views of a clip: time, square, colours exchanged, negative."""
+    """Return one of a clip's 2 x 8 x 6 x 2 views: time, square, colours exchanged, negative."""
     if rng.uniform() < 0.5:
         clip = clip[::-1][:, [0, 1, 2, 7, 8, 9, 10, 3, 4, 5, 6]]
     clip = np.rot90(clip, int(rng.integers(4)), (2, 3))
@@ -149,9 +154,9 @@ def _turned(rng: np.random.Generator, clip: NDArray[np.uint8]) -> NDArray[np.uin
     return np.ascontiguousarray(clip)
 
 
-def _told(sample: Tensor, told: str) -> Tensor:
-    if told == "still":
+def _told(sample: Tensor, kind: str) -> Tensor:
+    if kind == "still":
         sample[:, 3:] = still(sample[:1, :3], len(sample))
-    elif told == "nothing":
+    elif kind == "nothing":
         sample[:, 3:] = 0
     return sample

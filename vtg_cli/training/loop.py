@@ -33,20 +33,23 @@ from vtg_cli.ground.tensor import is_finite
 from vtg_cli.training.muon import Muon
 
 Losses = Callable[[int, Generator], Sequence[Callable[[], Tensor]]]
-"""losses(step, generator) -> the step's parts, each a function that computes a scalar loss, whose
-mean the step follows. The generator is seeded for this step and used before the parts are called.
-"""
+"""Function losses(step, generator) -> the step's parts, each a function that computes a scalar
+loss, whose mean the step follows. The generator is seeded for this step and used before the parts
+are called."""
 OnStep = Callable[[int, float], None]
-"""on_step(steps done, loss)"""
+"""Callback on_step(steps done, loss)."""
 OnNote = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """steps: in all; the rate warms up over `warmup` steps, holds, and falls to zero over the last
-    `cooldown` share of them; parts: losses a step consists of; average: of the parameters, per
-    step; clip: largest norm of the gradient; keep: steps between two checkpoints; optimizer: AdamW
-    is PyTorch's, its decay on all that is trained.
+    """The plan of a training run.
+
+    steps: in all; the rate warms up over `warmup` steps, holds, and falls to zero over the last
+        `cooldown` share
+    parts: losses a step consists of; average: of the parameters, per step
+    clip: largest norm of the gradient; keep: steps between two checkpoints
+    optimizer: AdamW is PyTorch's, its decay on all that is trained
     """
 
     steps: int
@@ -62,21 +65,21 @@ class Plan:
     optimizer: Literal["muon", "adamw"] = "muon"
 
     def rate_at(self, step: int) -> float:
-        """Learning rate of step 0, 1, .. steps - 1."""
+        """Return the learning rate of step 0, 1, .. steps - 1."""
         left = (self.steps - step) / max(1.0, self.cooldown * self.steps)
         return self.rate * min(1.0, (step + 1) / self.warmup, left)
 
 
 class Run:
-    """Training of a network, in a folder: loss.csv and the last checkpoint.
+    """The training of a network, in a folder: loss.csv and the last checkpoint.
 
-    overflowed, row: steps whose gradient was no number, in all and in a row up to now.
+    overflowed, row: steps whose gradient was no number, in all and in a row up to now
     """
 
     def __init__(
         self, network: nn.Module, plan: Plan, folder: Path, on_note: OnNote | None = None
     ) -> None:
-        """on_note: told what a person should know, a sentence each."""
+        """Prepare a run. on_note: called with notes for the user, a sentence each."""
         self._on_note, self._kept = on_note, Path()  # the checkpoint that holds the state, if any
         self.network, self.plan, self.folder = network, plan, folder
         self.trained = {n: p for n, p in network.named_parameters() if p.requires_grad}
@@ -101,7 +104,7 @@ class Run:
         minutes: float = math.inf,
         on_step: OnStep | None = None,
     ) -> None:
-        """Train to step `until` (the plan's end) or for this long, and keep the state there."""
+        """Train to step `until`, by default the plan's end, or for this long; keep the state."""
         end = min(self.plan.steps, until or self.plan.steps)
         began, before = time.monotonic(), self.overflowed
         while self.step < end and not self._any(time.monotonic() - began >= 60 * minutes):
@@ -119,7 +122,7 @@ class Run:
             self.save()
         if self.overflowed > before:
             self._tell(
-                f"the gradients of {self.overflowed} of {self.step} steps were no numbers: these "
+                f"the gradients of {self.overflowed} of {self.step} steps were not numbers: these "
                 "steps were left out"
             )
 
@@ -142,7 +145,7 @@ class Run:
             if self.row >= ROW:
                 raise QualityError(
                     f"the gradients of {self.row} steps in a row, up to step {self.step + 1}, "
-                    "are no numbers",
+                    "are not numbers",
                     "a smaller rate, or single precision; the last checkpoint is kept",
                 )
         self.optimizer.zero_grad()
@@ -155,7 +158,7 @@ class Run:
         return float(total)
 
     def _summed(self, tensors: list[Tensor]) -> None:
-        """Each tensor becomes its sum over the processes."""
+        """Replace each tensor by its sum over the processes."""
         if self.world == 1:
             return
         flat = torch.cat([t.flatten() for t in tensors])
@@ -165,15 +168,16 @@ class Run:
         ):
             tensor.copy_(total.view_as(tensor))
 
-    def _any(self, here: bool) -> bool:
-        """Whether it is so in any process: they go on, and stop, together."""
-        votes = torch.tensor([float(here)])
+    def _any(self, own: bool) -> bool:
+        """Return whether it is so in any process: they go on, and stop, together."""
+        votes = torch.tensor([float(own)])
         self._summed([votes])
         return bool(votes > 0)
 
     def save(self) -> Path:
-        """Write the state as folder/checkpoint-STEP, which one rename makes valid, and remove the
-        others; return it. At any moment there is a whole one.
+        """Write the state as folder/checkpoint-STEP, which one rename makes valid, and return it.
+
+        The others are removed; at any moment there is a whole one.
         """
         target = self.folder / f"{CHECKPOINT}-{self.step:09}"
         if target != self._kept:
@@ -198,8 +202,8 @@ class Run:
         (place / STATE).write_text(json.dumps(counts))
 
     def resume(self) -> bool:
-        """Take up the newest whole checkpoint; return False where there is none. A torn one is
-        passed over and told. WeightsError where there are some and none is whole.
+        """Resume the newest whole checkpoint, noting torn ones; return False if there is none.
+        Raise WeightsError if all are torn.
         """
         torn: list[Path] = []
         for place in _checkpoints(self.folder):
@@ -272,7 +276,7 @@ class _State:
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    """All of a run's checkpoints, whole or not, the newest first; those of unknown step lead."""
+    """Return a run's checkpoints, whole or not, the newest first; those of unknown step lead."""
     places = [place for place in folder.iterdir() if _FORM.fullmatch(place.name)]
     return sorted(places, key=_step_of, reverse=True)
 
@@ -288,9 +292,7 @@ def _step_of(place: Path) -> float:
 
 
 def _loaded(place: Path) -> _State | None:
-    """What a checkpoint holds; None where it is not whole, or holds parameters that are no
-    numbers.
-    """
+    """Load a checkpoint; None if it is not whole, or holds parameters that are no numbers."""
     try:
         counts = {"overflowed": 0, "row": 0} | documents.json_file(place / STATE)
         step, overflowed, row = (int(counts[name]) for name in ("step", "overflowed", "row"))

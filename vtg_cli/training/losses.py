@@ -18,21 +18,25 @@ from vtg_cli.sampling.level import Level, edm_level
 def denoising_loss(
     denoise: Denoiser, x0: Tensor, eps: Tensor, level: Level, cond: Cond, weight: float | Tensor
 ) -> Tensor:
-    """x0, eps: [B, F, C, H, W]; weight: a number or one per place. A scalar."""
+    """Compute the denoising loss, a scalar.
+
+    x0, eps: [B, F, C, H, W]
+    weight: a number or one per place
+    """
     error = denoise(level.noise(x0, eps), level, cond) - x0
     return (weight * error.square()).mean()
 
 
 def edm_weight(level: Level, spread: Tensor) -> Tensor:
-    """Makes the network's own output the target at every level (Karras et al. 2022, table 1):
-    (sigma^2 + r^2) / (sigma r)^2.
+    """Return the weight that makes the network's own output the target at every level (Karras et
+    al. 2022, table 1): (sigma^2 + r^2) / (sigma r)^2.
     """
     weight: Tensor = (level.sigma**2 + spread**2) / (level.sigma * spread) ** 2
     return weight
 
 
 def log_normal_levels(n: int, mean: float, std: float, generator: Generator) -> list[Level]:
-    """n EDM levels with ln(sigma) normal, one from each n-th part of the distribution."""
+    """Draw n EDM levels with ln(sigma) normal, one from each n-th part of the distribution."""
     u = (torch.arange(n) + torch.rand(n, generator=generator)) / n
     z = torch.special.ndtri(u.double().clamp(1e-4, 1 - 1e-4))
     return [edm_level(math.exp(mean + std * float(value))) for value in z]

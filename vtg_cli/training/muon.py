@@ -17,18 +17,18 @@ from torch import Tensor, nn
 MOMENTUM = 0.95
 BETAS = (0.9, 0.99)
 RMS = 0.2
-"""Of an update of rate 1, as AdamW's."""
+"""Root mean square of an update of rate 1, as AdamW's."""
 QUINTIC = (3.4445, -4.7750, 2.0315)
 """Coefficients of the Newton-Schulz iteration x <- a x + (b x x^T + c (x x^T)^2) x."""
 
 
 def is_matrix(name: str, parameter: Tensor) -> bool:
-    """Whether Muon moves it: maps from many channels to many; no tables, no depthwise filters."""
+    """Return whether Muon moves it: maps of many channels; no tables, no depthwise filters."""
     return parameter.ndim >= 2 and min(parameter.shape[:2]) > 1 and not name.endswith("table")
 
 
 class Muon(torch.optim.Optimizer):
-    """named: parameters by name; decay: decoupled weight decay of the matrices."""
+    """The optimizer. named: parameters by name; decay: decoupled weight decay of the matrices."""
 
     def __init__(self, named: Mapping[str, nn.Parameter], lr: float, decay: float) -> None:
         matrices = [p for n, p in named.items() if is_matrix(n, p)]
@@ -75,7 +75,7 @@ def _adam_update(grad: Tensor, step: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor
 
 
 def orthogonal(x: Tensor, iterations: int = 5) -> Tensor:
-    """The nearest matrix with singular values of about 1 (0.7 to 1.2), [n, m]."""
+    """Return the nearest matrix with singular values of about 1 (0.7 to 1.2), [n, m]."""
     a, b, c = QUINTIC
     tall = x.shape[0] > x.shape[1]
     x = (x.T if tall else x) / (x.norm() + 1e-7)

@@ -49,19 +49,22 @@ from vtg_cli.training.losses import denoising_loss
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
 KINDS = ("spatial_attention", "cross_attention")
 LEVELS = 1000
-"""Of the path that levels are drawn from: as many timesteps as most models were trained on."""
+"""Steps of the path that levels are drawn from: as many timesteps as most models were trained
+on."""
 KEEP = 50
 """Steps between two states of an unfinished fit."""
 VERSION = 1
-"""Of the numbers a fit gives: raising it makes older files unknown."""
+"""Version of the numbers a fit gives: raising it makes older files unknown."""
 OnFit = Callable[[int, int, float], None]
-"""on_step(steps done, in all, loss), over all keyframes; those kept from before count as done. The
-loss is NaN while another process fits the same picture, which is waited for."""
+"""Callback on_step(steps done, in all, loss), over all keyframes; those kept from before count as
+done. The loss is NaN while another process fits the same picture, which is waited for."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairSettings:
-    """rank: of an update; rate, decay: AdamW's; frames: of the still clip; space: of the loss."""
+    """The settings of a fit. rank: of an update; rate, decay: AdamW's; frames: of the still clip;
+    space: of the loss.
+    """
 
     rank: int = LORA_RANK
     steps: int = LORA_STEPS
@@ -76,10 +79,11 @@ DEFAULTS = PairSettings()
 
 
 def layers_of(m: Backbone) -> dict[str, nn.Linear]:
-    """Name in the network -> projection of spatial and cross-attention. ValueError without any.
+    """Return name in the network -> projection of spatial and cross-attention. Raise ValueError if
+    there is none.
 
-    What looks along time is left out. SVD counts the cross-attention of its temporal transformers
-    among the others; such layers have "temporal" in their names.
+    Layers that look along time are left out. SVD counts the cross-attention of its temporal
+    transformers among the others; such layers have "temporal" in their names.
     """
     names = {id(module): name for name, module in m.network.named_modules()}
     layers = {}
@@ -99,30 +103,32 @@ def still_conds(
     text: Tensor | None = None,
     settings: PairSettings = DEFAULTS,
 ) -> list[Cond]:
-    """What the network is told about each keyframe as a still clip of its own. text: embeddings
-    [K, L, D].
+    """Return each keyframe's conditions as a still clip. text: embeddings [K, L, D].
 
-    The picture itself is kept from it (Backbone.null) where the model can do without: a network
-    that sees the clean picture beside the noisy one has little left to learn.
+    The picture itself is withheld (Backbone.null) where the model can do without: a network that
+    sees the clean picture beside the noisy one has little left to learn.
     """
     conds = []
     for k in range(len(keyframes.pixels)):
         alone = Keyframes(keyframes.pixels[k : k + 1], (0,), settings.frames)
-        told = None if text is None else text[k : k + 1]
-        conds.append(m.null(m.condition(alone, told), ("image",)))
+        caption = None if text is None else text[k : k + 1]
+        conds.append(m.null(m.condition(alone, caption), ("image",)))
     return conds
 
 
 Weights = Sequence[Weight] | Callable[[int, int], Sequence[Weight]]
-"""Of a pair's updates: one Weight each (lora.Weight; keyframe_weights gives those of every frame),
-or what gives them for a call of the network with so many clips of so many frames."""
+"""Weights of a pair's updates: one Weight each (lora.Weight; keyframe_weights gives those of every
+frame), or a function that gives them for a call of the network with so many clips of so many
+frames."""
 
 
 def mixing(directions: int) -> Callable[[int, int], Sequence[Weight]]:
-    """A pair's Weights for sampling: every frame has as much of each keyframe's update as it is
-    near to it. Clips of a single frame are the two keyframes themselves, each with its own.
+    """Return a pair's Weights for sampling: every frame has as much of each keyframe's update as it
+    is near to it.
 
-    directions: of time, outermost in the batch; the second one is reversed.
+    directions: of time, outermost in the batch; the second one is reversed
+
+    Clips of a single frame are the two keyframes themselves, each with its own.
     """
 
     def weights(clips: int, frames: int) -> Sequence[Weight]:
@@ -136,20 +142,20 @@ def mixing(directions: int) -> Callable[[int, int], Sequence[Weight]]:
 
 @contextmanager
 def applied(m: Backbone, pair: Pair, weights: Weights) -> Iterator[None]:
-    """The network with the pair's updates while open."""
+    """Apply the pair's updates to the network while open."""
     device = next(m.network.parameters()).device
     crossing = _attentions(m, "cross_attention")
 
     def inside(
         _: nn.Module, forward: Callable[..., Any], x: Tensor, *args: Any, **kwargs: Any
     ) -> Any:
-        given = weights(*x.shape[:2]) if callable(weights) else weights
-        given = [w.to(device) if isinstance(w, Tensor) else w for w in given]
-        apart = any(isinstance(w, Tensor) and w.ndim for w in given)
+        pair_weights = weights(*x.shape[:2]) if callable(weights) else weights
+        pair_weights = [w.to(device) if isinstance(w, Tensor) else w for w in pair_weights]
+        apart = any(isinstance(w, Tensor) and w.ndim for w in pair_weights)
         # opened in here to run before the overrides a backbone opens around its network: one of
         # SVD's takes the frames of a clip for one row
         rows = overriding(crossing, _every_row) if apart else nullcontext()
-        with overriding(pair.layers, pair.mixed(given)), rows:
+        with overriding(pair.layers, pair.mixed(pair_weights)), rows:
             return forward(x, *args, **kwargs)
 
     with overriding([m.network], inside):
@@ -157,7 +163,7 @@ def applied(m: Backbone, pair: Pair, weights: Weights) -> Iterator[None]:
 
 
 def _every_row(module: Any, forward: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
-    """Cross-attention to one token: the softmax over one key is 1, so it is the token's value."""
+    """Compute cross-attention to one token: the softmax over one key is 1."""
     tokens = kwargs.get("encoder_hidden_states")
     if tokens is None or tokens.shape[-2] != 1:
         return forward(*args, **kwargs)
@@ -177,17 +183,19 @@ def fit_pair(
     cache: Path | None = None,
     on_note: OnNote | None = None,
 ) -> Pair:
-    """An update for every keyframe, from zero. conds: as still_conds gives them.
+    """Fit an update for every keyframe, from zero. conds: as still_conds gives them.
 
     identity: everything else the numbers depend on, in words: the model's weights and what its
-    conditions hold beside picture and caption; None: nothing is kept. Otherwise a fit is a file in
-    the folder `cache` (cache_folder() if None), and one that was stopped goes on where it last kept
-    its state, bit for bit. A picture that another process is fitting is waited for. on_note: told
-    of steps that were left out, of damaged states and of where a fit goes on.
+        conditions hold beside picture and caption; None: nothing is kept
+    cache: the folder that fits are kept in; None: cache_folder()
+    on_note: called for steps that were left out, for damaged states and for where a fit goes on
 
-    QualityError for gradients that are no numbers at loop.ROW steps in a row, or at every step.
-    ValueError for another number of conditions or captions than of keyframes, MediaError or OSError
-    if the folder cannot be written.
+    With an identity a fit is a file in the folder `cache`, and one that was stopped goes on where
+    it last kept its state, bit for bit. A picture that another process is fitting is waited for.
+
+    Raises QualityError for gradients that are no numbers at loop.ROW steps in a row, or at every
+    step, ValueError for another number of conditions or captions than of keyframes, MediaError or
+    OSError if the folder cannot be written.
     """
     count = len(keyframes.pixels)
     if not len(conds) == len(captions or conds) == count:
@@ -217,8 +225,8 @@ def kept_pair(
     identity: str,
     cache: Path,
 ) -> Pair:
-    """What fit_pair has kept in the folder `cache` under the same arguments; nothing is fitted.
-    WeightsError where it lacks a keyframe.
+    """Return what fit_pair has kept in the folder `cache` under the same arguments; nothing is
+    fitted. Raise WeightsError if it lacks a keyframe.
     """
     layers, updates = layers_of(m), []
     for k, picture in enumerate(keyframes.pixels):
@@ -236,14 +244,14 @@ def kept_pair(
 
 
 def cache_folder() -> Path:
-    """Where fits are kept: vtg/lora in $XDG_CACHE_HOME, or in ~/.cache."""
+    """Return the folder that fits are kept in: vtg/lora in $XDG_CACHE_HOME, or in ~/.cache."""
     named = os.environ.get("XDG_CACHE_HOME", "")
     base = Path(named) if Path(named).is_absolute() else Path.home() / ".cache"
     return base / "vtg" / "lora"
 
 
 def weight_of(level: Level, space: Literal["eps", "v"]) -> float:
-    """What makes the loss of x0 that of eps, or of v; see above. Needs sigma > 0."""
+    """Return the weight that makes the loss of x0 that of eps or v; see above. Needs sigma > 0."""
     if space == "eps":
         return (level.signal / level.sigma) ** 2
     return (level.gain * level.scale / level.sigma) ** 2
@@ -260,7 +268,7 @@ def _noted(on_note: OnNote | None, keyframe: int, note: str) -> None:
 
 
 class _Update(nn.Module):
-    """What is trained: factors of every layer, in float32 whatever the network's precision."""
+    """The trained parameters: factors of every layer, in float32 for any network precision."""
 
     def __init__(self, layers: Sequence[nn.Linear], rank: int, seed: int) -> None:
         super().__init__()
@@ -288,7 +296,7 @@ def _fitted(
     on_note: OnNote,
     folder: Path,
 ) -> dict[nn.Module, Factors]:
-    """One keyframe's update; the folder is where its training is kept."""
+    """Fit one keyframe's update; the folder is where its training is kept."""
     plan = Plan(
         steps=settings.steps,
         rate=settings.rate,
@@ -317,15 +325,15 @@ def _fitted(
         with overriding(layers.values(), mixed), _whole():
             run.go(_losses(m, x0, cond, settings.space), on_step=on_step)
             if 0 < settings.steps <= run.overflowed:
-                raise QualityError(f"the gradients of all {run.step} steps are no numbers")
+                raise QualityError(f"the gradients of all {run.step} steps are not numbers")
             if not all(is_finite(p) for p in update.parameters()):
-                raise QualityError(f"what {run.step} steps gave holds values that are no numbers")
+                raise QualityError(f"what {run.step} steps gave holds values that are not numbers")
     return update.factors()
 
 
 @contextmanager
 def _whole() -> Iterator[None]:
-    """Put what is wrong with a fit in the words of the person who asked for one."""
+    """Word errors of a fit for the user who asked for it."""
     try:
         yield
     except QualityError as error:
@@ -355,7 +363,7 @@ def _kept(
     fit: Callable[[Path], dict[nn.Module, Factors]],
     on_wait: Callable[[], None],
 ) -> dict[nn.Module, Factors]:
-    """The update in the file, or the one that is fitted and then in it."""
+    """Return the update in the file, or fit it and write it there."""
     unfinished = file.with_suffix(".partial")
     try:
         update = lora.load(file, m.network, layers)
@@ -377,7 +385,7 @@ def _kept(
 
 @contextmanager
 def _alone(folder: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """One process at a time works in a folder; a lock ends with its process."""
+    """Lock a folder, so that one process at a time works in it; a lock ends with its process."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / "lock")
     while not lock.is_locked:
@@ -398,7 +406,7 @@ def _key(
     settings: PairSettings,
     layers: dict[str, nn.Linear],
 ) -> str:
-    told = {
+    facts = {
         "version": VERSION,
         "size": list(picture.shape),
         "caption": caption,
@@ -407,10 +415,10 @@ def _key(
         "settings": asdict(settings),
     }
     pixels = picture.detach().float().cpu().contiguous().numpy().tobytes()
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode() + pixels).hexdigest()
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode() + pixels).hexdigest()
 
 
 def _attentions(m: Backbone, *kinds: str) -> list[nn.Module]:
     names = {id(module): name for name, module in m.network.named_modules()}
-    found = [layer for kind in kinds for layer in m.modules(kind)]
-    return [layer for layer in found if "temporal" not in names[id(layer)]]
+    layers = [layer for kind in kinds for layer in m.modules(kind)]
+    return [layer for layer in layers if "temporal" not in names[id(layer)]]

@@ -22,7 +22,7 @@ from vtg_cli.training.losses import denoising_loss
 
 
 class ReverseDelta(nn.Module):
-    """What is trained: a zero for every value and output parameter of a backbone's temporal
+    """The trained parameters: a zero for every value and output parameter of a backbone's temporal
     attention.
     """
 
@@ -31,22 +31,23 @@ class ReverseDelta(nn.Module):
         self._backbone = m
         self._layers = list(m.modules("temporal_attention"))
         names = {id(layer): name for name, layer in m.network.named_modules()}
-        known = dict(m.network.named_parameters())
+        parameters = dict(m.network.named_parameters())
         self._names = [
             name
             for layer in self._layers
             for part in FIELDS
-            if (name := f"{names[id(layer)]}.{part}") in known
+            if (name := f"{names[id(layer)]}.{part}") in parameters
         ]
-        self.values = nn.ParameterList([torch.zeros_like(known[name]) for name in self._names])
+        self.values = nn.ParameterList([torch.zeros_like(parameters[name]) for name in self._names])
 
     def by_name(self, values: list[Tensor] | None = None) -> dict[str, Tensor]:
-        """Parameter name -> delta, as weights.delta keeps them; values: others in their place."""
+        """Return parameter name -> delta, as weights.delta keeps them; values: others instead."""
         return dict(zip(self._names, values or list(self.values), strict=True))
 
     def fused(self, x: Tensor, level: Level, pair: Cond) -> Tensor:
-        """A Denoiser: both directions under rotated attention, their mean. pair: the conditions of
-        all clips forward, then of all backward.
+        """Denoise both directions under rotated attention and return their mean.
+
+        pair: the conditions of all clips forward, then of all backward
         """
         m = self._backbone
         deltas = layer_deltas(m.network, self._layers, self.by_name())
@@ -56,5 +57,5 @@ class ReverseDelta(nn.Module):
     def loss(
         self, x0: Tensor, eps: Tensor, level: Level, pair: Cond, weight: float | Tensor
     ) -> Tensor:
-        """The denoising loss of the fused prediction; shapes as in losses.denoising_loss."""
+        """Compute the fused prediction's denoising loss; shapes as in losses.denoising_loss."""
         return denoising_loss(self.fused, x0, eps, level, pair, weight)

@@ -27,20 +27,22 @@ FAMILIES: dict[str, tuple[Texture, ...]] = {
     "mixed": tuple(TRAINING.values()),
     "held-out": tuple(HELD_OUT.values()),
 }
-"""What the layers of a clip are made of: one texture, or for each layer one of several."""
+"""Textures of a clip's layers: one texture, or for each layer one of several."""
 HELD_OUT_SEEDS = 2**48
-"""Seeds from here on belong to benchmarks; training draws below."""
+"""First seed that belongs to benchmarks; training draws below."""
 KINDS = {"motion": 0.86, "dissolve": 0.07, "morph": 0.07}
 _EXTENT = 1.8  # side of a background's texture; the frame's is 1, the rest is room to move in
 
 
 @dataclass(frozen=True)
 class Motion:
-    """Place, turn, zoom, perspective and bend, each at the middle of the clip and its change over
-    it.
+    """Place, turn, zoom, perspective and bend, each at the clip's middle and its change over it.
 
-    place: [2, 2]; turn (radians), zoom (natural logarithm), bend (share of `field`): [2];
-    tilt: [2, 2] perspective of both axes; field: [h, w, 2] over the frame.
+    place: [2, 2]
+
+    turn (radians), zoom (natural logarithm), bend (share of `field`): [2]
+    tilt: [2, 2] perspective of both axes
+    field: [h, w, 2] over the frame
     """
 
     place: NDArray[np.float64]
@@ -51,7 +53,7 @@ class Motion:
     field: Picture
 
     def homography(self, tau: float) -> NDArray[np.float64]:
-        """Frame to layer, 3 x 3."""
+        """Return the 3 x 3 homography from frame to layer."""
         at = np.array([1.0, tau])
         x, y = at @ self.place
         turn, scale = at @ self.turn, np.exp(-(at @ self.zoom))
@@ -62,7 +64,7 @@ class Motion:
         return np.asarray(forth @ back)
 
     def source(self, grid: Picture, tau: float) -> Picture:
-        """Where each pixel of the frame [h, w, 2] comes from in the layer, [h, w, 2]."""
+        """Return where each pixel of the frame [h, w, 2] comes from in the layer, [h, w, 2]."""
         bent = grid + np.float32(self.bend @ [1.0, tau]) * self.field
         h = np.float32(self.homography(tau))
         u = bent @ h[:2, :2].T + h[:2, 2]
@@ -72,8 +74,11 @@ class Motion:
 
 @dataclass(frozen=True)
 class Layer:
-    """picture [n, n, 3] and outline [n, n] (> 0 inside, in pixels of it; None: endless) over
-    `extent`; both turn into `later` over the clip where there is one.
+    """A picture that moves.
+
+    picture, outline: [n, n, 3] and [n, n] (> 0 inside, in pixels of it; None: endless) over
+        `extent`
+    later: what both turn into over the clip, if anything
     """
 
     picture: Picture
@@ -83,7 +88,7 @@ class Layer:
     later: tuple[Picture, Picture | None] | None = None
 
     def over(self, below: Picture, grid: Picture, tau: float) -> Picture:
-        """This layer at a time, laid over what is below it."""
+        """Lay this layer, at a time, over what is below it."""
         n = len(self.picture)
         at = self.motion.source(grid, tau) * np.float32(n / self.extent) + np.float32((n - 1) / 2)
         picture, outline = self._looks(tau + 0.5)
@@ -107,14 +112,14 @@ class Layer:
 class Scene:
     """Layers from back to front under a light that changes.
 
-    light: [2, 3] brightness, and its slope along x and y, in the middle and its change.
+    light: [2, 3] brightness, and its slope along x and y, in the middle and its change
     """
 
     layers: tuple[Layer, ...]
     light: NDArray[np.float64]
 
     def frame(self, grid: Picture, tau: float) -> Picture:
-        """[h, w, 3], about [0, 1]."""
+        """Render a frame [h, w, 3], about [0, 1]."""
         picture = np.zeros((*grid.shape[:2], 3), np.float32)
         for layer in self.layers:
             picture = layer.over(picture, grid, tau)
@@ -131,7 +136,7 @@ def _sampled(picture: Picture, at: Picture, border: int) -> Picture:
 
 
 def frame_grid(size: tuple[int, int]) -> Picture:
-    """Places of the pixels' centres of a frame (height, width): [h, w, 2], x first."""
+    """Return the places of the pixels' centres of a frame (height, width): [h, w, 2], x first."""
     h, w = size
     y, x = np.mgrid[0:h, 0:w].astype(np.float32)
     return _real(np.stack([x - (w - 1) / 2, y - (h - 1) / 2], -1) / min(size))
@@ -140,9 +145,9 @@ def frame_grid(size: tuple[int, int]) -> Picture:
 def render_clip(
     seed: int, frames: int, size: tuple[int, int], family: str = "mixed"
 ) -> NDArray[np.uint8]:
-    """One clip [frames, height, width, 3]; the same seed gives the same clip at any length.
+    """Render one clip [frames, height, width, 3]; the same seed gives the same clip at any length.
 
-    ValueError for an unknown family.
+    Raises ValueError for an unknown family.
     """
     if family not in FAMILIES:
         raise ValueError(f"{family} is no family of scenes; there are {', '.join(FAMILIES)}")
@@ -167,7 +172,7 @@ def random_scene(
     textures: tuple[Texture, ...],
     morph: bool = False,
 ) -> Scene:
-    """A background and up to five things before it, the nearer moving more under the camera."""
+    """Draw a background and up to five things before it; the nearer move more."""
     side = min(size)
     camera = _motion(rng, size, reach=0.0, pace=float(rng.gamma(1.5, 0.6)))
     aspect = max(size) / side
@@ -184,7 +189,7 @@ def random_scene(
 
 
 def _motion(rng: np.random.Generator, size: tuple[int, int], reach: float, pace: float) -> Motion:
-    """reach: how far from the centre; pace: how much happens, 1 as a rule."""
+    """Draw a motion. reach: how far from the centre; pace: how much happens, 1 as a rule."""
     room = np.array(size[::-1]) / min(size)
     bends = rng.uniform() < 0.4
     field = power_noise(rng, 24, 2.0, 2) if bends else np.zeros((24, 24, 2), np.float32)
@@ -201,7 +206,7 @@ def _motion(rng: np.random.Generator, size: tuple[int, int], reach: float, pace:
 
 
 def _joined(own: Motion, camera: Motion, nearness: float) -> Motion:
-    """A thing's own motion seen by a moving camera; the near moves more."""
+    """Return a thing's own motion seen by a moving camera; the near moves more."""
     return Motion(
         place=own.place + nearness * camera.place,
         turn=own.turn + camera.turn,
@@ -234,7 +239,7 @@ def _layer(
 
 
 def _outline(rng: np.random.Generator, n: int) -> Picture:
-    """Signed distance in pixels to a smooth blob, a polygon, a box or a ring; positive inside."""
+    """Return the signed distance in pixels to a blob, a polygon or a ring; positive inside."""
     mask = np.zeros((n, n), np.uint8)
     kind = rng.choice(["blob", "polygon", "ring"], p=[0.55, 0.35, 0.1])
     corners = 48 if kind == "blob" else int(rng.integers(3, 8))

@@ -22,7 +22,7 @@ def _real(values: ArrayLike) -> Picture:
 
 
 def power_noise(rng: np.random.Generator, n: int, beta: float, channels: int = 1) -> Picture:
-    """Noise of amplitude spectrum 1/f^beta, zero mean, unit deviation: [n, n, channels]."""
+    """Draw noise of amplitude spectrum 1/f^beta, zero mean, unit deviation: [n, n, channels]."""
     f = np.hypot(np.fft.fftfreq(n)[:, None], np.fft.rfftfreq(n)[None])
     f[0, 0] = np.inf
     shape = (channels, n, n // 2 + 1)
@@ -32,7 +32,7 @@ def power_noise(rng: np.random.Generator, n: int, beta: float, channels: int = 1
 
 
 def palette(rng: np.random.Generator, colours: int) -> Picture:
-    """Colours that go together: hues near one or two bases, few of them saturated. [colours, 3]"""
+    """Draw colours [colours, 3] that go together: hues near one or two bases, few saturated."""
     base = rng.uniform(0, 360) + rng.choice([0.0, 150.0, 180.0], colours, p=[0.7, 0.15, 0.15])
     hue = (base + rng.normal(0, 25, colours)) % 360
     saturation = rng.beta(1.6, 2.4, colours)
@@ -42,7 +42,7 @@ def palette(rng: np.random.Generator, colours: int) -> Picture:
 
 
 def coloured(rng: np.random.Generator, field: Picture, colours: int = 5) -> Picture:
-    """A scalar field [n, n] looked up in a palette; its values are spread evenly over it."""
+    """Look a scalar field [n, n] up in a palette; its values are spread evenly over it."""
     stops = palette(rng, colours)
     low, high = np.percentile(field, (1, 99))
     x = np.clip((field - low) / (high - low + 1e-6), 0, 1) * (colours - 1)
@@ -52,19 +52,19 @@ def coloured(rng: np.random.Generator, field: Picture, colours: int = 5) -> Pict
 
 
 def grained(rng: np.random.Generator, picture: Picture, amount: float) -> Picture:
-    """Fine 1/f detail over a flat picture, as any real surface has."""
+    """Add fine 1/f detail to a flat picture, as any real surface has."""
     grain = power_noise(rng, len(picture), 0.9) * np.float32(amount)
     return _real(np.clip(picture * (1 + grain), 0, 1))
 
 
 def noise(rng: np.random.Generator, n: int) -> Picture:
-    """Clouds, rock, foliage from afar: 1/f noise through a palette."""
+    """Draw clouds, rock, foliage from afar: 1/f noise through a palette."""
     field = power_noise(rng, n, rng.uniform(0.9, 1.9))[..., 0]
     return coloured(rng, field, int(rng.integers(3, 7)))
 
 
 def leaves(rng: np.random.Generator, n: int) -> Picture:
-    """Dead leaves: occluding shapes whose size follows a power law (Lee, Mumford & Huang 2001)."""
+    """Draw dead leaves: occluding shapes with power-law sizes (Lee, Mumford & Huang 2001)."""
     colours = palette(rng, 8)
     picture = np.tile(colours[0], (n, n, 1))
     smallest, largest = 0.015 * n, 0.3 * n
@@ -88,7 +88,7 @@ def _blob(
     colour: Picture,
     kind: int,
 ) -> None:
-    """A disc, a leaf or a box drawn in place, anti-aliased."""
+    """Draw a disc, a leaf or a box in place, anti-aliased."""
     shade = tuple(float(c) for c in colour)
     at = (round(centre[0] * 16), round(centre[1] * 16))
     angle = float(rng.uniform(0, 180))
@@ -104,7 +104,7 @@ def _blob(
 
 
 def gradients(rng: np.random.Generator, n: int) -> Picture:
-    """Skies and walls: a smooth ramp with soft lights on it."""
+    """Draw skies and walls: a smooth ramp with soft lights on it."""
     y, x = np.mgrid[0:n, 0:n].astype(np.float32) / n
     angle = rng.uniform(0, 2 * np.pi)
     field = np.cos(angle) * x + np.sin(angle) * y
@@ -116,7 +116,7 @@ def gradients(rng: np.random.Generator, n: int) -> Picture:
 
 
 def shapes(rng: np.random.Generator, n: int) -> Picture:
-    """Man-made things: flat blocks, stripes, checks and outlines."""
+    """Draw man-made things: flat blocks, stripes, checks and outlines."""
     colours = palette(rng, 6)
     picture = np.tile(colours[0], (n, n, 1))
     y, x = np.mgrid[0:n, 0:n].astype(np.float32)
@@ -137,7 +137,7 @@ def shapes(rng: np.random.Generator, n: int) -> Picture:
 
 
 def lettering(rng: np.random.Generator, n: int) -> Picture:
-    """Signs and pages: words in several sizes on a plain or cloudy ground."""
+    """Draw signs and pages: words in several sizes on a plain or cloudy ground."""
     ground = gradients(rng, n) if rng.uniform() < 0.5 else noise(rng, n)
     picture = np.ascontiguousarray((ground * 0.4 + rng.uniform(0, 0.6)) * 255).astype(np.uint8)
     letters = np.array(list(string.ascii_letters + string.digits))
@@ -155,7 +155,7 @@ def lettering(rng: np.random.Generator, n: int) -> Picture:
 
 
 def cells(rng: np.random.Generator, n: int) -> Picture:
-    """Held out: pebbles and cracked earth, a Voronoi diagram with dark seams."""
+    """Draw, held out, pebbles and cracked earth: a Voronoi diagram with dark seams."""
     points = rng.uniform(-0.1, 1.1, (int(rng.integers(25, 90)), 2)) * n
     y, x = np.mgrid[0:n, 0:n].astype(np.float32)
     far = (x[..., None] - points[:, 0]) ** 2 + (y[..., None] - points[:, 1]) ** 2
@@ -168,7 +168,7 @@ def cells(rng: np.random.Generator, n: int) -> Picture:
 
 
 def ripples(rng: np.random.Generator, n: int) -> Picture:
-    """Held out: water, wood and cloth, interfering waves bent by a slow field."""
+    """Draw, held out, water, wood and cloth: interfering waves bent by a slow field."""
     y, x = np.mgrid[0:n, 0:n].astype(np.float32) / n
     bend = power_noise(rng, n, 2.2, 2) * np.float32(0.04)
     field = np.zeros((n, n), np.float32)
@@ -187,4 +187,4 @@ TRAINING: dict[str, Texture] = {
     "lettering": lettering,
 }
 HELD_OUT: dict[str, Texture] = {"cells": cells, "ripples": ripples}
-"""For benchmarks alone."""
+"""Textures for benchmarks alone."""

@@ -22,55 +22,55 @@ from vtg_cli.errors import WeightsError
 from vtg_cli.ground.units import size_text
 
 Free = Callable[[Path], int]
-"""Bytes free where a folder lies."""
+"""Function that returns the bytes free where a folder lies."""
 
 
 def repo_folder(repo_id: str) -> Path:
-    """Where the hub's cache keeps a repository."""
+    """Return where the hub's cache keeps a repository."""
     from huggingface_hub import constants
 
     return Path(constants.HF_HUB_CACHE).expanduser() / ("models--" + repo_id.replace("/", "--"))
 
 
 def own_folder() -> Path:
-    """vtg's own: the hub's place for what other libraries make of its files."""
+    """Return vtg's own folder: the hub's place for what other libraries make of its files."""
     from huggingface_hub import constants
 
     return Path(constants.HF_ASSETS_CACHE).expanduser() / "vtg"
 
 
 def is_commit(text: str) -> bool:
-    """Whether it is git's name of a commit, and so may be a folder's."""
+    """Return whether it is git's name of a commit, and so may be a folder's."""
     return re.fullmatch("[0-9a-f]{40}", text) is not None
 
 
 def record_path(repo_id: str) -> Path:
-    """Where the trust record of a repository lies."""
+    """Return where the trust record of a repository lies."""
     return own_folder() / "trust" / f"{repo_folder(repo_id).name}.json"
 
 
 def lock_path(repo_id: str) -> Path:
-    """What a pull holds, so that two of the same repository take turns."""
+    """Return the lock file that a pull holds, so that two of the same repository take turns."""
     return own_folder() / "trust" / f"{repo_folder(repo_id).name}.lock"
 
 
 def imported_folder(name: str) -> Path:
-    """Where the model folder made of a catalogue entry's checkpoint lies, if it was made."""
+    """Return where the model folder imported from an entry's checkpoint lies, if it was made."""
     return own_folder() / "models" / name
 
 
 def import_lock() -> Path:
-    """What an import holds: one at a time makes folders there."""
+    """Return the lock file that an import holds: one at a time makes folders there."""
     return own_folder() / "import.lock"
 
 
 def part_of(blob: Path) -> Path:
-    """What there is of an unfinished blob; the suffix is the client's own for such files."""
+    """Return the file of an unfinished blob; its suffix is the client's own for such files."""
     return blob.with_name(f"{blob.name}.vtg.incomplete")
 
 
 def discard(file: Path) -> None:
-    """Removes a file of the cache with the blob its links lead to, nothing outside the cache."""
+    """Remove a file of the cache with the blob its links lead to, nothing outside the cache."""
     from huggingface_hub import constants
 
     cache = Path(constants.HF_HUB_CACHE).expanduser().resolve()
@@ -83,7 +83,7 @@ def discard(file: Path) -> None:
 
 
 def forget_files(repo_id: str, files: Iterable[Path]) -> None:
-    """Removes files of a repository's snapshots, and their blobs where no other file needs them."""
+    """Remove files of a repository's snapshots, and their blobs where no other file needs them."""
     snapshots = repo_folder(repo_id) / "snapshots"
     for file in files:
         blob = file.resolve()
@@ -99,29 +99,29 @@ def forget_files(repo_id: str, files: Iterable[Path]) -> None:
 
 
 def forget_commits(repo_id: str, commits: Iterable[str]) -> None:
-    """Removes whole commits by the client's own means, which keep what other commits share."""
+    """Remove whole commits by the client's own means, which keep what other commits share."""
     from huggingface_hub import scan_cache_dir
 
     place = repo_folder(repo_id)
     scanned = scan_cache_dir(place.parent)
     ours = [repo for repo in scanned.repos if repo.repo_path.resolve() == place.resolve()]
-    known = {revision.commit_hash for repo in ours for revision in repo.revisions}
+    present = {revision.commit_hash for repo in ours for revision in repo.revisions}
     alone = replace(scanned, repos=frozenset(ours))  # a copy of a repository shares its commits
-    alone.delete_revisions(*(commit for commit in commits if commit in known)).execute()
+    alone.delete_revisions(*(commit for commit in commits if commit in present)).execute()
 
 
 def free_bytes(folder: Path) -> int:
-    """Where `folder` is or is to be."""
+    """Return the bytes free where `folder` is or is to be."""
     return shutil.disk_usage(_existing(folder)).free
 
 
 def same_disk(one: Path, other: Path) -> bool:
-    """Where two folders are or are to be."""
+    """Return whether two folders are, or are to be, on one disk."""
     return _existing(one).stat().st_dev == _existing(other).stat().st_dev
 
 
 def check_room(name: str, needs: Iterable[tuple[Path, int]], free: Free = free_bytes) -> None:
-    """WeightsError where a disk cannot take the bytes that are to go to the folders on it."""
+    """Raise WeightsError if a disk cannot take the bytes that are to go to the folders on it."""
     wanted: dict[int, tuple[Path, int]] = {}
     for folder, count in needs:
         disk = _existing(folder).stat().st_dev

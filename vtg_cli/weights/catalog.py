@@ -81,7 +81,7 @@ def _svd(
 def _dynamicrafter(
     variant: str, height: int, width: int, gb: float, vram: float, what: str, published: bool
 ) -> tuple[Entry, ...]:
-    """The released checkpoint and, where there is one, the pruned half of it, which lacks CLIP."""
+    """Return the released checkpoint and its pruned half, if there is one, which lacks CLIP."""
     dashed = variant.replace("_", "-")
     hub = "" if variant == "256" else "_" + variant.replace("interp", "Interp")
     tiers = (Tier(vram, "all of it on the GPU", published=published),)
@@ -289,7 +289,7 @@ BUILT_IN = (EMBEDDED, FLOW)
 
 @dataclass(frozen=True)
 class Place:
-    """Where on the hub something lies; `inside`: a folder or file of the repository, "" for all."""
+    """A place on the hub; `inside`: a folder or file of the repository, "" for all."""
 
     repo_id: str
     inside: str = ""
@@ -297,7 +297,7 @@ class Place:
 
 
 def place_of(name: str) -> Place:
-    """The place of a catalogue name or hub id ORG/NAME[/INSIDE]; UsageError if it is neither."""
+    """Return the place of a catalogue name or hub id ORG/NAME[/INSIDE]. Raise UsageError."""
     entry = CATALOG.get(name)
     if entry is not None:
         return Place(entry.repo_id, entry.folder, entry)
@@ -310,9 +310,9 @@ def place_of(name: str) -> Place:
 
 
 def suggestion(name: str) -> str:
-    """A hint for a name that is none of ours: the closest one, and all there are."""
+    """Return a hint for an unknown name: the closest known one, and all there are."""
     models = [entry.name for entry in CATALOG.values() if entry.kind in ("model", "engine")]
     close = get_close_matches(name.lower(), [*CATALOG, *BUILT_IN], n=1, cutoff=0.5)
     meant = f"did you mean {close[0]}? " if close else ""
-    known = f"{EMBEDDED} and flow (embedded), {', '.join(reversed(models))}"
-    return f"{meant}known: {known}; or a folder, or a hub id such as org/name"
+    names = f"{EMBEDDED} and flow (embedded), {', '.join(reversed(models))}"
+    return f"{meant}known: {names}; or a folder, or a hub id such as org/name"

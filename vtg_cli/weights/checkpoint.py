@@ -25,7 +25,7 @@ WRAPPED = 16
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """path: the file; shapes: of its tensors by name; read: name -> tensor on the CPU."""
+    """An open checkpoint: its file, its tensors' shapes by name, and read(name) on the CPU."""
 
     path: Path
     shapes: Mapping[str, tuple[int, ...]]
@@ -33,10 +33,11 @@ class Checkpoint:
 
 
 def open_checkpoint(path: Path, *, bare: bool = False) -> Checkpoint:
-    """Of a .safetensors file, or of a pickle (.ckpt and others) with its tensors under `state_dict`
-    or `module`; bare: or under nothing, as CLIP's are.
+    """Open a .safetensors, or a pickle (.ckpt, ...) with tensors under `state_dict` or `module`.
 
-    WeightsError if it is missing, damaged or wants to be more than tensors.
+    bare: or under nothing, as CLIP's are
+
+    Raises WeightsError if the file is missing or damaged or asks to be more than tensors.
     """
     if not path.is_file():
         what = f"{path} is a folder, not a checkpoint" if path.is_dir() else missing(path)
@@ -101,23 +102,25 @@ def _tensors(path: Path, content: Any) -> dict[str, pickled.Stored]:
     top = next(
         (k for k in ("state_dict", "module") if isinstance(content, dict) and k in content), None
     )
-    found = content[top] if top else None
-    if not isinstance(found, dict) or not found:
+    tensors = content[top] if top else None
+    if not isinstance(tensors, dict) or not tensors:
         raise WeightsError(
             f"{path} holds no weights: neither `state_dict` nor `module` is in it",
             "a checkpoint as DynamiCrafter's authors released it is wanted",
             subject=str(path),
         )
-    for name, value in found.items():
+    for name, value in tensors.items():
         if not isinstance(name, str) or not isinstance(value, pickled.Stored):
             raise WeightsError(
                 f"{path} is no checkpoint: {name!r} in its {top} is no tensor", subject=str(path)
             )
     if top == "state_dict":
-        return found
-    if len({name[:WRAPPED] for name in found}) > 1 or any(len(name) <= WRAPPED for name in found):
+        return tensors
+    if len({name[:WRAPPED] for name in tensors}) > 1 or any(
+        len(name) <= WRAPPED for name in tensors
+    ):
         raise WeightsError(
             f"{path} is no checkpoint of deepspeed: the names of its module begin differently",
             subject=str(path),
         )
-    return {name[WRAPPED:]: value for name, value in found.items()}
+    return {name[WRAPPED:]: value for name, value in tensors.items()}

@@ -34,13 +34,19 @@ TUNED_TOO = re.compile(
     r"(init_attn\.0|(input|output)_blocks\.\d+\.2|middle_block\.2)"
     r"\.transformer_blocks\.\d+\.attn[12]\.to_(v|out\.0)\."
 )
-"""Of DynamiCrafter, whose temporal transformers differ from spatial ones in their place alone."""
+"""Tuned parameters of DynamiCrafter, whose temporal transformers differ from spatial ones in their
+place alone."""
 DTYPES = ("fp16", "fp32")
 
 
 @dataclass(frozen=True)
 class Written:
-    """A delta file: size in bytes, its tensors and numbers, how many parameters were unchanged."""
+    """A delta file that was written.
+
+    size: bytes
+    tensors, numbers: how many it holds
+    unchanged: how many parameters the tuning left as they were
+    """
 
     path: Path
     size: int
@@ -50,16 +56,16 @@ class Written:
 
 
 def is_tuned(name: str) -> bool:
-    """Whether the tuning touches the parameter of this name (weight or bias)."""
+    """Return whether the tuning touches the parameter of this name (weight or bias)."""
     return any(part in name for part in TUNED) or TUNED_TOO.match(name) is not None
 
 
 def from_pair(tuned: Path, base: Path) -> dict[str, Tensor]:
-    """Parameter name -> tuned minus base, float32, of two U-Net folders or folders with a unet/.
+    """Return parameter name -> tuned minus base, float32, of two folders with a U-Net or unet/.
 
     Only the tuned tensors are read. One that equals the base at the coarser of the two precisions
-    is left out: where float32 meets half precision, the difference would be mere rounding.
-    WeightsError where the two do not match or are the same.
+    is left out: where float32 meets half precision, the difference would be mere rounding. Raises
+    WeightsError if the two do not match or are the same.
     """
     return _difference(tuned, base)[0]
 
@@ -106,11 +112,11 @@ def _file_of(folder: Path, name: str) -> Path:
 
 
 def _damaged(file: Path, name: str) -> str:
-    return f"{file} is damaged: {name} holds values that are no numbers"
+    return f"{file} is damaged: {name} holds values that are not numbers"
 
 
 def _read(folder: Path) -> dict[str, Tensor]:
-    """The tensors a tuning touches, from a U-Net's files; the rest of them is not read."""
+    """Read the tensors a tuning touches from a U-Net's files; the others are not read."""
     from safetensors import SafetensorError, safe_open
 
     tensors: dict[str, Tensor] = {}
@@ -135,10 +141,10 @@ def _read(folder: Path) -> dict[str, Tensor]:
 def write(
     tuned: Path, base: Path, out: Path, *, dtype: str = "fp16", overwrite: bool = False
 ) -> Written:
-    """Makes the delta file of a pair of U-Net folders, atomically. dtype: one of DTYPES.
+    """Write the delta file of a pair of U-Net folders, atomically. dtype: one of DTYPES.
 
-    UsageError for an existing or unsuitable `out`; WeightsError for networks that do not match, or
-    if it cannot be written.
+    Raises UsageError for an existing or unsuitable `out`, WeightsError for networks that do not
+    match, or if it cannot be written.
     """
     import torch
     from safetensors.torch import save
@@ -175,9 +181,7 @@ def write(
 
 
 def save(deltas: Mapping[str, Tensor], out: Path, made_from: Mapping[str, str]) -> None:
-    """Makes the file of a delta that was trained, in half precision. made_from: what to say about
-    where it comes from.
-    """
+    """Write the file of a trained delta, in half precision. made_from: recorded as its origin."""
     from safetensors.torch import save as packed
 
     half = {name: delta.detach().half().cpu().contiguous() for name, delta in deltas.items()}
@@ -195,7 +199,7 @@ def _replace(out: Path, content: bytes, *, overwrite: bool) -> None:
 
 
 def load(path: Path) -> dict[str, Tensor]:
-    """Parameter name -> delta, float32, of a file that `write` made; WeightsError for others."""
+    """Load parameter name -> delta, float32, from a file of `write`. Raise WeightsError."""
     from safetensors import SafetensorError, safe_open
 
     from vtg_cli.ground.tensor import is_finite
@@ -216,8 +220,8 @@ def load(path: Path) -> dict[str, Tensor]:
     if not tensors:
         raise WeightsError(f"{path} is damaged: it is empty", subject=str(path))
     for name, tensor in tensors.items():
-        known = is_tuned(name) and name.endswith((".weight", ".bias"))
-        if not (known and tensor.is_floating_point()):
+        expected = is_tuned(name) and name.endswith((".weight", ".bias"))
+        if not (expected and tensor.is_floating_point()):
             raise WeightsError(
                 f"{path} is damaged: {name} does not belong in a reverse-motion delta", subject=name
             )

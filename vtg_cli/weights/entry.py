@@ -30,7 +30,7 @@ class Wheel:
 
 @dataclass(frozen=True)
 class Tier:
-    """What a GPU of so much memory (10^9 bytes) can do with a model at its native size.
+    """The abilities of a GPU with so much memory (10^9 bytes) with a model at its native size.
 
     published: by the model's authors; else an estimate of ours. None was measured by vtg.
     """
@@ -95,10 +95,10 @@ class Entry:
 
     @property
     def must_accept(self) -> bool:
-        """Whether its terms are to be accepted once before a pull: where they restrict its use."""
+        """Whether its terms must be accepted once before a pull: where they restrict its use."""
         return self.commercial != "yes"
 
     @property
     def whole(self) -> bool:
-        """Whether exactly `files` make it, and not any folder of its layout."""
+        """Whether it consists of exactly `files`, rather than of any folder of its layout."""
         return self.backbone != "svd" or self.variant is not None

@@ -15,13 +15,13 @@ from vtg_cli.weights import cache, transfer
 from vtg_cli.weights.catalog import Place
 
 ODD = (TypeError, AttributeError, LookupError)
-"""What the client raises for an answer of other types than it expects."""
+"""Errors the client raises for an answer of other types than it expects."""
 AGAIN = "pull again; it goes on where it stopped"
 
 
 @contextmanager
 def explained(place: Place) -> Iterator[None]:
-    """Whatever the client, its HTTP library or the disk raise becomes one WeightsError."""
+    """Turn whatever the client, its HTTP library or the disk raise into one WeightsError."""
     from huggingface_hub import errors
 
     # The client's HTTP library differs between its versions; this is the one name they share.
@@ -36,7 +36,7 @@ def explained(place: Place) -> Iterator[None]:
 
 @contextmanager
 def unspoken() -> Iterator[None]:
-    """Keep the client's log, which repeats a server's words as they come, from anybody's stderr."""
+    """Keep the client's log, which repeats a server's words as they come, off stderr."""
     import logging
 
     from huggingface_hub.utils.logging import get_verbosity, set_verbosity
@@ -50,7 +50,7 @@ def unspoken() -> Iterator[None]:
 
 
 def wait_for_line(error: Exception, attempts: int) -> float | None:
-    """A transfer.Wait for one file: a broken line, a stalled or a busy server pass."""
+    """Return a transfer.Wait for one file: a broken line or a stalled or busy server passes."""
     from huggingface_hub import errors
 
     if isinstance(error, errors.HfHubHTTPError):
@@ -61,9 +61,9 @@ def wait_for_line(error: Exception, attempts: int) -> float | None:
 
 
 def wait_for_answer(error: Exception, attempts: int) -> float | None:
-    """A transfer.Wait for a question: a busy server passes; no connection at all is told at once.
+    """Return a transfer.Wait for a question: a busy server passes, no connection raises.
 
-    Where the server names a time, that one.
+    If the server names a time, that one is taken.
     """
     from huggingface_hub import errors
 
@@ -76,7 +76,7 @@ def wait_for_answer(error: Exception, attempts: int) -> float | None:
 
 
 def asked_wait(headers: Mapping[str, str]) -> float | None:
-    """Seconds a server asks to wait, by Retry-After or the hub's own ratelimit header."""
+    """Return the seconds a server asks to wait, by Retry-After or the hub's ratelimit header."""
     after = headers.get("retry-after", "").strip()
     if after.isdigit():
         return float(after)
@@ -85,7 +85,7 @@ def asked_wait(headers: Mapping[str, str]) -> float | None:
 
 
 def _explanation(error: Exception, place: Place) -> tuple[str, str]:
-    """What went wrong, and what to do."""
+    """Return what went wrong, and what to do."""
     from huggingface_hub import constants, errors, get_token
 
     while isinstance(error, errors.LocalEntryNotFoundError):  # it only wraps what happened

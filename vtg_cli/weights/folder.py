@@ -12,7 +12,7 @@ from vtg_cli.weights.layout import INDEX
 
 
 def check_place(out: Path, overwrite: bool) -> None:
-    """UsageError for a place that is taken, or not by a model folder."""
+    """Raise UsageError for a place that is taken, or taken by other than a model folder."""
     if out.exists() and not overwrite:
         raise UsageError(f"{out} exists", "--overwrite replaces it", subject=str(out))
     if out.exists() and not (out / INDEX).is_file():
@@ -25,7 +25,7 @@ def check_place(out: Path, overwrite: bool) -> None:
 
 @contextmanager
 def whole(out: Path) -> Iterator[Path]:
-    """An empty folder, which becomes `out` when the block ends well. WeightsError if it cannot."""
+    """Yield an empty folder that becomes `out` on a clean exit. Raise WeightsError."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with temporary.folder(out) as new:

@@ -28,13 +28,13 @@ Progress = Callable[[float, str], None]  # share of the bytes in [0, 1], what is
 
 
 LARGEST = 1 << 50
-"""Bytes of a file that a hub can offer."""
+"""Most bytes of a file that a hub can offer."""
 WAITING = "waiting for another pull of"
-"""How what is being done begins while another process has its turn."""
+"""Start of the progress message while another process has its turn."""
 
 
 def pause(seconds: float) -> None:
-    """Between two attempts."""
+    """Sleep between two attempts."""
     time.sleep(seconds)
 
 
@@ -50,7 +50,7 @@ class Remote:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a pull fetches: `files` of one commit, to lie in `folder`."""
+    """The files a pull fetches: `files` of one commit, to lie in `folder`."""
 
     name: str
     place: Place
@@ -71,22 +71,20 @@ class Listing:
         return max(sum(file.size for file in absent) - begun, 0)
 
     def blob(self, remote: Remote) -> Path:
-        """Where the hub's cache keeps the content of a file."""
+        """Return where the hub's cache keeps the content of a file."""
         name = remote.sha256 or remote.blob_id or ""
         return cache.repo_folder(self.place.repo_id) / "blobs" / name
 
 
 def offline() -> bool:
-    """Whether the client was told to leave the network alone."""
+    """Return whether the client was told to leave the network alone."""
     from huggingface_hub import constants
 
     return bool(constants.HF_HUB_OFFLINE)
 
 
 def reachable(seconds: float = 4.0) -> tuple[str, str]:
-    """The hub's address, and in a line why it does not answer within a few seconds; empty: it
-    does.
-    """
+    """Return the hub's address, and in a line why it does not answer in a few seconds, or ""."""
     from huggingface_hub import constants
     from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
 
@@ -100,18 +98,20 @@ def reachable(seconds: float = 4.0) -> tuple[str, str]:
     return place, ""
 
 
-def look_up(name: str, here: str | None = None) -> Listing:
-    """Asks the hub, in one small request, what a pull of a catalogue name or hub id would fetch.
+def look_up(name: str, cached: str | None = None) -> Listing:
+    """Ask the hub, in one small request, what a pull of a catalogue name or hub id would fetch.
 
-    The commit is the catalogue's, else the one the first pull recorded, else `here`, of which some
-    files are on this machine already, else what main points to. WeightsError, or UsageError for a
-    name that is none.
+    The commit is the catalogue's, else the first pull's, else `cached`, of which some files are on
+    this machine already, else what main points to. Raises WeightsError, or UsageError for an
+    unknown name.
     """
     from huggingface_hub import HfApi, constants
 
     place = place_of(name)
     record = trust.read(cache.record_path(place.repo_id))
-    pinned = (place.entry.revision if place.entry else None) or (record.commit if record else here)
+    pinned = (place.entry.revision if place.entry else None) or (
+        record.commit if record else cached
+    )
     api = HfApi(library_name="vtg")
     with explained(place):
         info = transfer.patiently(
@@ -153,7 +153,7 @@ def look_up(name: str, here: str | None = None) -> Listing:
 
 
 def _hashed(file: Remote) -> bool:
-    """Whether its hashes, of which one becomes a file's name, are hashes."""
+    """Return whether its hashes, one of which becomes a file's name, are hashes."""
     sha256, blob_id = file.sha256, file.blob_id
     whole = sha256 is None or re.fullmatch("[0-9a-f]{64}", str(sha256)) is not None
     return whole and (
@@ -185,11 +185,11 @@ def pull(
     *,
     free: Free = free_bytes,
 ) -> Path:
-    """Fetches what is missing, checks every file's hash, records it, returns the model's folder.
+    """Fetch what is missing, check every file's hash, record it and return the model's folder.
 
     A pull that was cut or stopped goes on where it was, in the same run or in a later one. A file
     with other bytes than the hub announced, or than the first pull recorded, is removed before it
-    is used. Two pulls of a repository take turns. WeightsError.
+    is used. Two pulls of a repository take turns. Raises WeightsError.
     """
     report = on_progress or (lambda share, doing: None)
     repo_id = listing.place.repo_id
@@ -208,7 +208,7 @@ def pull(
 
 @contextmanager
 def turn(lock: Path, place: Place, waiting: Callable[[], object]) -> Iterator[None]:
-    """Within it no other process holds the lock file; `waiting` is called if one does."""
+    """Hold the lock file, so that no other process does; `waiting` is called if one does."""
     from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
 
     with ExitStack() as stack:
@@ -234,46 +234,46 @@ def _shared(report: Progress, listing: Listing, remote: Remote, before: int) -> 
 
 
 def _obtain(listing: Listing, remote: Remote, report: Report) -> None:
-    """Makes sure of one file: its bytes are the announced ones and those recorded."""
+    """Make sure of one file: its bytes are the announced ones and those recorded."""
     path = cache.record_path(listing.place.repo_id)
     record = trust.read(path)
     if record is None or record.commit != listing.commit:
         record = trust.Record(listing.place.repo_id, listing.commit)
     recorded = record.files.get(remote.name)
     file, blob = listing.folder / remote.name, listing.blob(remote)
-    known = None
+    verified = None
     for place in (file, blob):
-        if place.is_file() and known is None:
+        if place.is_file() and verified is None:
             report("verifying", 0)
-            known = _known(remote, place)
-            if known is None:
+            verified = _known(remote, place)
+            if verified is None:
                 cache.discard(place)
-    if known is None:
+    if verified is None:
         part = cache.part_of(blob)
         with explained(listing.place):
             _transfer(listing, remote, part, report)
-            known = _known(remote, part)
-        if known is None or recorded not in (None, known):
+            verified = _known(remote, part)
+        if verified is None or recorded not in (None, verified):
             part.unlink(missing_ok=True)
-            raise _other_content(listing, remote, known is None)
+            raise _other_content(listing, remote, verified is None)
         with explained(listing.place):
             os.replace(part, blob)
-    elif recorded not in (None, known):
+    elif recorded not in (None, verified):
         cache.discard(file if file.is_file() else blob)
         raise _other_content(listing, remote, announced=False)
     with explained(listing.place):
         if not file.is_file():
             _link(blob, file)
-        trust.write(path, replace(record, files={**record.files, remote.name: known}))
+        trust.write(path, replace(record, files={**record.files, remote.name: verified}))
     report("verifying", remote.size)
 
 
 def _known(remote: Remote, file: Path) -> trust.Known | None:
-    """Size and sha256, if they are what the hub announced."""
-    found = trust.Known(file.stat().st_size, trust.sha256(file))
+    """Return size and sha256, if they are what the hub announced."""
+    known = trust.Known(file.stat().st_size, trust.sha256(file))
     if remote.sha256:
-        return found if found.sha256 == remote.sha256 else None
-    return found if trust.git_blob_id(file) == remote.blob_id else None
+        return known if known.sha256 == remote.sha256 else None
+    return known if trust.git_blob_id(file) == remote.blob_id else None
 
 
 def _other_content(listing: Listing, remote: Remote, announced: bool) -> WeightsError:
@@ -287,7 +287,7 @@ def _other_content(listing: Listing, remote: Remote, announced: bool) -> Weights
 
 
 def _transfer(listing: Listing, remote: Remote, part: Path, report: Report) -> None:
-    """The content of a file into `part`, with the client's own session, headers and endpoint."""
+    """Fetch a file's content into `part`, with the client's own session, headers and endpoint."""
     from huggingface_hub import constants, hf_hub_url
     from huggingface_hub.utils import (  # type: ignore[attr-defined]
         build_hf_headers,

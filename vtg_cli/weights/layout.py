@@ -35,14 +35,14 @@ PARTS = tuple(
     f"{part}.safetensors"
     for part in ("unet", "resampler", "autoencoder", "image_tower", "text_tower")
 )
-"""Of a DynamiCrafter folder; the first of them tells that it is one."""
+"""Files of a DynamiCrafter folder; the first of them tells that it is one."""
 VOCABULARY = ("tokenizer/vocab.json", "tokenizer/merges.txt")  # of its prompts, if there
 SMALL = (INDEX, "scheduler/scheduler_config.json")
 OPTIONAL = ("feature_extractor/preprocessor_config.json",)  # fetched with a model, not read by vtg
 
 
 def names_in(folder: Path) -> set[str]:
-    """Files of a model folder, as posix paths relative to it; links to nothing do not count."""
+    """Return the files of a model folder, as posix paths relative to it, broken links left out."""
     inside = (*STEMS, "scheduler", "feature_extractor", "tokenizer")
     places = [folder, *(folder / part for part in inside)]
     return {
@@ -55,9 +55,9 @@ def names_in(folder: Path) -> set[str]:
 
 
 def weights_among(names: Collection[str], stem: str, *, half: bool = True) -> tuple[str, ...]:
-    """The weight files called `stem` among one folder's names; () if none or a shard is missing.
+    """Return one folder's weight files called `stem`; () if none or a shard is missing.
 
-    half: take the fp16 variant where both are there; else the full one.
+    half: take the fp16 variant if both are there; else the full one
     """
     for infix in (".fp16", "") if half else ("", ".fp16"):
         single = f"{stem}{infix}.safetensors"
@@ -71,7 +71,7 @@ def weights_among(names: Collection[str], stem: str, *, half: bool = True) -> tu
 
 
 def index_of(weights: Sequence[str]) -> tuple[str, ...]:
-    """The file that says which tensor is in which of several shards; () for a single file."""
+    """Return the file that says which tensor is in which shard; () for a single file."""
     shard = re.fullmatch(
         r"(.+?)(\.fp16)?-\d{5}-of-\d{5}\.safetensors", weights[0] if weights else ""
     )
@@ -79,7 +79,7 @@ def index_of(weights: Sequence[str]) -> tuple[str, ...]:
 
 
 def _part(names: Collection[str], part: str) -> set[str]:
-    """File names of one folder, "" for the root."""
+    """Return the file names of one folder, "" for the root."""
     return {name.rpartition("/")[2] for name in names if name.rpartition("/")[0] == part}
 
 
@@ -88,7 +88,7 @@ def _weights_of(part: str) -> str:
 
 
 def lacking(names: Collection[str]) -> tuple[str, ...]:
-    """What a model folder with these files still needs; () if complete."""
+    """Return what a model folder with these files still needs; () if it is complete."""
     if INDEX in names and NETWORK in names:
         return ()
     if PARTS[0] in names:
@@ -106,9 +106,9 @@ def lacking(names: Collection[str]) -> tuple[str, ...]:
 
 
 def fetch_list(names: Collection[str]) -> tuple[str, ...]:
-    """What to fetch of a repository: a model folder, else a U-Net at its root or in unet/.
+    """Return what to fetch of a repository: a model folder, else a U-Net at its root or in unet/.
 
-    The fp16 variant where there is one; () if the files make neither.
+    The fp16 variant if there is one; () if the files make neither.
     """
     if not lacking(names) and PARTS[0] in names:
         return (INDEX, CONFIG, *PARTS, *(name for name in VOCABULARY if name in names))
@@ -128,7 +128,7 @@ def _part_files(names: Collection[str], folder: str, part: str) -> tuple[str, ..
 
 
 def used_files(folder: Path) -> Iterator[Path]:
-    """The files of a model or U-Net folder that its results depend on: configs and all weights."""
+    """Yield the files of a model or U-Net folder that results depend on: configs, weights."""
     for name in sorted(names_in(folder)):
         part, _, file = name.rpartition("/")
         stem = STEMS.get(part or "unet")
@@ -139,23 +139,23 @@ def used_files(folder: Path) -> Iterator[Path]:
 
 
 def unet_folder(folder: Path) -> Path | None:
-    """`folder` itself or its unet/ if one of them holds a whole U-Net, else None."""
+    """Return `folder` itself or its unet/ if one of them holds a whole U-Net, else None."""
     places = (folder, folder / "unet")
     return next((place for place in places if not lacking_unet(names_in(place))), None)
 
 
 def lacking_unet(names: Collection[str]) -> tuple[str, ...]:
-    """What a U-Net folder with these files still needs; () if complete."""
+    """Return what a U-Net folder with these files still needs; () if it is complete."""
     missing = [] if "config.json" in names else ["config.json"]
     return (*missing, *([] if weights_among(names, STEMS["unet"]) else [_weights_of("unet")]))
 
 
 def unet_weights(folder: Path) -> tuple[Path, ...]:
-    """The U-Net's weights in `folder` or its unet/, full precision first. WeightsError if none."""
+    """Return the U-Net's weights in `folder` or unet/, full precision first. Raise WeightsError."""
     for place in (folder, folder / "unet"):
-        found = weights_among(names_in(place), STEMS["unet"], half=False)
-        if found:
-            return tuple(place / name for name in found)
+        weights = weights_among(names_in(place), STEMS["unet"], half=False)
+        if weights:
+            return tuple(place / name for name in weights)
     pickles = sorted(folder.glob("**/*.bin"))
     raise WeightsError(
         f"{folder} holds no U-Net: no {_weights_of('unet')} in it or in its unet/",
@@ -167,6 +167,6 @@ def unet_weights(folder: Path) -> tuple[Path, ...]:
 
 
 def listed(names: Collection[str]) -> str:
-    """The first few of many names, for a sentence."""
+    """Join the first few of many names for a sentence."""
     first = list(names)[:3]
     return ", ".join(first) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

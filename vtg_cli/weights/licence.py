@@ -16,24 +16,30 @@ FORMAT = "vtg-licences-1"
 
 
 def accepted(entry: Entry) -> str | None:
-    """The day (YYYY-MM-DD) on which the terms of an entry were accepted; None: they were not."""
-    known = _read().get(entry.licence)
-    return known["when"] if known is not None and known["terms"] == entry.terms else None
+    """Return the day (YYYY-MM-DD) on which an entry's terms were accepted; None: they were not."""
+    acceptance = _read().get(entry.licence)
+    return (
+        acceptance["when"]
+        if acceptance is not None and acceptance["terms"] == entry.terms
+        else None
+    )
 
 
 def accept(entry: Entry, today: str) -> None:
-    """Records it. today: YYYY-MM-DD. WeightsError if it cannot be written."""
+    """Record that the terms were accepted. today: YYYY-MM-DD. Raise WeightsError."""
     path = cache.own_folder() / "licences.json"
-    known = _read() | {entry.licence: {"terms": entry.terms, "when": today, "for": entry.name}}
+    acceptances = _read() | {
+        entry.licence: {"terms": entry.terms, "when": today, "for": entry.name}
+    }
     try:
-        trust.replace_json(path, {"format": FORMAT, "accepted": known})
+        trust.replace_json(path, {"format": FORMAT, "accepted": acceptances})
     except OSError as error:
         reason = error.strerror or str(error)
         raise WeightsError(f"{path} cannot be written: {reason}", subject=str(path)) from error
 
 
 def require(entry: Entry) -> None:
-    """WeightsError where terms have to be accepted first and were not."""
+    """Raise WeightsError if terms have to be accepted first and were not."""
     if entry.must_accept and accepted(entry) is None:
         raise WeightsError(
             f"the terms of {entry.name} ({entry.licence}) have not been accepted yet",
@@ -44,10 +50,12 @@ def require(entry: Entry) -> None:
 
 
 def _read() -> dict[str, Any]:
-    """By licence; a file that is missing or damaged means that nothing was accepted."""
+    """Read what was accepted, by licence; a missing or damaged file means nothing was."""
     try:
         raw = documents.json_file(cache.own_folder() / "licences.json")
-        known = raw["accepted"] if raw["format"] == FORMAT else {}
-        return {name: each for name, each in known.items() if {"terms", "when"} <= each.keys()}
+        acceptances = raw["accepted"] if raw["format"] == FORMAT else {}
+        return {
+            name: each for name, each in acceptances.items() if {"terms", "when"} <= each.keys()
+        }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

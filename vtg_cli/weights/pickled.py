@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BYTES = 16 * 2**20
-"""Of data.pkl, and of the archive's list of members; one with 10,000 tensors has 2 MB of each."""
+"""Most bytes of data.pkl, and of the archive's list of members; one with 10,000 tensors has 2 MB of
+each."""
 OPCODES = 2_000_000
-"""Of data.pkl; a tensor has 30. What so many can make stays under 0.5 GB."""
+"""Most opcodes of data.pkl; a tensor has 30. What so many can make stays under 0.5 GB."""
 
 DTYPES = {
     "DoubleStorage": ("float64", 8), "FloatStorage": ("float32", 4), "HalfStorage": ("float16", 2),
@@ -45,11 +46,11 @@ _BESIDE = {
     *("_codecs.encode", "builtins.set", "builtins.bytearray", "__builtin__.set"),
     *("__builtin__.bytearray", *(f"torch.{dtype}" for dtype, _ in DTYPES.values())),
 }
-"""What else torch lets through: it may lie beside the tensors and becomes None."""
+"""Other names that torch lets through: they may lie beside the tensors and become None."""
 
 
 AXES = 64
-"""Of a tensor, as many as torch takes."""
+"""Most axes of a tensor, as many as torch takes."""
 
 
 class Refused(Exception):
@@ -208,14 +209,16 @@ class _Machine:
             self._stack[-1].extend(values)
 
     def _update(self, values: list[Any]) -> None:
-        """Pairs that no weights can have are read over, such as those of a counter."""
+        """Update a dictionary; pairs that no weights can have are skipped, such as those of a
+        counter.
+        """
         if isinstance(self._stack[-1], dict):
             pairs = zip(values[::2], values[1::2], strict=True)
             self._stack[-1].update((k, v) for k, v in pairs if type(k) in (str, int))
 
     def _global(self, name: str) -> None:
-        known = {*_TENSORS, *_BESIDE, _PARAMETER, _DICT}
-        if name not in known and name.removeprefix("torch.") not in DTYPES:
+        allowed = {*_TENSORS, *_BESIDE, _PARAMETER, _DICT}
+        if name not in allowed and name.removeprefix("torch.") not in DTYPES:
             raise _more(name)
         self._push(_Name(name))
 
@@ -285,7 +288,7 @@ _PUSHED: dict[str, Callable[[Any], Any]] = {
     "EMPTY_TUPLE": lambda value: (),
     "MARK": lambda value: _MARK,
 }
-"""What an opcode pushes, of its argument."""
+"""Functions from an opcode's argument to what it pushes."""
 _STEPS: dict[str, Callable[[_Machine, Any], object]] = {
     "BINPUT": _Machine._put,
     "LONG_BINPUT": _Machine._put,
@@ -307,4 +310,4 @@ _STEPS: dict[str, Callable[[_Machine, Any], object]] = {
     "BUILD": lambda m, value: m._pop(),
     "BINPERSID": lambda m, value: m._storage(),
 }
-"""What it does."""
+"""Steps of the opcodes."""

@@ -19,15 +19,17 @@ DEFAULT_BASE = "svd"
 
 @dataclass(frozen=True)
 class Reverse:
-    """On this machine: a delta file (base is None), or a tuned U-Net's folder and its base's."""
+    """Reverse motion here: a delta file (base None), or folders of a tuned U-Net and its base."""
 
     path: Path
     base: Path | None = None
 
 
 def known_reverse(source: store.Source) -> Reverse | None:
-    """What lies in a model's folder, else what the catalogue knows for it, if all of it is on this
-    machine. No network.
+    """Return the reverse motion in a model's folder, else the one the catalogue knows for it, if
+    all of it is on this machine.
+
+    Uses no network.
     """
     if (source.folder / layout.REVERSE).is_file():
         return Reverse(source.folder / layout.REVERSE)
@@ -41,12 +43,13 @@ def known_reverse(source: store.Source) -> Reverse | None:
 
 
 def resolve_reverse(spec: str, base: str | None = None) -> Reverse:
-    """What --reverse and --reverse-base name. No network.
+    """Return the reverse motion that --reverse and --reverse-base name, without the network.
 
     spec: a delta file, a U-Net's folder, a catalogue name, or a hub id in the local cache, which
-    may go on into the repository: ORG/NAME[/FOLDER or /FILE].
-    base: for a U-Net, what it was tuned from, named likewise; default: the catalogue's, else svd.
-    WeightsError for what is missing, UsageError for a base beside a delta file.
+        may go on into the repository: ORG/NAME[/FOLDER or /FILE]
+    base: for a U-Net, what it was tuned from, named likewise; default: the catalogue's, else svd
+
+    Raises WeightsError for what is missing, UsageError for a base beside a delta file.
     """
     file = next((place for place in _candidates(spec) if place.is_file()), None)
     if file is not None:
@@ -72,22 +75,22 @@ def resolve_reverse(spec: str, base: str | None = None) -> Reverse:
 
 
 def load(reverse: Reverse) -> dict[str, Tensor]:
-    """Parameter name -> delta, float32. WeightsError."""
+    """Load parameter name -> delta, float32. Raise WeightsError."""
     if reverse.base is None:
         return delta.load(reverse.path)
     return delta.from_pair(reverse.path, reverse.base)
 
 
 def unet_folder(spec: str) -> Path:
-    """The U-Net's folder behind a catalogue name, a folder (it or its unet/) or a cached hub id.
+    """Return the U-Net's folder of a catalogue name, a folder (or its unet/) or a cached hub id.
 
-    No network. WeightsError naming what is missing; UsageError for a name that is none.
+    Uses no network. Raises WeightsError naming what is missing, UsageError for an unknown name.
     """
     candidates = _candidates(spec)
     for folder in candidates:
-        found = layout.unet_folder(folder)
-        if found is not None:
-            return found
+        unet = layout.unet_folder(folder)
+        if unet is not None:
+            return unet
     if candidates and candidates[0].exists():
         folder = candidates[0]
         inside = folder / "unet" if (folder / "unet").is_dir() else folder
@@ -110,7 +113,7 @@ def unet_folder(spec: str) -> Path:
 
 
 def _candidates(spec: str) -> list[Path]:
-    """The path itself, or where a catalogue name or hub id may lie in the cache."""
+    """Return the path itself, or the places in the cache of a catalogue name or hub id."""
     path = Path(spec).expanduser()
     if spec in CATALOG or (HUB_ID.fullmatch(spec) and not path.exists()):
         place = place_of(spec)

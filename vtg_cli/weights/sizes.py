@@ -16,18 +16,19 @@ from vtg_cli.machine.cost import Sizes
 from vtg_cli.weights import layout
 
 LONGEST = 100_000_000
-"""Bytes of a header at most, as the format has it."""
+"""Most bytes of a header, as the format has it."""
 WIDTH, CODEC_WIDTH = 320, 128
-"""Of the released models, where a folder does not tell."""
+"""Widths of the released models, where a folder does not tell."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """A model's networks.
+    """The sizes of a model's networks.
 
-    kind: how its folder is laid out; core, codec, rest: numbers in what denoises, in the
-    autoencoder, in all else; width: channels of the core at the latents' full size; codec_width:
-    of the autoencoder at the picture's
+    kind: how its folder is laid out
+    core, codec, rest: numbers in what denoises, in the autoencoder, in all else
+    width: channels of the core at the latents' full size
+    codec_width: channels of the autoencoder at the picture's full size
     """
 
     kind: Literal["tiny", "svd", "dynamicrafter"]
@@ -39,7 +40,7 @@ class Parts:
 
 
 def parts_of(folder: Path) -> Parts:
-    """Of a complete model folder. WeightsError where a file is damaged or cut short."""
+    """Measure the networks of a complete model folder. Raise WeightsError for a damaged file."""
     if (folder / layout.NETWORK).is_file():
         shapes = shapes_in(folder / layout.NETWORK)
         widths = shapes.get("patch_in.weight") or [128]
@@ -53,29 +54,32 @@ def parts_of(folder: Path) -> Parts:
             width = documents.whole_number(width, "model_channels")
             codec_width = _first(config.get("autoencoder", {}), "channels", CODEC_WIDTH)
         return Parts("dynamicrafter", core, codec, resampler + sum(towers), width, codec_width)
-    found = {}
+    counts = {}
     for part, stem in layout.STEMS.items():
         names = {file.name for file in (folder / part).iterdir()}
         files = [folder / part / name for name in layout.weights_among(names, stem)]
-        found[part] = sum(_count(shapes_in(file)) for file in files)
+        counts[part] = sum(_count(shapes_in(file)) for file in files)
     widths = []
     for part, usual in (("unet", WIDTH), ("vae", CODEC_WIDTH)):
         with _config(folder / part / "config.json") as config:
             widths.append(_first(config, "block_out_channels", usual))
-    return Parts("svd", found["unet"], found["vae"], found["image_encoder"], *widths)
+    return Parts("svd", counts["unet"], counts["vae"], counts["image_encoder"], *widths)
 
 
 ITEM = {"fp32": 4, "fp16": 2, "bf16": 2}
 """Bytes of a number."""
 DECODED = {"svd": 8, "dynamicrafter": 4}
-"""Frames decoded at a time where nothing is said: DECODE_CHUNK of either backbone."""
+"""Frames decoded at a time by default: DECODE_CHUNK of either backbone."""
 
 
 @cache
 def in_memory(folder: Path, item: int, factor: int) -> tuple[str, Sizes]:
-    """How a model's folder is laid out, a name in cost.RATES, and how large it is in memory.
+    """Return how a model's folder is laid out, a name in cost.RATES, and how large it is in memory.
 
-    item: bytes of a number; factor: of the model's Spec. WeightsError as `parts_of`.
+    item: bytes of a number
+    factor: of the model's Spec
+
+    Raises WeightsError as `parts_of` does.
     """
     parts = parts_of(folder)
     whole = (parts.core + parts.codec + parts.rest) * item
@@ -94,9 +98,7 @@ def in_memory(folder: Path, item: int, factor: int) -> tuple[str, Sizes]:
 
 
 def shapes_in(file: Path) -> dict[str, list[int]]:
-    """Of the tensors in a safetensors file, by name. WeightsError where it is damaged or shorter
-    than it says.
-    """
+    """Return a safetensors file's shapes by name. Raise WeightsError for damage."""
     try:
         with file.open("rb") as opened:
             length = int.from_bytes(opened.read(8), "little")
@@ -122,7 +124,7 @@ def shapes_in(file: Path) -> dict[str, list[int]]:
 
 
 def _tensor(header: dict[str, Any]) -> tuple[list[int], int]:
-    """Shape, and where its bytes end. ValueError for numbers that cannot be."""
+    """Return the shape, and where the bytes end. Raise ValueError for impossible numbers."""
     shape, (begin, end) = header["shape"], header["data_offsets"]
     numbers = [*shape, begin, end]
     if not isinstance(shape, list) or any(type(each) is not int or each < 0 for each in numbers):
@@ -142,6 +144,6 @@ def _first(config: dict[str, Any], name: str, usual: int) -> int:
 
 @contextmanager
 def _config(file: Path) -> Iterator[dict[str, Any]]:
-    """What a file says. WeightsError where that, or what the block looks for in it, cannot be."""
+    """Yield what a file says. Raise WeightsError if it, or what the block reads, is malformed."""
     with documents.reading(file, WeightsError, "fetch the model again"):
         yield documents.json_file(file)

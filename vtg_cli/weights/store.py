@@ -35,7 +35,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Copy:
-    """What the cache holds of a place on the hub, and what that lacks to be usable."""
+    """The cache's copy of a place on the hub, and what it lacks to be usable."""
 
     folder: Path
     commit: str
@@ -43,11 +43,10 @@ class Copy:
 
 
 def resolve(model: str) -> Source:
-    """The embedded model or a catalogue name, else a model folder, else a hub id in the local
-    cache.
+    """Find the embedded model, a catalogue name, a model folder or a hub id in the local cache.
 
-    WeightsError naming what is missing and the command that fetches it; UsageError for a name that
-    is none.
+    Raises WeightsError naming what is missing and the command that fetches it, UsageError for an
+    unknown name.
     """
     if model == EMBEDDED:
         return Source(model, EMBEDDED_FOLDER)
@@ -81,12 +80,12 @@ def resolve(model: str) -> Source:
 
 
 def available() -> list[str]:
-    """The catalogue's models that are complete on this machine, in the catalogue's order."""
+    """List the catalogue's models that are complete on this machine, in the catalogue's order."""
     return [entry.name for entry in CATALOG.values() if entry.kind == "model" and usable(entry)]
 
 
 def usable(entry: Entry) -> bool:
-    """Whether all that is needed to use it is on this machine."""
+    """Return whether all that is needed to use it is on this machine."""
     if entry.variant:
         return imported(entry) is not None
     copy = cached(place_of(entry.name))
@@ -94,7 +93,7 @@ def usable(entry: Entry) -> bool:
 
 
 def imported(entry: Entry) -> Path | None:
-    """The model folder made of an entry's checkpoint, if it was made and is complete."""
+    """Return the model folder made of an entry's checkpoint, if it was made and is complete."""
     folder = cache.imported_folder(entry.name)
     return folder if folder.is_dir() and not layout.lacking(layout.names_in(folder)) else None
 
@@ -119,12 +118,12 @@ def _made(entry: Entry) -> Path:
 
 
 def looks_like_path(text: str) -> bool:
-    """Whether a text that names nothing existing was meant as a path, not as a name or hub id."""
+    """Return whether a text that names nothing existing was meant as a path."""
     return text.startswith((".", "~", os.sep)) or text.count("/") > 1 or "\\" in text
 
 
 def snapshots(repo_id: str) -> Iterator[Path]:
-    """Folders of a repository's commits in the cache: the trusted one, main's, then the newest."""
+    """Yield folders of a repository's commits in the cache: trusted, main's, then the newest."""
     root = cache.repo_folder(repo_id)
     record = trust.read(cache.record_path(repo_id))
     commits = [record.commit] if record else []
@@ -142,7 +141,7 @@ def snapshots(repo_id: str) -> Iterator[Path]:
 
 
 def cached(place: Place) -> Copy | None:
-    """What the cache holds of a place: its most complete commit, earlier in `snapshots` first."""
+    """Return the cache's most complete commit of a place, earlier in `snapshots` first."""
     copies = []
     for snapshot in snapshots(place.repo_id):
         folder = snapshot / place.inside
@@ -158,7 +157,7 @@ def _lacking(place: Place, names: Collection[str]) -> tuple[str, ...]:
 
 
 def complete(name: str) -> Copy:
-    """The usable copy of a catalogue name or hub id; WeightsError for a missing or damaged one."""
+    """Return the usable copy of a catalogue name or hub id. Raise WeightsError."""
     place = place_of(name)
     copy, entry = cached(place), place.entry
     gate = f" (first accept its terms at {entry.page})" if entry and entry.gated else ""
@@ -182,7 +181,7 @@ def complete(name: str) -> Copy:
 
 
 def _sizes(entry: Entry) -> str:
-    """Of what a pull would fetch: 6.1 GB, and svd-xt 4.5 GB."""
+    """Format the sizes that a pull would fetch: 6.1 GB, and svd-xt 4.5 GB."""
     absent = [CATALOG[need] for need in entry.needs if not usable(CATALOG[need])]
     more = [f"{need.name} {need.gb:.1f} GB" for need in absent if need.gb >= 0.05]
     return ", and ".join((size_text(round(entry.gb * 1e9)), *more))
@@ -192,11 +191,11 @@ def _check_sizes(name: str, repo_id: str, copy: Copy) -> None:
     record = trust.read(cache.record_path(repo_id))
     if record is None or record.commit != copy.commit:
         return
-    for file, known in record.files.items():
+    for file, recorded in record.files.items():
         path = cache.repo_folder(repo_id) / "snapshots" / copy.commit / file
-        if path.is_file() and path.stat().st_size != known.size:
+        if path.is_file() and path.stat().st_size != recorded.size:
             raise WeightsError(
-                f"{name} is damaged: {file} has {path.stat().st_size} bytes, not {known.size}",
+                f"{name} is damaged: {file} has {path.stat().st_size} bytes, not {recorded.size}",
                 f"vtg models pull {name} fetches it again",
                 subject=str(path),
             )
@@ -221,7 +220,7 @@ def _model_folder(path: Path) -> Path:
 
 
 def recheck(name: str) -> Path | None:
-    """The folder, if all of it is here and every file has the sha256 its first pull recorded.
+    """Return the folder, if all of it is here with the sha256 its first pull recorded.
 
     None if something is missing or unrecorded, so that a pull is needed; a damaged file is removed.
     """
@@ -232,47 +231,49 @@ def recheck(name: str) -> Path | None:
     recorded = recorded_files(place, record)
     if _lacking(place, recorded) or not all((copy.folder / file).is_file() for file in recorded):
         return None
-    for file, known in recorded.items():
-        if trust.sha256(copy.folder / file) != known.sha256:
+    for file, first_pull in recorded.items():
+        if trust.sha256(copy.folder / file) != first_pull.sha256:
             cache.discard(copy.folder / file)
             return None
     return copy.folder
 
 
 def recorded_files(place: Place, record: trust.Record) -> dict[str, trust.Known]:
-    """What the first pull of a place brought, by name inside it; a repository may hold others."""
+    """Return what the first pull of a place brought, by name; a repository may hold others."""
     prefix = f"{place.inside}/" if place.inside else ""
     inside = {
-        file.removeprefix(prefix): known
-        for file, known in record.files.items()
+        file.removeprefix(prefix): first_pull
+        for file, first_pull in record.files.items()
         if file.startswith(prefix)
     }
     if place.entry is not None and place.entry.whole:
-        return {file: known for file, known in inside.items() if file in place.entry.files}
+        return {
+            file: first_pull for file, first_pull in inside.items() if file in place.entry.files
+        }
     return inside
 
 
 def identity(folder: Path) -> dict[str, str]:
-    """File name -> sha256 of every file the results depend on; `folder` may be a single file, too.
+    """Return file name -> sha256 of the files results depend on; `folder` may be a file, too.
 
     In the hub's cache a large file's blob is named by its sha256, and an imported folder has its
     sums; anything else, and what changed after the sums were written, is read and hashed.
     """
     if folder.is_file():
         return {folder.name: hash_of(folder)}
-    known, written = {}, 0
+    summed, written = {}, 0
     if (folder / layout.SUMS).is_file():
-        known, written = sums(folder), (folder / layout.SUMS).stat().st_mtime_ns
+        summed, written = sums(folder), (folder / layout.SUMS).stat().st_mtime_ns
     hashes = {}
     for file in layout.used_files(folder):
         name = file.relative_to(folder).as_posix()
-        fresh = name in known and file.stat().st_mtime_ns <= written
-        hashes[name] = known[name] if fresh else hash_of(file)
+        fresh = name in summed and file.stat().st_mtime_ns <= written
+        hashes[name] = summed[name] if fresh else hash_of(file)
     return hashes
 
 
 def sums(folder: Path) -> dict[str, str]:
-    """File name -> sha256, of a folder's SHA256SUMS; WeightsError where that cannot be read."""
+    """Read file name -> sha256 from a folder's SHA256SUMS. Raise WeightsError."""
     file = folder / layout.SUMS
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
@@ -280,18 +281,18 @@ def sums(folder: Path) -> dict[str, str]:
         raise WeightsError(
             f"{file} cannot be read: {error}", "import it again", subject=str(file)
         ) from None
-    found = {}
+    digests = {}
     for line in lines:
         match = re.fullmatch(r"([0-9a-f]{64}) [ *](?:\./)?(.+)", line)
         if match is None:
             raise WeightsError(f"{file} is damaged: {line!r}", subject=str(file))
         if match[2] != layout.SUMS:
-            found[match[2]] = match[1]
-    return found
+            digests[match[2]] = match[1]
+    return digests
 
 
 def hash_of(file: Path) -> str:
-    """sha256; of a file in the hub's cache its blob's name, where that is one."""
+    """Return the sha256; for a file in the hub's cache its blob's name, if that is one."""
     if file.is_symlink():
         blob = Path(
             os.readlink(file)
@@ -304,5 +305,5 @@ def hash_of(file: Path) -> str:
 
 @lru_cache(maxsize=256)
 def _hashed(file: Path, size: int, changed: int) -> str:
-    """A batch asks for the same gigabytes once a clip."""
+    """Hash a file once: a batch asks for the same gigabytes once a clip."""
     return trust.sha256(file)

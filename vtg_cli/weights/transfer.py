@@ -14,24 +14,26 @@ from typing import BinaryIO, TypeVar
 T = TypeVar("T")
 Sleep = Callable[[float], object]
 Wait = Callable[[Exception, int], float | None]
-"""wait(error, attempts so far) -> seconds after which to try again; None: it is of no use."""
+"""Function wait(error, attempts so far) -> seconds after which to try again; None: it is of
+no use."""
 
 ATTEMPTS = 5
-"""In a row without one new byte, after which it is given up."""
+"""Attempts in a row without one new byte, after which it is given up."""
 LONGEST_WAIT = 120.0
-"""Seconds; a server that asks for more is told to the person, who can come back later."""
+"""Seconds; a server that asks for more is reported to the user, who can come back later."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server sends. offset: bytes of the file before the first of `chunks`."""
+    """A server's answer. offset: bytes of the file before the first of `chunks`."""
 
     offset: int
     chunks: Iterator[bytes]
 
 
 Ask = Callable[[int], AbstractContextManager[Answer]]
-"""ask(offset) -> the file from there on, or from its start where the server knows no ranges."""
+"""Function ask(offset) -> the file from there on, or from its start if the server knows no
+ranges."""
 
 
 class TooShort(OSError):
@@ -43,12 +45,12 @@ class TooLong(OSError):
 
 
 def backoff(attempts: int) -> float:
-    """Seconds before the next attempt: 1, 2, 4, 8, ..."""
+    """Return the seconds before the next attempt: 1, 2, 4, 8, ..."""
     return float(2 ** (attempts - 1))
 
 
 def patiently(attempt: Callable[[], T], wait: Wait, sleep: Sleep) -> T:
-    """The value of `attempt`, called again after every failure that `wait` holds to be passing."""
+    """Return `attempt`'s value, called again after failures that `wait` holds to be passing."""
     for failures in range(1, ATTEMPTS + 1):
         try:
             return attempt()
@@ -69,7 +71,7 @@ def fetch(
     sleep: Sleep,
     on_bytes: Callable[[int], None] | None = None,
 ) -> None:
-    """Brings `part` to `size` bytes, going on from what it holds. on_bytes: held so far.
+    """Bring `part` to `size` bytes, going on from what it holds. on_bytes: called with those held.
 
     A failure that `wait` holds to be passing is answered by another attempt, up to ATTEMPTS in a
     row without a new byte. Whatever is raised, what came stays in `part`; TooLong alone empties it.

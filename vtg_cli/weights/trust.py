@@ -35,7 +35,7 @@ class Record:
 
 
 def read(path: Path) -> Record | None:
-    """None if nothing was recorded; WeightsError if the record is damaged: it is never skipped."""
+    """Read a record; None if there is none. Raise WeightsError if it is damaged."""
     try:
         raw = documents.json_file(path)
         if raw["format"] != FORMAT:
@@ -53,23 +53,23 @@ def read(path: Path) -> Record | None:
 
 
 def write(path: Path, record: Record) -> None:
-    """Replaces the record as a whole. OSError if the place cannot be written."""
+    """Replace the record as a whole. Raise OSError if the place cannot be written."""
     replace_json(path, {"format": FORMAT, **asdict(record)})
 
 
 def replace_json(path: Path, content: Mapping[str, object]) -> None:
-    """A small file as a whole or not at all. OSError if the place cannot be written."""
+    """Write a small file as a whole or not at all. Raise OSError if the place cannot be written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary.write(path, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
 
 
 def sha256(path: Path) -> str:
-    """Of a file's content, in hex."""
+    """Return the SHA-256 of a file's content, in hex."""
     return _digest(path, hashlib.sha256())
 
 
 def git_blob_id(path: Path) -> str:
-    """What git, and so the hub, calls a small file: sha1 of "blob SIZE\\0" and its content."""
+    r"""Return what git, and the hub, calls a small file: sha1 of "blob SIZE\0" and its content."""
     return _digest(path, hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False))
 
 

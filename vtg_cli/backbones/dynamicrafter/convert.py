@@ -38,10 +38,10 @@ CLIP_FILES = (
     "open_clip_pytorch_model.bin",
     "pytorch_model.bin",
 )
-"""CLIP's weights in a copy of its repository, the first that is there."""
+"""Files of CLIP's weights in a copy of its repository; the first that is there is taken."""
 _TOWERS = {"image_tower": "vision_model.", "text_tower": "text_model."}  # in transformers' files
 DECODER = ("first_stage_model.decoder.", "first_stage_model.post_quant_conv.")
-"""What names of the part that decodes begin with."""
+"""Prefixes of the names of the part that decodes."""
 _DUAL = "first_stage_model.decoder.attn_refinement."
 _MARKS = {"image_tower": "visual.conv1.weight", "text_tower": "token_embedding.weight"}
 OnPhase = Callable[[str], None]
@@ -58,15 +58,16 @@ def convert(
     overwrite: bool = False,
     on_phase: OnPhase | None = None,
 ) -> Path:
-    """Makes the folder `out`, whole or not at all, and returns it.
+    """Make the folder `out`, whole or not at all, and return it.
 
-    variant: a name in spec.VARIANTS, told from the file where it can be; clip: a folder with CLIP's
-    weights or vocabulary, for what the file lacks; decoder: the DynamiCrafter checkpoint that lends
-    ToonCrafter its decoder; config: the model's configuration in the reference's form as JSON,
-    where it has other sizes than the released ones.
+    variant: a name in spec.VARIANTS; None: guessed from the file where possible
+    clip: a folder with CLIP's weights or vocabulary, for what the file lacks
+    decoder: the DynamiCrafter checkpoint that lends ToonCrafter its decoder
+    config: the model's configuration in the reference's form as JSON, if it has other sizes than
+        the released ones
 
-    UsageError for an existing `out` and for what cannot be told; WeightsError for a file that is
-    damaged, wants to run code or is another model, or for CLIP or a decoder missing.
+    Raises UsageError for an existing `out` and for what cannot be guessed, WeightsError for a file
+    that is damaged, wants to run code or is another model, or if CLIP or a decoder is missing.
     """
     if variant is not None and variant not in VARIANTS:
         raise UsageError(
@@ -98,7 +99,7 @@ def _dual(checkpoint: Checkpoint) -> bool:
 
 
 def _decoded_by(checkpoint: Checkpoint, lender: Path | None) -> Checkpoint:
-    """ToonCrafter with the decoder of another checkpoint."""
+    """Return ToonCrafter with the decoder of another checkpoint."""
     if lender is None:
         raise WeightsError(
             f"{checkpoint.path} decodes in a way of its own (ToonCrafter's), which vtg cannot",
@@ -114,7 +115,7 @@ def _decoded_by(checkpoint: Checkpoint, lender: Path | None) -> Checkpoint:
 
 
 def _lender(file: Path) -> Checkpoint:
-    """A checkpoint whose decoder can be lent. WeightsError for any other file."""
+    """Open a checkpoint whose decoder can be lent. Raise WeightsError for any other file."""
     plain = open_checkpoint(file)
     if _dual(plain) or not any(name.startswith(DECODER) for name in plain.shapes):
         raise WeightsError(
@@ -160,8 +161,10 @@ def _base_scale(checkpoint: Checkpoint) -> float | None:
 
 
 def _guessed(checkpoint: Checkpoint) -> str:
-    """Which of the released models it is; the two of 512 differ in nothing but their values, so
-    these are told apart by what the file or its folder is called.
+    """Guess which of the released models it is.
+
+    The two of 512 differ only in their values, so the name of the file or its folder tells them
+    apart.
     """
     if any(name.endswith("attn2.alpha") for name in checkpoint.shapes):
         return "256"
@@ -183,7 +186,7 @@ def _guessed(checkpoint: Checkpoint) -> str:
 
 
 def _fill(networks: Mapping[str, nn.Module], checkpoint: Checkpoint, clip: Path | None) -> None:
-    """Values for all networks; towers that the checkpoint lacks are CLIP's own."""
+    """Fill all networks with values; towers that the checkpoint lacks are CLIP's own."""
     lacking = {
         part
         for part, mark in _MARKS.items()
@@ -207,17 +210,17 @@ def _fill(networks: Mapping[str, nn.Module], checkpoint: Checkpoint, clip: Path 
             subject=str(clip),
         )
     towers = {part: networks[part] for part in sorted(lacking)}
-    found = open_checkpoint(file, bare=True)
-    if any(name.startswith("text_model.") for name in found.shapes):
-        _put_transformers(towers, found)
+    copy = open_checkpoint(file, bare=True)
+    if any(name.startswith("text_model.") for name in copy.shapes):
+        _put_transformers(towers, copy)
     else:
-        renamed = _as_reference(found, lacking)
-        shapes = {name: found.shapes[old] for name, old in renamed.items()}
-        _put(towers, shapes, lambda name: found.read(renamed[name]))
+        renamed = _as_reference(copy, lacking)
+        shapes = {name: copy.shapes[old] for name, old in renamed.items()}
+        _put(towers, shapes, lambda name: copy.read(renamed[name]))
 
 
 def _check_clip(folder: Path) -> None:
-    """WeightsError for a place where neither CLIP's weights nor its vocabulary are."""
+    """Raise WeightsError for a place with neither CLIP's weights nor its vocabulary."""
     if not folder.is_dir():
         raise WeightsError(missing(folder, "there is no folder"), subject=str(folder))
     if _clip_weights(folder) is None and not all((folder / n).is_file() for n in VOCABULARY):
@@ -233,10 +236,10 @@ def _clip_weights(folder: Path) -> Path | None:
     return next((folder / name for name in CLIP_FILES if (folder / name).is_file()), None)
 
 
-def _as_reference(found: Checkpoint, wanted: set[str]) -> dict[str, str]:
-    """The reference's name of a tensor -> open_clip's."""
+def _as_reference(copy: Checkpoint, wanted: set[str]) -> dict[str, str]:
+    """Map the reference's names of tensors to open_clip's."""
     renamed = {}
-    for name in found.shapes:
+    for name in copy.shapes:
         image = name.startswith("visual.")
         if name != "attn_mask" and ("image_tower" if image else "text_tower") in wanted:
             prefix = "embedder.model." if image else keys.RENAMES["text_tower"][0]
@@ -249,28 +252,28 @@ def _put(
     shapes: Mapping[str, keys.Shape],
     read: Callable[[str], Tensor],
 ) -> None:
-    """keys.fill in the file's own precision, that of a part being the finest of its tensors'."""
+    """Call keys.fill in the file's own precision; a part takes the finest of its tensors'."""
     dtypes: dict[str, torch.dtype] = {}
     for name, goes_to in keys.fitted(shapes, networks).items():
         for target in goes_to[:1]:
-            known = dtypes.get(target.part)
+            finest = dtypes.get(target.part)
             dtype = read(name).dtype
-            dtypes[target.part] = dtype if known is None else torch.promote_types(known, dtype)
+            dtypes[target.part] = dtype if finest is None else torch.promote_types(finest, dtype)
     keys.fill(networks, shapes, read, dtypes=dtypes)
 
 
-def _put_transformers(networks: Mapping[str, nn.Module], found: Checkpoint) -> None:
+def _put_transformers(networks: Mapping[str, nn.Module], copy: Checkpoint) -> None:
     for part, network in networks.items():
         prefix, wanted = _TOWERS[part], network.state_dict()
-        names = {name: prefix + name for name in wanted if prefix + name in found.shapes}
-        odd = [n for n in wanted if found.shapes.get(prefix + n) != tuple(wanted[n].shape)]
+        names = {name: prefix + name for name in wanted if prefix + name in copy.shapes}
+        odd = [n for n in wanted if copy.shapes.get(prefix + n) != tuple(wanted[n].shape)]
         if odd:
             raise WeightsError(
-                f"{found.path} is another CLIP than DynamiCrafter's: {prefix}{odd[0]} does not fit",
+                f"{copy.path} is another CLIP than DynamiCrafter's: {prefix}{odd[0]} does not fit",
                 f"https://huggingface.co/{CLIP_REPOSITORY} is the one",
-                subject=str(found.path),
+                subject=str(copy.path),
             )
-        values = {name: found.read(source) for name, source in names.items()}
+        values = {name: copy.read(source) for name, source in names.items()}
         dtype = reduce(torch.promote_types, (value.dtype for value in values.values()))
         network.load_state_dict({n: v.to(dtype) for n, v in values.items()}, assign=True)
         network.eval().requires_grad_(False)
@@ -302,6 +305,6 @@ def _write(
 
 
 def _own(value: Tensor) -> Tensor:
-    """A tensor that shares its memory with no other: a third of a packed one is copied."""
+    """Return a tensor that shares its memory with no other: a third of a packed one is copied."""
     value = value.contiguous()
     return value if value.untyped_storage().nbytes() == value.nbytes else value.clone()

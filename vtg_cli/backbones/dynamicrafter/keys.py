@@ -72,7 +72,7 @@ RENAMES: Mapping[str, tuple[str, Renames]] = {
         ),
     ),
 }
-"""Network -> what its names begin with in a checkpoint, and what changes in the rest of them."""
+"""Network -> the prefix of its names in a checkpoint, and what changes in the rest of them."""
 
 IGNORED = (
     # the noise schedule, which follows from a few numbers
@@ -101,28 +101,28 @@ class Target:
 
 
 def targets(names: Collection[str]) -> dict[str, tuple[Target, ...]]:
-    """Checkpoint name -> where it goes; () if ignored. WeightsError naming the first unknown."""
+    """Map checkpoint names to where they go; () if ignored. Raise WeightsError for unknown ones."""
     last_text = max((int(m[1]) for name in names if (m := _TEXT_LAYER.match(name))), default=-1)
     levels = 1 + max((int(m[1]) for name in names if (m := _DECODER_LEVEL.search(name))), default=0)
-    found: dict[str, tuple[Target, ...]] = {}
+    places: dict[str, tuple[Target, ...]] = {}
     for name in names:
         text = _TEXT_LAYER.match(name)
         if any(re.fullmatch(ignored, name) for ignored in IGNORED) or (
             text is not None and int(text[1]) == last_text
         ):
-            found[name] = ()
+            places[name] = ()
             continue
         for part, (prefix, renames) in RENAMES.items():
             if name.startswith(prefix):
-                found[name] = _targets(part, name[len(prefix) :], renames, levels)
-    unknown = [name for name in names if name not in found]
+                places[name] = _targets(part, name[len(prefix) :], renames, levels)
+    unknown = [name for name in names if name not in places]
     if unknown:
         raise WeightsError(
             f"this is no DynamiCrafter checkpoint: it holds {listed(unknown)}",
             "the released files are called model.ckpt",
             subject=unknown[0],
         )
-    return found
+    return places
 
 
 def _targets(part: str, name: str, renames: Renames, levels: int) -> tuple[Target, ...]:
@@ -138,20 +138,22 @@ def _targets(part: str, name: str, renames: Renames, levels: int) -> tuple[Targe
 def fitted(
     shapes: Mapping[str, Shape], networks: Mapping[str, nn.Module]
 ) -> dict[str, tuple[Target, ...]]:
-    """As `targets`, of a checkpoint that fills the `networks` (by part, the meta device will do)
-    exactly. A convolution of one point may fill a linear layer.
+    """Map as `targets` does, for a checkpoint that fills the `networks` exactly.
 
-    WeightsError naming the first few tensors that are missing, left over or of another shape.
+    networks: by part; the meta device will do
+
+    A convolution of one point may fill a linear layer. Raises WeightsError naming the first few
+    tensors that are missing, left over or of another shape.
     """
     places = {
         (part, name): tuple(value.shape)
         for part, network in networks.items()
         for name, value in network.state_dict().items()
     }
-    found = targets(shapes)
+    placed = targets(shapes)
     filled: dict[tuple[str, str], str] = {}
     surplus, twice, misfits = [], [], []
-    for source, goes_to in found.items():
+    for source, goes_to in placed.items():
         for target in goes_to:
             place = (target.part, target.name)
             if place not in places:
@@ -175,13 +177,13 @@ def fitted(
                 "is it the model and the size that was asked for?",
                 subject=wrong[0],
             )
-    return found
+    return placed
 
 
-def _fits(given: Shape, wanted: Shape, in_three: bool) -> bool:
+def _fits(shape: Shape, wanted: Shape, in_three: bool) -> bool:
     if in_three:
-        return given == (3 * wanted[0], *wanted[1:])
-    return given == wanted or given == (*wanted, 1, 1)
+        return shape == (3 * wanted[0], *wanted[1:])
+    return shape == wanted or shape == (*wanted, 1, 1)
 
 
 def fill(
@@ -192,14 +194,17 @@ def fill(
     device: torch.device | str = "cpu",
     dtypes: Mapping[str, torch.dtype] | None = None,
 ) -> None:
-    """Puts a checkpoint's tensors in the networks, which may be built on the meta device; they come
-    back for inference. read: name -> tensor; dtypes: by part, float32 where nothing is said.
+    """Put a checkpoint's tensors in the networks, which may be built on the meta device; they come
+    back for inference.
 
-    WeightsError as `fitted`.
+    read: name -> tensor
+    dtypes: by part, float32 by default
+
+    Raises WeightsError as `fitted` does.
     """
-    found = fitted(shapes, networks)
+    placed = fitted(shapes, networks)
     sources: dict[str, list[tuple[str, tuple[Target, ...]]]] = {part: [] for part in networks}
-    for source, goes_to in found.items():
+    for source, goes_to in placed.items():
         if goes_to:
             sources[goes_to[0].part].append((source, goes_to))
     for part, network in networks.items():

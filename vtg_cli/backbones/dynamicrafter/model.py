@@ -37,7 +37,7 @@ from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.path import Path, dynamicrafter_path
 
 DECODE_CHUNK = 4
-"""Frames the autoencoder works on together where nothing is said; it sees each by itself."""
+"""Frames the autoencoder works on together by default; it sees each by itself."""
 KINDS = ("spatial_attention", "cross_attention", "block", "block_along_time")
 
 
@@ -57,7 +57,9 @@ class DynamiCrafter:
         reverse: Mapping[str, Tensor] | None = None,
         decode_chunk: int | None = None,
     ) -> None:
-        """folder: where its tokenizer/ may be; reverse: parameter name -> delta of the U-Net."""
+        """Assemble the model. folder: where its tokenizer/ may be; reverse: parameter name -> delta
+        of the U-Net.
+        """
         self.network, self.resampler, self.autoencoder = unet, resampler, autoencoder
         self.image_tower, self.text_tower, self.facts = image_tower, text_tower, facts
         self.spec = spec(folder.name if folder else facts.variant, facts)
@@ -97,8 +99,9 @@ class DynamiCrafter:
         return height // pixels, width // pixels
 
     def encode(self, pixels: Tensor, noise: Tensor | None = None) -> Tensor:
-        """[B, F, 3, H, W] -> latents, the posterior's mode. noise: unit normal of the latents'
-        shape, for a sample of the posterior.
+        """Encode [B, F, 3, H, W] to latents, the posterior's mode.
+
+        noise: unit normal of the latents' shape, for a sample of the posterior
         """
         flat = pixels.flatten(0, 1).to(self.device, self.autoencoder.dtype)
         parts: list[Tensor] = []
@@ -114,7 +117,7 @@ class DynamiCrafter:
     def decode(
         self, z: Tensor, keyframes: Keyframes | None = None, on_frames: OnFrames | None = None
     ) -> Tensor:
-        """[B, F, C, h, w] -> [B, F, 3, H, W], not clamped. `keyframes` are not looked at."""
+        """Decode [B, F, C, h, w] to [B, F, 3, H, W], not clamped. `keyframes` are not looked at."""
         flat = (z / self.facts.scale).flatten(0, 1).to(self.device, self.autoencoder.dtype)
         frames: list[Tensor] = []
         for chunk in torch.split(flat, self.decode_chunk):
@@ -133,10 +136,14 @@ class DynamiCrafter:
         motion: Motion = STANDARD_MOTION,
         noise: Tensor | None = None,
     ) -> Cond:
-        """text: embeddings [1, L, D], or [1, F, L, D] for a caption of its own at every frame; the
-        empty caption's if None. Of `motion` only fs is told; `noise` says nothing to this model.
+        """Return the conditions of keyframes at position 0 or at both ends.
 
-        ValueError for keyframes elsewhere than at position 0 or at both ends.
+        text: embeddings [1, L, D], or [1, F, L, D] with a caption for every frame; None: the empty
+            caption's
+        motion: only fs is used
+        noise: unused by this model
+
+        Raises ValueError for keyframes elsewhere.
         """
         length = keyframes.length
         if keyframes.positions not in ((0,), (0, length - 1)):
@@ -156,8 +163,9 @@ class DynamiCrafter:
         )
 
     def null(self, cond: Cond, drop: Collection[str] = ("text", "image")) -> Cond:
-        """Without text: the empty caption; without the image: a grey one's tokens. The latents
-        beside x stay, as in the reference's guidance.
+        """Drop text for the empty caption and the image for a grey one's tokens.
+
+        The latents beside x stay, as in the reference's guidance.
         """
         if "text" in drop and cond.text is not None:
             cond = replace(cond, text=self.empty_text()[:, None].expand_as(cond.text))
@@ -170,7 +178,7 @@ class DynamiCrafter:
         return self._modules[kind]
 
     def parts(self) -> Mapping[str, nn.Module]:
-        """All of its networks by name."""
+        """Return all of its networks by name."""
         return {
             "unet": self.network,
             "resampler": self.resampler,
@@ -180,16 +188,16 @@ class DynamiCrafter:
         }
 
     def encoder(self) -> nn.Module:
-        """The part of its autoencoder that looks at pixels."""
+        """Return the part of its autoencoder that looks at pixels."""
         encoder: nn.Module = self.autoencoder.encoder
         return encoder
 
     def compute_on(self, device: torch.device) -> None:
-        """From now on, wherever its weights lie."""
+        """Compute on `device` from now on, wherever its weights lie."""
         self.device, self.reverse = device, moved(self.reverse, device)
 
     def image_tokens(self, pixels: Tensor, frames: int) -> Tensor:
-        """Pixels [B, 3, H, W] in [-1, 1], any size -> [B, F, M, D], the tokens of every frame.
+        """Turn pixels [B, 3, H, W] in [-1, 1], any size, into every frame's tokens [B, F, M, D].
 
         For another number of frames than it was trained on every frame gets all tokens [B, 1, F M,
         D], as in the reference.
@@ -200,11 +208,11 @@ class DynamiCrafter:
         return tokens if frames == tokens.shape[FRAMES] else tokens.flatten(1, 2)[:, None]
 
     def text_embedding(self, captions: Sequence[str]) -> Tensor:
-        """n captions -> [n, L, D]. WeightsError where CLIP's vocabulary is not on this machine."""
+        """Embed n captions as [n, L, D]. Raise WeightsError if CLIP's vocabulary is missing."""
         return towers.embed_text(self.text_tower, self.prompts(captions))
 
     def empty_text(self) -> Tensor:
-        """The empty caption's embedding [1, L, D]."""
+        """Return the empty caption's embedding [1, L, D]."""
         if self._empty is None:
             with torch.inference_mode(False), torch.no_grad():  # kept, so also for training
                 self._empty = towers.embed_text(self.text_tower, self.prompts.empty())
@@ -220,8 +228,8 @@ class DynamiCrafter:
 
 
 def beside(latents: Tensor, frames: int) -> Tensor:
-    """What stands beside x, [F, C, h, w]: one keyframe's latents [1, C, h, w] in every frame; those
-    of both ends [2, C, h, w] there, zeros between.
+    """Return what stands beside x, [F, C, h, w]: one keyframe's latents [1, C, h, w] in every
+    frame; those of both ends [2, C, h, w] there, zeros between.
     """
     if len(latents) == 1:
         return latents.expand(frames, -1, -1, -1)

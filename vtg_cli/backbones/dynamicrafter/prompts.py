@@ -15,18 +15,20 @@ from vtg_cli.errors import WeightsError
 
 
 class Prompts:
-    """Captions -> [n, length] token numbers below `words`. folder: a model's, see vocabulary.py."""
+    """A map from captions to [n, length] token numbers below `words`. folder: a model's."""
 
     def __init__(self, folder: Path | None, words: int, length: int) -> None:
         self.folder, self.words, self.length = folder, words, length
         self._tokenizer: Any = None
 
     def empty(self) -> Tensor:
-        """The tokens of an empty caption [1, length]: start and end are CLIP's last two."""
+        """Return the tokens of an empty caption [1, length]: start and end are CLIP's last two."""
         return self._padded([[self.words - 2, self.words - 1]])
 
     def __call__(self, captions: Sequence[str]) -> Tensor:
-        """WeightsError where the vocabulary is not on this machine or is another model's."""
+        """Return the token numbers of captions. Raise WeightsError if the vocabulary is not on this
+        machine or is another model's.
+        """
         if not any(caption.strip() for caption in captions):
             return self.empty().expand(len(captions), -1)
         if self._tokenizer is None:

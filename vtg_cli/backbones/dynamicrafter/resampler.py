@@ -20,9 +20,11 @@ from vtg_cli.errors import WeightsError
 
 @dataclass(frozen=True, kw_only=True)
 class ResamplerConfig:
-    """Sizes; the defaults are those of every released model.
+    """The sizes of a resampler; the defaults are those of every released model.
 
-    tokens: per frame; in_width: of the picture's tokens; out_width: of the frames' tokens.
+    tokens: per frame
+    in_width: of the picture's tokens
+    out_width: of the frames' tokens
     """
 
     width: int = 1024
@@ -37,7 +39,7 @@ class ResamplerConfig:
 
     @staticmethod
     def of(params: Mapping[str, Any]) -> ResamplerConfig:
-        """From `image_proj_stage_config.params` of a reference config. WeightsError for a
+        """Read `image_proj_stage_config.params` of a reference config. Raise WeightsError for a
         projector without tokens per frame.
         """
         if not params.get("video_length"):
@@ -59,7 +61,7 @@ class ResamplerConfig:
 
 
 class PerceiverAttention(nn.Module):
-    """Queries [B, Q, D] look at the picture's tokens [B, N, D] and at themselves -> [B, Q, D]."""
+    """Attention of queries [B, Q, D] to picture tokens [B, N, D] and themselves -> [B, Q, D]."""
 
     def __init__(self, config: ResamplerConfig) -> None:
         super().__init__()
@@ -83,7 +85,7 @@ class PerceiverAttention(nn.Module):
 
 
 class Resampler(nn.Module):
-    """Image tokens [B, N, in_width] -> [B, frames, tokens, out_width]."""
+    """The projector of image tokens [B, N, in_width] -> [B, frames, tokens, out_width]."""
 
     def __init__(self, config: ResamplerConfig) -> None:
         super().__init__()

@@ -30,12 +30,15 @@ _DEFAULTS = MethodDefaults(guidance=(7.5, 7.5), steps=50)
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What beside its networks' sizes makes a model.
+    """The facts that, beside its networks' sizes, make a model.
 
-    height, width: pixels it was trained on; factor: what they must be a multiple of; prediction:
-    "v" or "eps"; zero_snr, base_scale, spacing: see sampling.path.dynamicrafter_path; fs: what it
-    is told where nothing is said; both_ends: tuned on keyframes at both ends; scale: what the
-    autoencoder's latents are multiplied by.
+    height, width: pixels it was trained on
+    factor: what they must be a multiple of
+    prediction: "v" or "eps"
+    zero_snr, base_scale, spacing: see sampling.path.dynamicrafter_path
+    fs: the number it is given by default
+    both_ends: tuned on keyframes at both ends
+    scale: what the autoencoder's latents are multiplied by
     """
 
     variant: str
@@ -54,8 +57,10 @@ class Facts:
 
     @staticmethod
     def of(params: Mapping[str, Any], variant: str | None = None) -> Facts:
-        """From `model.params` of a reference config; variant: "512_interp" or "tooncrafter" for a
-        model tuned on keyframes at both ends, which no config says.
+        """Read `model.params` of a reference config.
+
+        variant: "512_interp" or "tooncrafter" for a model tuned on keyframes at both ends, which no
+            config says
         """
         unet = params["unet_config"]["params"]
         levels = len(params["first_stage_config"]["params"]["ddconfig"]["ch_mult"])
@@ -76,10 +81,10 @@ class Facts:
             fs=unet.get("default_fs", 4),
             scale=params["scale_factor"],
         )
-        known = VARIANTS.get(variant or "")
-        if known is None or not known.both_ends:
+        released = VARIANTS.get(variant or "")
+        if released is None or not released.both_ends:
             return facts
-        return replace(facts, both_ends=True, fs=known.fs)
+        return replace(facts, both_ends=True, fs=released.fs)
 
 
 INTERP, TOON = "512_interp", "tooncrafter"
@@ -106,7 +111,7 @@ VARIANTS: Mapping[str, Facts] = {
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """A model folder's config: `facts` and the sizes of its networks by part. WeightsError."""
+    """Read a folder's config: `facts` and the sizes of its networks by part. Raise WeightsError."""
     file = folder / CONFIG
     try:
         config = documents.json_file(file)
@@ -122,7 +127,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def facts_of(config: Mapping[str, Any]) -> Facts:
-    """Of a folder's config. WeightsError where they are not those this version knows."""
+    """Return the facts in a config. Raise WeightsError for any this version does not know."""
     try:
         return built(Facts, config.get("facts"), "facts")
     except UsageError as error:
@@ -134,14 +139,14 @@ def facts_of(config: Mapping[str, Any]) -> Facts:
 
 
 def spec_of(folder: Path) -> Spec:
-    """Facts of the model in a folder, from its JSON files alone. WeightsError."""
+    """Read the facts of the model in a folder from its JSON files alone. Raise WeightsError."""
     facts = facts_of(read_config(folder))
     with documents.reading(folder / CONFIG, WeightsError, "import the checkpoint again"):
         return spec(folder.name, facts)
 
 
 def spec(name: str, facts: Facts) -> Spec:
-    """What the rest of the package is told of a model."""
+    """Return a model's facts as the rest of the package knows them."""
     return Spec(
         name=name,
         frames=facts.frames,

@@ -24,7 +24,7 @@ GROWTH = 4  # of a tower's feed-forward layers
 
 @dataclass(frozen=True, kw_only=True)
 class TowersConfig:
-    """Sizes of both towers; the defaults are ViT-H-14's. text_layers: with the one not used."""
+    """The sizes of both towers; the defaults are ViT-H-14's. text_layers: with the one not used."""
 
     vocabulary: int = 49408
     text_length: int = 77
@@ -39,7 +39,7 @@ class TowersConfig:
 
     @staticmethod
     def of(params: Mapping[str, Any]) -> TowersConfig:
-        """From open_clip's description of a model, with `text_cfg` and `vision_cfg`."""
+        """Read open_clip's description of a model, with `text_cfg` and `vision_cfg`."""
         text, vision = params["text_cfg"], params["vision_cfg"]
         return TowersConfig(
             vocabulary=text["vocab_size"],
@@ -57,9 +57,10 @@ class TowersConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AutoencoderConfig:
-    """Sizes; the defaults are Stable Diffusion's, as in every released model.
+    """The sizes of an autoencoder; the defaults are Stable Diffusion's, as in every released model.
 
-    latent_channels: of a latent; channels: of the levels, finest first.
+    latent_channels: of a latent
+    channels: of the levels, finest first
     """
 
     channels: tuple[int, ...] = (128, 256, 512, 512)
@@ -68,7 +69,7 @@ class AutoencoderConfig:
 
     @staticmethod
     def of(params: Mapping[str, Any]) -> AutoencoderConfig:
-        """From `first_stage_config.params` of a reference config. WeightsError for attention
+        """Read `first_stage_config.params` of a reference config. Raise WeightsError for attention
         outside the middle block.
         """
         sizes = params["ddconfig"]
@@ -85,7 +86,7 @@ class AutoencoderConfig:
 
 
 def text_tower(config: TowersConfig) -> nn.Module:
-    """transformers' text model, without the last layer."""
+    """Build transformers' text model, without the last layer."""
     from transformers import CLIPTextConfig, CLIPTextModel
 
     tower = CLIPTextModel(
@@ -103,7 +104,7 @@ def text_tower(config: TowersConfig) -> nn.Module:
 
 
 def image_tower(config: TowersConfig) -> nn.Module:
-    """transformers' vision model."""
+    """Build transformers' vision model."""
     from transformers import CLIPVisionConfig, CLIPVisionModel
 
     tower = CLIPVisionModel(
@@ -121,7 +122,7 @@ def image_tower(config: TowersConfig) -> nn.Module:
 
 
 def _core(tower: nn.Module, name: str) -> nn.Module:
-    """The network itself, which some releases of transformers wrap once more."""
+    """Return the network itself, which some releases of transformers wrap once more."""
     core: nn.Module = getattr(tower, name, tower)
     # it is no parameter: on the meta device it would stay without values when weights are assigned
     embeddings: Any = core.embeddings
@@ -131,8 +132,8 @@ def _core(tower: nn.Module, name: str) -> nn.Module:
 
 
 def autoencoder(config: AutoencoderConfig) -> nn.Module:
-    """diffusers' AutoencoderKL: `encode(pixels).latent_dist`, `decode(latents).sample`, frame by
-    frame, pixels [n, 3, H, W] in [-1, 1], latents not scaled.
+    """Build diffusers' AutoencoderKL: `encode(pixels).latent_dist`, `decode(latents).sample`, frame
+    by frame, pixels [n, 3, H, W] in [-1, 1], latents not scaled.
     """
     from diffusers import AutoencoderKL
 
@@ -149,7 +150,7 @@ def autoencoder(config: AutoencoderConfig) -> nn.Module:
 
 
 def tokenizer(folder: Path) -> Any:
-    """transformers' CLIP tokenizer of a folder with vocab.json and merges.txt. WeightsError."""
+    """Load CLIP's tokenizer from a folder with vocab.json and merges.txt. Raise WeightsError."""
     from transformers import CLIPTokenizer
 
     try:
@@ -163,8 +164,8 @@ def tokenizer(folder: Path) -> Any:
 
 
 def embed_text(tower: nn.Module, tokens: Tensor) -> Tensor:
-    """Token numbers [n, L], padded to the tower's length with 0 as open_clip does -> embeddings
-    [n, L, D], float32.
+    """Embed token numbers [n, L], padded to the tower's length with 0 as open_clip does, as [n, L,
+    D], float32.
     """
     weight = next(tower.parameters())
     embedded: Tensor = tower(tokens.to(weight.device)).last_hidden_state
@@ -172,8 +173,8 @@ def embed_text(tower: nn.Module, tokens: Tensor) -> Tensor:
 
 
 def embed_image(tower: nn.Module, pixels: Tensor) -> Tensor:
-    """Pixels [B, 3, H, W] in [-1, 1], any size -> all tokens of the last layer, the class token
-    first [B, 1 + patches, D], float32.
+    """Embed pixels [B, 3, H, W] in [-1, 1], any size, as all tokens of the last layer, the class
+    token first [B, 1 + patches, D], float32.
     """
     weight = next(tower.parameters())
     seen = clip_view(pixels.to(weight.device)).to(weight.dtype)
@@ -182,5 +183,5 @@ def embed_image(tower: nn.Module, pixels: Tensor) -> Tensor:
 
 
 def clip_view(pixels: Tensor) -> Tensor:
-    """What the image tower sees of pixels [B, 3, H, W] in [-1, 1]: [B, 3, 224, 224], float32."""
+    """Return the tower's view of pixels [B, 3, H, W] in [-1, 1]: float32 [B, 3, 224, 224]."""
     return clip_colours(antialiased_resize(pixels.float(), CLIP_SIZE))

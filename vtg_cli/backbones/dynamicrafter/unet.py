@@ -48,10 +48,11 @@ _ONLY = {
 
 @dataclass(frozen=True, kw_only=True)
 class UNetConfig:
-    """Sizes of a U-Net; the defaults are the released 512 model's.
+    """The sizes of a U-Net; the defaults are the released 512 model's.
 
-    in_channels: noisy latents and the latents beside them; default_fs: what a clip's frame stride
-    or rate counts as where none is told; learned_scale: whether the image attention has an `alpha`.
+    in_channels: noisy latents and the latents beside them
+    default_fs: a clip's frame stride or rate if none is given
+    learned_scale: whether the image attention has an `alpha`
     """
 
     in_channels: int = 8
@@ -68,7 +69,7 @@ class UNetConfig:
 
     @staticmethod
     def of(params: Mapping[str, Any]) -> UNetConfig:
-        """From `unet_config.params` of a reference config. WeightsError for another network."""
+        """Read `unet_config.params` of a reference config. Raise WeightsError for others."""
         other = [name for name, value in _ONLY.items() if params.get(name, value) != value]
         if params.get("num_head_channels", -1) < 1:
             other.append("num_head_channels")
@@ -99,15 +100,17 @@ RELEASED = {
     "1024": UNetConfig(default_fs=10),
     "tooncrafter": UNetConfig(),
 }
-"""By the width in pixels a model was trained on; 512 is image to video and interpolation alike, and
-ToonCrafter's network is that one too."""
+"""Configurations by the width in pixels a model was trained on; 512 is image to video and
+interpolation alike, and ToonCrafter's network is that one too."""
 
 
 @dataclass(frozen=True)
 class Told:
-    """What layers are told beside their input.
+    """The inputs of a layer beside its hidden states.
 
-    level: [B, 4 * model_channels]; text, image: [B, F|1, tokens, context_dim]; frames: F.
+    level: [B, 4 * model_channels]
+    text, image: [B, F|1, tokens, context_dim]
+    frames: F
     """
 
     level: Tensor
@@ -117,7 +120,7 @@ class Told:
 
 
 class SelfAttention(nn.Module):
-    """Over the tokens of a row: [rows, N, D] -> the same. The parts are those that
+    """Attention over the tokens of a row: [rows, N, D] -> the same. The parts are those that
     sampling.fusion.rotate_pairs reads.
     """
 
@@ -141,7 +144,7 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(SelfAttention):
-    """To the text and to the image tokens, which have keys and values of their own."""
+    """Attention to the text and to the image tokens, which have keys and values of their own."""
 
     def __init__(self, width: int, heads: int, context: int, learned_scale: bool) -> None:
         super().__init__(width, heads, context)
@@ -151,22 +154,22 @@ class CrossAttention(SelfAttention):
             self.alpha = nn.Parameter(torch.zeros(()))
         self.learned_scale = learned_scale
 
-    def forward(self, h: Tensor, told: Told | None = None) -> Tensor:
-        """h: [(B F), N, D]"""
-        assert told is not None
+    def forward(self, h: Tensor, context: Told | None = None) -> Tensor:
+        """Attend from h: [(B F), N, D]."""
+        assert context is not None
         query = self.to_q(h)
 
         def look(tokens: Tensor, to_k: nn.Module, to_v: nn.Module) -> Tensor:
             # shared tokens are projected once and only then repeated for every frame
             key, value = (
-                to(tokens).expand(-1, told.frames, -1, -1).flatten(0, 1) for to in (to_k, to_v)
+                to(tokens).expand(-1, context.frames, -1, -1).flatten(0, 1) for to in (to_k, to_v)
             )
             return self._attend(query, key, value)
 
-        image = look(told.image, self.to_k_ip, self.to_v_ip)
+        image = look(context.image, self.to_k_ip, self.to_v_ip)
         if self.learned_scale:
             image = image * (torch.tanh(self.alpha) + 1)
-        out: Tensor = self.to_out(look(told.text, self.to_k, self.to_v) + image)
+        out: Tensor = self.to_out(look(context.text, self.to_k, self.to_v) + image)
         return out
 
 
@@ -195,8 +198,8 @@ class FeedForward(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """attn1, attn2 and a feed-forward, each after its norm and beside the rest. attn2 looks at the
-    context if there is one, else at its own row again.
+    """A block of attn1, attn2 and a feed-forward, each after its norm and beside the rest. attn2
+    looks at the context if there is one, else at its own row again.
     """
 
     def __init__(self, width: int, heads: int, context: int | None, learned_scale: bool) -> None:
@@ -210,16 +213,16 @@ class TransformerBlock(nn.Module):
         )
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width) for _ in range(3))
 
-    def forward(self, h: Tensor, told: Told | None = None) -> Tensor:
+    def forward(self, h: Tensor, context: Told | None = None) -> Tensor:
         h = h + self.attn1(self.norm1(h))
         seen = self.norm2(h)
-        h = h + (self.attn2(seen) if told is None else self.attn2(seen, told))
+        h = h + (self.attn2(seen) if context is None else self.attn2(seen, context))
         out: Tensor = h + self.ff(self.norm3(h))
         return out
 
 
 class Transformer(nn.Module):
-    """What a spatial and a temporal transformer share."""
+    """The common part of a spatial and a temporal transformer."""
 
     def __init__(
         self, channels: int, heads: int, config: UNetConfig, context: int | None = None
@@ -234,31 +237,31 @@ class Transformer(nn.Module):
         )
         self.proj_out: nn.Module = nn.Linear(width, channels)
 
-    def _through(self, h: Tensor, told: Told | None = None) -> Tensor:
+    def _through(self, h: Tensor, context: Told | None = None) -> Tensor:
         h = self.proj_in(h)
         for block in self.transformer_blocks:
-            h = block(h, told)
+            h = block(h, context)
         out: Tensor = self.proj_out(h)
         return out
 
 
 class SpatialTransformer(Transformer):
-    """Over the positions of a frame. [(B F), C, h, w] -> the same."""
+    """A transformer over the positions of a frame. [(B F), C, h, w] -> the same."""
 
     def __init__(self, channels: int, heads: int, config: UNetConfig) -> None:
         super().__init__(channels, heads, config, config.context_dim)
 
-    def forward(self, x: Tensor, told: Told) -> Tensor:
-        h = self._through(self.norm(x).flatten(2).transpose(1, 2), told)
+    def forward(self, x: Tensor, context: Told) -> Tensor:
+        h = self._through(self.norm(x).flatten(2).transpose(1, 2), context)
         return x + torch.unflatten(h.transpose(1, 2), 2, x.shape[2:])
 
 
 class TemporalTransformer(Transformer):
-    """Along the frames of a position; norms are over whole clips. [(B F), C, h, w] -> the same."""
+    """A transformer along frames, with norms over whole clips. [(B F), C, h, w] -> the same."""
 
-    def forward(self, x: Tensor, told: Told) -> Tensor:
+    def forward(self, x: Tensor, context: Told) -> Tensor:
         size = x.shape[2:]
-        h = self.norm(torch.unflatten(x, 0, (-1, told.frames)).transpose(1, 2))
+        h = self.norm(torch.unflatten(x, 0, (-1, context.frames)).transpose(1, 2))
         h = self._through(h.permute(0, 3, 4, 2, 1).flatten(0, 2))  # [(B h w), F, C]
         return x + torch.unflatten(h, 0, (-1, *size)).permute(0, 3, 4, 1, 2).flatten(0, 1)
 
@@ -314,10 +317,10 @@ class ResidualBlock(nn.Module):
         self.skip_connection = nn.Identity() if channels == out else nn.Conv2d(channels, out, 1)
         self.temopral_conv = TemporalConvolution(out)  # the checkpoints' spelling
 
-    def forward(self, x: Tensor, told: Told) -> Tensor:
-        level = self.emb_layers(told.level).repeat_interleave(told.frames, 0)
+    def forward(self, x: Tensor, context: Told) -> Tensor:
+        level = self.emb_layers(context.level).repeat_interleave(context.frames, 0)
         h = self.out_layers(self.in_layers(x) + level[:, :, None, None])
-        out: Tensor = self.temopral_conv(self.skip_connection(x) + h, told.frames)
+        out: Tensor = self.temopral_conv(self.skip_connection(x) + h, context.frames)
         return out
 
 
@@ -342,16 +345,16 @@ class Upsample(nn.Module):
 
 
 class Stage(nn.Sequential):
-    """Layers in a row, of which some are told about level, context and frames."""
+    """A row of layers, some of which are given level, context and frames."""
 
-    def forward(self, x: Tensor, told: Told) -> Tensor:  # type: ignore[override]  # one more
+    def forward(self, x: Tensor, context: Told) -> Tensor:  # type: ignore[override]  # one more
         for layer in self:
-            x = layer(x, told) if isinstance(layer, ResidualBlock | Transformer) else layer(x)
+            x = layer(x, context) if isinstance(layer, ResidualBlock | Transformer) else layer(x)
         return x
 
 
 class UNet(nn.Module):
-    """The v-prediction of a clip."""
+    """The network that predicts v for a clip."""
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
@@ -409,10 +412,15 @@ class UNet(nn.Module):
         image: Tensor,
         fs: Tensor | None = None,
     ) -> Tensor:
-        """x: [B, F, in_channels, h, w], h and w multiples of 2 per level but one; timesteps: [B];
-        text: [B, L, D] or [B, F|1, L, D]; image: [B, F|1, M, D]; fs: [B], frame stride or rate, the
-        config's default if None. Returns v [B, F, out_channels, h, w]. ValueError for tokens of
-        another number of frames.
+        """Predict v [B, F, out_channels, h, w].
+
+        x: [B, F, in_channels, h, w], h and w multiples of 2 per level but one
+        timesteps: [B]
+        text: [B, L, D] or [B, F|1, L, D]
+        image: [B, F|1, M, D]
+        fs: [B], frame stride or rate; None: the config's default
+
+        Raises ValueError for tokens of another number of frames.
         """
         batch, frames = x.shape[: FRAMES + 1]
         text = text[:, None] if text.ndim == 3 else text
@@ -423,27 +431,29 @@ class UNet(nn.Module):
             fs = torch.full((batch,), self.config.default_fs, device=x.device)
         level = self.time_embed(sinusoids(timesteps, self.config.model_channels).to(x))
         level = level + self.fps_embedding(sinusoids(fs, self.config.model_channels).to(x))
-        told = Told(level.expand(batch, -1), text.to(x), image.to(x), frames)
+        context = Told(level.expand(batch, -1), text.to(x), image.to(x), frames)
         h = x.flatten(0, 1)
         skips: list[Tensor] = []
         for block in self.input_blocks:
-            h = block(h, told)
+            h = block(h, context)
             if not skips:
-                h = self.init_attn(h, told)
+                h = self.init_attn(h, context)
             skips.append(h)
-        h = self.middle_block(h, told)
+        h = self.middle_block(h, context)
         for block in self.output_blocks:
-            h = block(torch.cat([h, skips.pop()], 1), told)
+            h = block(torch.cat([h, skips.pop()], 1), context)
         return torch.unflatten(self.out(h), 0, (batch, frames))
 
     def parts(self, kind: str) -> Sequence[nn.Module]:
-        """In network order. kind: "temporal_attention" (both attentions of temporal blocks),
-        "spatial_attention", "cross_attention", "block" or "block_along_time", temporal ones alone.
+        """Return the modules of a kind, in network order.
+
+        kind: "temporal_attention" (both attentions of temporal blocks), "spatial_attention",
+            "cross_attention", "block" or "block_along_time", temporal ones alone
         """
         return [part for name, part in self._named_parts() if name == kind]
 
     def deep(self) -> list[nn.Module]:
-        """The stages below the first resolution, in network order."""
+        """Return the stages below the first resolution, in network order."""
         shallow = self.config.num_res_blocks + 1  # of either side
         above = self.output_blocks[:-shallow]
         return [*self.input_blocks[shallow:], self.middle_block, *above]
@@ -465,7 +475,7 @@ class UNet(nn.Module):
 
 
 def sinusoids(values: Tensor, width: int) -> Tensor:
-    """[n] -> [n, width], float32: cosines, then sines, of wavelengths up to 10000 * 2 pi."""
+    """Return [n] as [n, width], float32: cosines, then sines, of wavelengths up to 10000 * 2 pi."""
     half = width // 2
     rates = torch.exp(
         -math.log(10000) * torch.arange(half, dtype=torch.float32, device=values.device) / half

@@ -10,12 +10,14 @@ from vtg_cli.weights import store
 
 CLIP_REPOSITORY = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
 VOCABULARY = ("vocab.json", "merges.txt")
-"""CLIP's byte pairs."""
+"""Files of CLIP's byte pairs."""
 
 
 def place(folder: Path | None) -> Path:
-    """The folder with the vocabulary: a model's tokenizer/, else the copy of CLIP's repository on
-    this machine. WeightsError where neither has it.
+    """Return the folder with the vocabulary: a model's tokenizer/, else the copy of CLIP's
+    repository on this machine.
+
+    Raises WeightsError if neither has it.
     """
     own = [folder / "tokenizer"] if folder else []
     for where in (*own, *store.snapshots(CLIP_REPOSITORY)):
@@ -31,6 +33,6 @@ def place(folder: Path | None) -> Path:
 
 
 def check(folder: Path, captions: Sequence[str]) -> None:
-    """WeightsError where a model folder lacks what these captions need."""
+    """Raise WeightsError if a model folder lacks what these captions need."""
     if any(caption.strip() for caption in captions):
         place(folder)

@@ -34,7 +34,7 @@ from vtg_cli.weights.layout import CONFIG
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """Of all networks of a model; the defaults are those of the released ones."""
+    """The sizes of all networks of a model; the defaults are those of the released ones."""
 
     unet: UNetConfig
     resampler: ResamplerConfig = field(default_factory=ResamplerConfig)
@@ -43,13 +43,13 @@ class Sizes:
 
     @staticmethod
     def released(variant: str) -> Sizes:
-        """Of a name in spec.VARIANTS."""
+        """Return the sizes of a name in spec.VARIANTS."""
         return Sizes(unet=RELEASED[variant.partition("_")[0]])
 
     @staticmethod
     def of(reference: Mapping[str, Any]) -> Sizes:
-        """From a reference config, with open_clip's description of the towers as
-        `open_clip_towers` where they are not ViT-H-14. WeightsError for networks of another kind.
+        """Read a reference config, with open_clip's description of the towers as `open_clip_towers`
+        if they are not ViT-H-14. Raise WeightsError for networks of another kind.
         """
         params = reference["model"]["params"]
         clip = reference.get("open_clip_towers")
@@ -61,7 +61,7 @@ class Sizes:
         )
 
     def networks(self) -> dict[str, nn.Module]:
-        """By part, on the meta device: without values."""
+        """Build the networks, by part, on the meta device: without values."""
         with torch.device("meta"):
             return {
                 "unet": UNet(self.unet),
@@ -73,7 +73,7 @@ class Sizes:
 
 
 def config_of(facts: Facts, sizes: Sizes) -> dict[str, Any]:
-    """The content of a folder's config.json."""
+    """Return the content of a folder's config.json."""
     return {"format": FORMAT, "facts": asdict(facts), **asdict(sizes)}
 
 
@@ -85,8 +85,8 @@ def load(
     reverse: Mapping[str, Tensor] | None = None,
     decode_chunk: int | None = None,
 ) -> DynamiCrafter:
-    """The model in a folder of ours; nothing is downloaded. WeightsError where files are missing,
-    corrupt or of another kind.
+    """Load the model in a folder of ours; nothing is downloaded. Raise WeightsError if files are
+    missing, corrupt or of another kind.
     """
     where = choose_device(device)
     precision = choose_dtype(dtype, where)

@@ -19,13 +19,15 @@ from vtg_cli.flow.filters import Field
 from vtg_cli.flow.splatting import carrier
 
 UNSEEN = 0.0002
-"""The least confidence; 0 is left to mean that a network is told nothing."""
+"""Least confidence; 0 is left to mean that a network is told nothing."""
 
 
 @dataclass(frozen=True)
 class Carried:
-    """At one time: ahead, back: the first and the last picture, [H, W, 3], 0 to 1 or slightly
-    beyond; trust_ahead, trust_back: [h, w] at the size of the search, in [UNSEEN, 1].
+    """Both pictures carried to one time.
+
+    ahead, back: the first and the last picture, [H, W, 3], 0 to 1 or slightly beyond
+    trust_ahead, trust_back: [h, w] at the size of the search, in [UNSEEN, 1]
     """
 
     ahead: Field
@@ -35,8 +37,10 @@ class Carried:
 
 
 def carry(first: NDArray[np.uint8], last: NDArray[np.uint8]) -> Callable[[float], Carried]:
-    """Two pictures [H, W, 3] at any time in [0, 1]; at its own time each is itself. The motion is
-    estimated now, once.
+    """Estimate the motion between two pictures [H, W, 3] now, once, and return a function that
+    carries them to any time in [0, 1].
+
+    At its own time each is itself.
     """
     carried_to = carrier(first, last, far=True)
 
@@ -49,12 +53,12 @@ def carry(first: NDArray[np.uint8], last: NDArray[np.uint8]) -> Callable[[float]
 
 
 def _trust(part: Field, left: float) -> Field:
-    """left * trust is the weight of the flow engine."""
+    """Return the confidence: left * trust is the weight of the flow engine."""
     if left == 1:
         return np.ones_like(part)
     return np.asarray(np.clip(part / np.float32(max(left, 1e-6)), UNSEEN, 1), np.float32)
 
 
 def enlarged(field: Field, height: int, width: int) -> Field:
-    """A field [h, w] at the size of a picture."""
+    """Enlarge a field [h, w] to the size of a picture."""
     return np.asarray(cv2.resize(field, (width, height), interpolation=cv2.INTER_LINEAR))

@@ -34,9 +34,9 @@ from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.path import Path, edm_path, karras_sigmas
 
 LATENTS = 128 * 72
-"""Places of the latents at most: the network's time and memory are the same for larger pictures."""
+"""Most places of the latents: the network's time and memory are the same for larger pictures."""
 FINEST = 4.0
-"""Pixels along the side of a latent, or more."""
+"""Fewest pixels along the side of a latent."""
 SIGMAS = (0.01, 10.0)
 APART = 0.17
 """Typical distance of a carried keyframe from the guide: the unit of `choice`."""
@@ -65,8 +65,8 @@ class Tiny:
         ahead, trust_ahead, back, trust_back = torch.split(cond.concat, PARTS, 2)
         g, r = guide(cond.concat), spread(cond.concat)
         total = (level.sigma**2 + r**2).sqrt()
-        told = [(x - g) / total, g, r, ahead, back, trust_ahead, trust_back]
-        out: Tensor = self.network(torch.cat(told, 2), level.t).float()
+        inputs = [(x - g) / total, g, r, ahead, back, trust_ahead, trust_back]
+        out: Tensor = self.network(torch.cat(inputs, 2), level.t).float()
         change, choose_ahead, choose_back = torch.split(out, [3, 1, 1], 2)
         change = change + (trust_ahead > 0) * choose_ahead * (ahead - g) / APART
         change = change + (trust_back > 0) * choose_back * (back - g) / APART
@@ -77,7 +77,9 @@ class Tiny:
         return edm_path(karras_sigmas(steps, *SIGMAS))
 
     def latent_size(self, height: int, width: int) -> tuple[int, int]:
-        """Squares of FINEST pixels or, of pictures of more than LATENTS of these, larger ones."""
+        """Return the size for squares of FINEST pixels or, for pictures of more than LATENTS of
+        these, larger ones.
+        """
         factor = max(FINEST, math.sqrt(height * width / LATENTS))
         return max(1, round(height / factor)), max(1, round(width / factor))
 
@@ -87,8 +89,8 @@ class Tiny:
     def decode(
         self, z: Tensor, keyframes: Keyframes | None = None, on_frames: OnFrames | None = None
     ) -> Tensor:
-        """Anchored at the keyframes of both ends. ValueError without them: latents do not know the
-        picture's size.
+        """Decode, anchored at the keyframes of both ends. Raise ValueError without them: latents do
+        not know the picture's size.
         """
         if keyframes is None or keyframes.positions != (0, keyframes.length - 1):
             raise ValueError("tiny decodes with the keyframes of both ends")
@@ -96,8 +98,8 @@ class Tiny:
         for i, t in enumerate(_times(keyframes.length)):  # full-size frames are large
             carried = at(t)
             ahead, back = (_to_pixels(c).to(z) for c in (carried.ahead, carried.back))
-            told = _told(carried, grid).to(z)
-            drawn = believed(z[:, i : i + 1], told[None], z.new_tensor(t))
+            concat = _told(carried, grid).to(z)
+            drawn = believed(z[:, i : i + 1], concat[None], z.new_tensor(t))
             frames.append(torch.stack([anchored(clip, ahead, back) for clip in drawn]))
             if on_frames is not None:
                 on_frames(i + 1, keyframes.length)
@@ -115,8 +117,9 @@ class Tiny:
         motion: Motion = STANDARD_MOTION,
         noise: Tensor | None = None,
     ) -> Cond:
-        """Keyframes at both ends are carried along the flow between them; one at position 0 stands
-        still. `motion` and `noise` say nothing to this model. ValueError for any other positions.
+        """Carry keyframes at both ends along the flow between them; one at position 0 stands still.
+
+        `motion` and `noise` say nothing to this model. Raises ValueError for any other positions.
         """
         if text is not None:
             raise ValueError("tiny takes no text")
@@ -129,23 +132,23 @@ class Tiny:
             )
         at = self._carried(keyframes)
         size = self.latent_size(*keyframes.pixels.shape[-2:])
-        told = torch.cat([_told(at(t), size) for t in _times(frames)])
-        return Cond(concat=told[None].to(device))
+        concat = torch.cat([_told(at(t), size) for t in _times(frames)])
+        return Cond(concat=concat[None].to(device))
 
     def _carried(self, keyframes: Keyframes) -> Callable[[float], Carried]:
-        """The motion between two keyframes, kept for decoding and for the opposite direction."""
+        """Return the motion between two keyframes, kept for decoding and for the reverse."""
         first, last = to_uint8(keyframes.pixels)
-        known = self._motion
-        if known is not None and known.between(first, last):
-            return known.at
-        if known is not None and known.between(last, first):
-            ahead = known.at
+        motion = self._motion
+        if motion is not None and motion.between(first, last):
+            return motion.at
+        if motion is not None and motion.between(last, first):
+            ahead = motion.at
             return lambda t: _swapped(ahead(1 - t))
         self._motion = _Motion(first, last, carry(first, last))
         return self._motion.at
 
     def null(self, cond: Cond, drop: Collection[str] = ("text", "image")) -> Cond:
-        """Nothing carried, confidence 0 everywhere."""
+        """Return conditions with nothing carried, confidence 0 everywhere."""
         if "image" not in drop or cond.concat is None:
             return cond
         return replace(cond, concat=torch.zeros_like(cond.concat))
@@ -155,7 +158,7 @@ class Tiny:
 
 
 def still(first: Tensor, frames: int) -> Tensor:
-    """One keyframe's latents [1, 3, h, w] told at every time: [F, CONCAT, h, w]."""
+    """Repeat one keyframe's latents [1, 3, h, w] at every time: [F, CONCAT, h, w]."""
     concat = first.new_zeros(frames, CONCAT, *first.shape[-2:])
     concat[:, :3] = first
     concat[:, 3] = STILL_TRUST
@@ -178,7 +181,7 @@ def _swapped(carried: Carried) -> Carried:
 
 
 def _told(carried: Carried, size: tuple[int, int]) -> Tensor:
-    """One frame of Cond.concat, [1, CONCAT, h, w]."""
+    """Return one frame of Cond.concat, [1, CONCAT, h, w]."""
     height, width = carried.ahead.shape[:2]
     parts = []
     for picture, trust in (
@@ -195,5 +198,5 @@ def _times(frames: int) -> list[float]:
 
 
 def _to_pixels(picture: Field) -> Tensor:
-    """[H, W, 3], 0 to 1 -> [1, 3, H, W] in [-1, 1]."""
+    """Convert [H, W, 3], 0 to 1, to [1, 3, H, W] in [-1, 1]."""
     return torch.from_numpy(picture).clamp(0, 1).movedim(-1, 0)[None] * 2 - 1

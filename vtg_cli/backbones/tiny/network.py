@@ -27,9 +27,11 @@ from torch.nn.functional import (
 
 @dataclass(frozen=True)
 class Shape:
-    """width: channels of a token, a multiple of `head`; fine, middle: channels of the convolutions
-    on single latents and on squares of two by two; near: residual blocks of the latter, on the way
-    down and again on the way up.
+    """The sizes of the network.
+
+    width: channels of a token, a multiple of `head`
+    fine, middle: channels of the convolutions on single latents and on squares of two by two
+    near: residual blocks of the latter, on the way down and again on the way up
     """
 
     inputs: int = 15
@@ -46,14 +48,12 @@ class Shape:
 PATCH = 4
 """Latents per token along one side."""
 SHORT = 64
-"""Up to this many tokens attention is three plain products: in bf16 on a CPU the fused kernel takes
+"""Most tokens for which attention is three plain products: in bf16 on a CPU the fused kernel takes
 up to five times as long there."""
 
 
 class Attention(nn.Module):
-    """Self-attention [rows, n, D] with the field's usual parts, so that fusion.rotate_pairs reads
-    it.
-    """
+    """Self-attention [rows, n, D] with the field's usual parts, for fusion.rotate_pairs."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """Places, frames, channels; h is [B, F, h, w, D]."""
+    """A transformer block over places, frames and channels; h is [B, F, h, w, D]."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class Block(nn.Module):
         nn.init.zeros_(self.near.bias)  # type: ignore[arg-type]
 
     def forward(self, h: Tensor, level: Tensor, time: Tensor) -> Tensor:
-        """level: [B, 9, D] modulation; time: [F, D]."""
+        """Transform h. level: [B, 9, D] modulation; time: [F, D]."""
         b, f, rows, columns, d = h.shape
         m = (level + self.table)[:, :, None, None, None].unbind(1)  # 9 of [B, 1, 1, 1, D]
         flat = h.flatten(0, 1).permute(0, 3, 1, 2)
@@ -114,18 +114,18 @@ def _modulated(h: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
 
 
 class Near(nn.Module):
-    """Residual block of two convolutions; h is [B F, D, h, w]."""
+    """A residual block of two convolutions; h is [B F, D, h, w]."""
 
-    def __init__(self, width: int, told: int) -> None:
+    def __init__(self, width: int, level_width: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
-        self.scale = nn.Linear(told, 2 * width)
+        self.scale = nn.Linear(level_width, 2 * width)
         nn.init.zeros_(self.second.weight)
         nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 
     def forward(self, h: Tensor, level: Tensor) -> Tensor:
-        """level: [B, D']."""
+        """Convolve h. level: [B, D']."""
         scale, shift = self.scale(level)[..., None, None].chunk(2, 1)
         x = h * (h.square().mean(1, keepdim=True) + 1e-6).rsqrt() * (1 + scale) + shift
         out: Tensor = h + self.second(silu(self.first(silu(x))))
@@ -133,7 +133,7 @@ class Near(nn.Module):
 
 
 class Network(nn.Module):
-    """[B, F, inputs, H, W] and a level's number -> [B, F, outputs, H, W].
+    """The network from [B, F, inputs, H, W] and a level's number to [B, F, outputs, H, W].
 
     Sizes that are no multiple of the patch are continued beyond the border. At first it returns
     zero.
@@ -179,7 +179,7 @@ class Network(nn.Module):
         return torch.unflatten(out[..., :height, :width], 0, (b, f))
 
     def _tokens(self, h: Tensor, level: Tensor) -> Tensor:
-        """The transformer; h: [B, F, h, w, D]."""
+        """Run the transformer; h: [B, F, h, w, D]."""
         modulation = torch.unflatten(self.modulation(level), -1, (9, -1))
         times = torch.linspace(0, 1, h.shape[1], device=h.device)
         time = self.time(waves(math.pi * times, self.shape.width, octaves=3))
@@ -189,8 +189,9 @@ class Network(nn.Module):
 
 
 def waves(values: Tensor, width: int, octaves: float = 6) -> Tensor:
-    """Numbers of about unit size [n] -> sines and cosines of them [n, width], of frequencies 1 to
-    2^octaves; few octaves where values in between must mean something in between.
+    """Return sines and cosines [n, width] of numbers [n] of unit size, frequencies 1 to 2^octaves.
+
+    Few octaves where values in between must mean something in between.
     """
     steps = torch.arange(width // 2, device=values.device) * (octaves / (width // 2))
     angle = values[:, None] * torch.exp(steps * math.log(2))

@@ -25,12 +25,12 @@ UNKNOWN = 0.5  # deviation where nothing is told
 
 BELIEF = (0.8, 0.3)
 DECISIVE = (0.5, 2.0)
-"""How much of what the network changes is taken, and where it takes which of the two: natural
+"""Shares of what the network changes that are taken, and where which of the two applies: natural
 logarithms of the ratio of both confidences. Chosen on rendered and on photographed clips that no
-benchmark counts; networks this small see too little of a large picture to overrule a motion that
-is sure of itself."""
+benchmark counts; networks this small see too little of a large picture to overrule a motion that is
+sure of itself."""
 DOUBT = (0.2, 0.6)
-"""Confidence up to which a place is not found again, from which it is."""
+"""Confidence up to which a place is not found again, and from which it is."""
 RELATED = (0.3, 0.5)
 """Mean confidence from which a picture is the same scene, fully from the second. A subject of it
 counts as replaced as in splatting.py; of a dissolve from one to the other the network only makes a
@@ -38,8 +38,10 @@ blur."""
 
 
 def guide(concat: Tensor, times: Tensor | None = None) -> Tensor:
-    """[B, F, CONCAT, h, w] -> the blend by nearness in time and confidence, [B, F, 3, h, w]; 0
-    where nothing is told. times: [F, 1, 1, 1] in [0, 1]; None: evenly from one end to the other.
+    """Blend both carried keyframes by nearness in time and confidence: [B, F, CONCAT, h, w] -> [B,
+    F, 3, h, w]; 0 where nothing is told.
+
+    times: [F, 1, 1, 1] in [0, 1]; None: evenly from one end to the other
     """
     ahead, trust_ahead, back, trust_back = torch.split(concat, PARTS, 2)
     t = _times(concat) if times is None else times
@@ -49,7 +51,7 @@ def guide(concat: Tensor, times: Tensor | None = None) -> Tensor:
 
 
 def spread(concat: Tensor) -> Tensor:
-    """[B, F, CONCAT, h, w] -> deviation of clean latents from the guide, [B, F, 1, h, w].
+    """Return how far clean latents are from the guide: [B, F, CONCAT, h, w] -> [B, F, 1, h, w].
 
     Grows with the disagreement of the two carried keyframes; where only one is told, with the lack
     of confidence in it.
@@ -60,12 +62,12 @@ def spread(concat: Tensor) -> Tensor:
     apart = avg_pool2d(apart, 3, 1, 1, count_include_pad=False).sqrt().view_as(trust_ahead)
     both = (4 * t * (1 - t)).sqrt() * (0.035 + 0.65 * apart / (1 + apart))
     one = t.sqrt() * (0.45 - 0.35 * (2 * trust_ahead).clamp(max=1))
-    told = torch.where(trust_back > 0, both, one) + KNOWN
-    return torch.where(trust_ahead > 0, told, UNKNOWN)
+    deviation = torch.where(trust_back > 0, both, one) + KNOWN
+    return torch.where(trust_ahead > 0, deviation, UNKNOWN)
 
 
 def believed(z: Tensor, concat: Tensor, times: Tensor) -> Tensor:
-    """Clean latents [B, F, 3, h, w], nearer to the guide."""
+    """Move clean latents [B, F, 3, h, w] nearer to the guide."""
     _, trust_ahead, _, trust_back = torch.split(concat, PARTS, 2)
     decided = _ramp((trust_ahead / trust_back).log().abs(), DECISIVE)
     share = BELIEF[0] + (BELIEF[1] - BELIEF[0]) * decided
@@ -76,9 +78,7 @@ def believed(z: Tensor, concat: Tensor, times: Tensor) -> Tensor:
 
 
 def _replaced(trust: Tensor) -> Tensor:
-    """[B, F, 1, h, w] -> the same, 1 in a subject that another one takes the place of amid a scene
-    that stays.
-    """
+    """Return [B, F, 1, h, w], 1 in a subject that another replaces amid a scene that stays."""
     reach = int(AROUND * max(trust.shape[-2:]))
     small = [min(reach, (n - 1) // 2) for n in trust.shape[-2:]]
     sides = [2 * n + 1 for n in small]
@@ -93,7 +93,7 @@ def _ramp(x: Tensor, ends: tuple[float, float]) -> Tensor:
 
 
 def backwards(concat: Tensor) -> Tensor:
-    """The same told with time running backwards."""
+    """Return the same condition with time running backwards."""
     ahead, back = torch.split(concat.flip(1), CONCAT // 2, 2)
     return torch.cat([back, ahead], 2)
 

@@ -9,7 +9,7 @@ from vtg_cli.backbones.base import Spec
 from vtg_cli.sampling.settings import MethodDefaults
 
 _DEFAULTS = MethodDefaults(guidance=(1.0, 1.0), steps=2, quality_steps=2, temperature=0.0)
-"""More steps than 2 gain it nothing (docs/speed.md)."""
+"""Defaults of every method; more steps than 2 gain it nothing (docs/speed.md)."""
 
 NO_FIT = (
     "note: tiny gains nothing to speak of from --lora: it draws both keyframes as they are without"
@@ -41,5 +41,5 @@ SPEC = Spec(
 
 
 def spec_of(folder: Path) -> Spec:
-    """The same for every folder of this kind."""
+    """Return the same facts for every folder of this kind."""
     return SPEC

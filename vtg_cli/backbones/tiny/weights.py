@@ -26,7 +26,7 @@ KIND = "TinyVideoModel"
 
 
 def save(parameters: Mapping[str, Tensor], shape: Shape, folder: Path) -> None:
-    """Makes the folder. parameters: of a Network of this shape, as training averaged them."""
+    """Write the folder. parameters: of a Network of this shape, as training averaged them."""
     half = {
         name: p.detach().to("cpu", torch.float16).contiguous() for name, p in parameters.items()
     }
@@ -44,8 +44,10 @@ def load(
     reverse: Mapping[str, Tensor] | None = None,
     decode_chunk: int | None = None,
 ) -> Tiny:
-    """The model in a folder that `save` made, in float32 whatever the `dtype`; its frames are
-    decoded one by one whatever the `decode_chunk`. WeightsError where it is none.
+    """Load the model in a folder that `save` made, in float32 whatever the `dtype`; its frames are
+    decoded one by one whatever the `decode_chunk`.
+
+    Raises WeightsError if it is none.
     """
     file = folder / NETWORK
     try:

@@ -43,7 +43,7 @@ class Rife:
         return next(self.network.parameters()).device
 
     def modules(self, kind: str) -> list[nn.Module]:
-        """What `--compile` compiles: its stages, of kind "block"."""
+        """Return what `--compile` compiles: its stages, of kind "block"."""
         return [*self.network.stages] if kind == "block" else []
 
     def in_between(
@@ -54,8 +54,10 @@ class Rife:
         *,
         on_frame: OnFrame | None = None,
     ) -> Picture:
-        """Frames at `times` in [0, 1] between two keyframes uint8 [H, W, C], C 1 to 4, any size:
-        [len(times), H, W, C]. Keyframes, alpha and errors as of flow.engine.in_between.
+        """Draw frames [len(times), H, W, C] at `times` in [0, 1] between two keyframes uint8 [H, W,
+        C].
+
+        C is 1 to 4, at any size. Keyframes, alpha and errors as of flow.engine.in_between.
         """
         check(first, last, times)
         frames = np.empty((len(times), *first.shape), np.uint8)
@@ -68,7 +70,7 @@ class Rife:
     def each_between(
         self, first: Picture, last: Picture, times: Sequence[float]
     ) -> Iterator[Picture]:
-        """The frames of `in_between` one at a time, unchecked."""
+        """Yield the frames of `in_between` one at a time, unchecked."""
         same = np.array_equal(first, last)
         drawn = self._drawn(first, last, [t for t in times if 0 < t < 1 and not same])
         for t in times:
@@ -95,13 +97,15 @@ class Rife:
                 yield straight(frame, channels)
 
     def _tensor(self, picture: Field) -> Tensor:
-        """[H, W, C] -> [1, C, H, W]."""
+        """Convert [H, W, C] to [1, C, H, W]."""
         return torch.from_numpy(picture).movedim(-1, 0)[None].contiguous().to(self.device)
 
     def _renderer(
         self, looked: Sequence[Tensor], shown: Sequence[Tensor], scales: Sequence[int]
     ) -> Callable[[Tensor], Tensor]:
-        """Times [T] -> frames [T, C, H, W], of pictures that go through the network whole."""
+        """Return times [T] -> frames [T, C, H, W], for pictures that go through the network
+        whole.
+        """
         height, width = looked[0].shape[2:]
         step = 4 * max(scales)
         wider = (0, -width % step, 0, -height % step)
@@ -119,7 +123,7 @@ class Rife:
     def _in_windows(
         self, looked: Sequence[Tensor], shown: Sequence[Tensor], scales: Sequence[int]
     ) -> Callable[[Tensor], Tensor]:
-        """As `_renderer`, of pictures drawn window by window."""
+        """Return what `_renderer` does, for pictures drawn window by window."""
 
         def between(times: Tensor) -> Tensor:
             total = torch.zeros(len(times), *shown[0].shape[1:])
@@ -132,7 +136,7 @@ class Rife:
         return between
 
     def scales(self, first: Tensor, last: Tensor) -> tuple[int, ...]:
-        """At which the stages are to look at two pictures [1, 3, H, W]."""
+        """Return the scales at which the stages are to look at two pictures [1, 3, H, W]."""
         long = max(first.shape[2:])
         if long < LARGE:
             return SCALES
@@ -145,7 +149,7 @@ class Rife:
 
 
 def _shrunk(picture: Tensor, share: float) -> Tensor:
-    """To that share of its size, in sizes that all stages can halve."""
+    """Shrink to that share of its size, in sizes that all stages can halve."""
     step = 4 * max(SCALES)
     size = [max(round(n * share / step), 1) * step for n in picture.shape[2:]]
     return F.interpolate(picture, size=size, mode="area")

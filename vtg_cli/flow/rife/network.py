@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SCALES = (16, 8, 4, 2, 1)
-"""At which the stages look, as it was trained."""
+"""Scales at which the stages look, as it was trained."""
 WIDTHS = (192, 128, 96, 64, 32)
 PICTURE, FEATURES, SAID = 3, 4, 4 + 1 + 8
 """Channels of a picture, of its features, and of what a stage says: flow, mask and memory."""
@@ -37,8 +37,8 @@ class Motion:
     mask: Tensor
 
     def merged(self, first: Tensor, last: Tensor) -> Tensor:
-        """The pictures [1, C, H, W], of any channels, carried and laid over each other:
-        [T, C, H, W].
+        """Carry the pictures [1, C, H, W], of any channels, and lay them over each other: [T, C, H,
+        W].
         """
         share = torch.sigmoid(self.mask)
         ahead, back = carried(first, self.flow[:, :2]), carried(last, self.flow[:, 2:])
@@ -46,7 +46,7 @@ class Motion:
 
 
 def carried(picture: Tensor, flow: Tensor, step: int = 1) -> Tensor:
-    """A picture [1, C, H, W] fetched from where a flow [T, 2, h, w] points, its border going on.
+    """Fetch a picture [1, C, H, W] from where a flow [T, 2, h, w] points, its border going on.
 
     step: of the pixels `looked_at` at which the flow is given. Returns [T, C, h, w].
     """
@@ -64,8 +64,9 @@ def carried(picture: Tensor, flow: Tensor, step: int = 1) -> Tensor:
 
 
 def looked_at(length: int, step: int) -> Tensor:
-    """Of `length` pixels in a row those a picture made `step` times smaller is the mean of: the two
-    in the middle of every `step`; all where it is 1 or 2. A step is a power of two.
+    """Return which of `length` pixels in a row a picture made `step` times smaller is the mean of.
+
+    They are the two in the middle of every `step`; all if it is 1 or 2. A step is a power of two.
     """
     if step == 1:
         return torch.arange(length)
@@ -82,7 +83,7 @@ class Residual(nn.Module):
         self.beta = nn.Parameter(torch.ones(1, width, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """[T, width, h, w] -> the same."""
+        """Convolve [T, width, h, w] -> the same."""
         return F.leaky_relu(self.conv(x) * self.beta + x, SLOPE)
 
 
@@ -102,11 +103,12 @@ class Stage(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """What is seen at the stage's scale [T, inside, h, w], h and w multiples of 4 -> flow in
-        pixels of that scale, mask and memory [T, 13, h, w].
+        """Return flow in pixels of the stage's scale, mask and memory [T, 13, h, w].
+
+        x: what is seen at that scale [T, inside, h, w], h and w multiples of 4
         """
-        said: Tensor = self.lastconv(self.convblock(self.conv0(x)))
-        return said
+        output: Tensor = self.lastconv(self.convblock(self.conv0(x)))
+        return output
 
 
 class Head(nn.Module):
@@ -120,7 +122,7 @@ class Head(nn.Module):
         self.cnn3 = nn.ConvTranspose2d(width, FEATURES, 4, 2, 1)
 
     def forward(self, picture: Tensor) -> Tensor:
-        """[N, 3, H, W] in [0, 1], even sizes -> [N, 4, H, W]."""
+        """Encode [N, 3, H, W] in [0, 1], even sizes, as features [N, 4, H, W]."""
         x = picture
         for conv in (self.cnn0, self.cnn1, self.cnn2):
             x = F.leaky_relu(conv(x), SLOPE)
@@ -152,7 +154,7 @@ class IFNet(nn.Module):
         scales: Sequence[int] = SCALES,
         on_stage: Callable[[Tensor], None] | None = None,
     ) -> Motion:
-        """The motion at times [T] in [0, 1] between pictures [1, 3, H, W] in [0, 1].
+        """Estimate the motion at times [T] in [0, 1] between pictures [1, 3, H, W] in [0, 1].
 
         scales: powers of two, H and W multiples of 4 times the largest; on_stage: given the flow
         after every stage.
@@ -160,7 +162,7 @@ class IFNet(nn.Module):
         return self.between(self.seen(first, last), times, scales, on_stage)
 
     def seen(self, first: Tensor, last: Tensor) -> Tensor:
-        """Both pictures with their features, [2, 7, H, W]: what all times share."""
+        """Return both pictures with their features, [2, 7, H, W], which all times share."""
         pictures = torch.cat((first, last))
         return torch.cat((pictures, self._through(self.encode, pictures)), dim=1)
 
@@ -171,13 +173,13 @@ class IFNet(nn.Module):
         scales: Sequence[int] = SCALES,
         on_stage: Callable[[Tensor], None] | None = None,
     ) -> Motion:
-        """`forward` of what is `seen`."""
-        told = Told(pictures.shape[2:])
+        """Estimate the motion as `forward` does, from what is `seen`."""
+        outputs = Told(pictures.shape[2:])
         for stage, step in zip(self.stages, scales, strict=True):
-            told.add(step, self._through(stage, _looked(pictures, times, told, step)))
+            outputs.add(step, self._through(stage, _looked(pictures, times, outputs, step)))
             if on_stage is not None:
-                on_stage(told.flow(1))
-        return Motion(told.flow(1), told.latest(1)[:, :1])
+                on_stage(outputs.flow(1))
+        return Motion(outputs.flow(1), outputs.latest(1)[:, :1])
 
     @staticmethod
     def _through(part: nn.Module, x: Tensor) -> Tensor:
@@ -187,7 +189,9 @@ class IFNet(nn.Module):
 
 
 class Told:
-    """What the stages said of pictures of a size (H, W), read off at the pixels `looked_at`."""
+    """The outputs of the stages for pictures of a size (H, W), read off at the pixels
+    `looked_at`.
+    """
 
     def __init__(self, size: Sequence[int]) -> None:
         self.size = size
@@ -195,23 +199,27 @@ class Told:
         self._flow: Tensor | None = None  # at all pixels, of the first `_known` stages
         self._known = 0
 
-    def add(self, scale: int, said: Tensor) -> None:
+    def add(self, scale: int, output: Tensor) -> None:
         """Take what a stage said at its scale, [T, 13, H / scale, W / scale]."""
-        self.stages.append((scale, said))
+        self.stages.append((scale, output))
 
     def flow(self, step: int) -> Tensor:
-        """All corrections together, in pixels of the full size, [T, 4, h, w]."""
+        """Return all corrections together, in pixels of the full size, [T, 4, h, w]."""
         if step > 2:
-            return _sum(None, [(s, self._read(s, said[:, :4], step)) for s, said in self.stages])
+            return _sum(
+                None, [(s, self._read(s, output[:, :4], step)) for s, output in self.stages]
+            )
         new = self.stages[self._known :]
-        self._flow = _sum(self._flow, [(s, self._read(s, said[:, :4], step)) for s, said in new])
+        self._flow = _sum(
+            self._flow, [(s, self._read(s, output[:, :4], step)) for s, output in new]
+        )
         self._known = len(self.stages)
         return self._flow
 
     def latest(self, step: int) -> Tensor:
-        """Mask and memory of the last stage, [T, 9, h, w]."""
-        scale, said = self.stages[-1]
-        return self._read(scale, said[:, 4:], step)
+        """Return mask and memory of the last stage, [T, 9, h, w]."""
+        scale, output = self.stages[-1]
+        return self._read(scale, output[:, 4:], step)
 
     def _read(self, scale: int, low: Tensor, step: int) -> Tensor:
         if step <= 2:
@@ -228,7 +236,7 @@ def _sum(flow: Tensor | None, corrections: Sequence[tuple[int, Tensor]]) -> Tens
 
 
 def _along(x: Tensor, scale: int, length: int, step: int, axis: int) -> Tensor:
-    """`_resized` along one axis, read at the pixels `looked_at`."""
+    """Compute `_resized` along one axis, read at the pixels `looked_at`."""
     place = ((looked_at(length, step) + 0.5) / scale - 0.5).clamp(min=0).to(x.device)
     before = place.long()
     after = (before + 1).clamp(max=x.shape[axis] - 1)
@@ -242,20 +250,22 @@ def _resized(x: Tensor, factor: float) -> Tensor:
     return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
-def _looked(pictures: Tensor, times: Tensor, told: Told, step: int) -> Tensor:
-    """What a stage looks at, [T, 15 or 28, H / step, W / step]."""
-    if not told.stages:
+def _looked(pictures: Tensor, times: Tensor, outputs: Told, step: int) -> Tensor:
+    """Return what a stage looks at, [T, 15 or 28, H / step, W / step]."""
+    if not outputs.stages:
         first, last = _resized(pictures, 1 / step).expand(len(times), -1, -1, -1, -1).unbind(1)
         return _beside(first, last, times)
-    flow = told.flow(step)
+    flow = outputs.flow(step)
     first = carried(pictures[:1], flow[:, :2], step)
     last = carried(pictures[1:], flow[:, 2:], step)
-    seen = _beside(first, last, times, told.latest(step), flow / step)
+    seen = _beside(first, last, times, outputs.latest(step), flow / step)
     return seen if step == 1 else _resized(seen, 1 / 2)
 
 
 def _beside(first: Tensor, last: Tensor, times: Tensor, *more: Tensor) -> Tensor:
-    """Both pictures, both pictures' features, the time, and more, in the order of the network."""
+    """Lay out both pictures, both pictures' features, the time, and more, in the network's
+    order.
+    """
     now = times.to(first).view(-1, 1, 1, 1).expand(-1, 1, *first.shape[2:])
     pictures, features = slice(0, PICTURE), slice(PICTURE, None)
     both = (first[:, pictures], last[:, pictures], first[:, features], last[:, features])

@@ -25,11 +25,11 @@ from vtg_cli.weights.layout import INDEX, NETWORK, NOTICES, RIFE, SUMS
 PREFIX = "module."
 """Before the names of a network trained on several GPUs."""
 LEFT = ("teacher.", "caltime.")
-"""What training needed and drawing does not."""
+"""Prefixes of what training needed and drawing does not."""
 
 
 def load(folder: Path, *, device: str = "auto", dtype: str = "auto") -> Rife:
-    """The engine in a folder that `convert` made. WeightsError where it is none."""
+    """Load the engine in a folder that `convert` made. Raise WeightsError if it is none."""
     file = folder / NETWORK
     try:
         parameters = load_file(file)
@@ -59,21 +59,23 @@ def convert(checkpoint: Path, out: Path, *, overwrite: bool = False) -> Path:
 
 
 def is_released(checkpoint: Path) -> bool:
-    """Whether a file is named as the released one is."""
+    """Return whether a file is named as the released one is."""
     return checkpoint.suffix == ".pkl"
 
 
 def _released(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    found = {name.removeprefix(PREFIX): name for name in checkpoint.shapes}
+    names = {name.removeprefix(PREFIX): name for name in checkpoint.shapes}
     return {
         name: checkpoint.read(kept).float()
-        for name, kept in found.items()
+        for name, kept in names.items()
         if not name.startswith(LEFT)
     }
 
 
 def _filled(parameters: dict[str, Tensor], file: Path) -> IFNet:
-    """The network with these. WeightsError, naming the first that does not fit."""
+    """Return the network with these parameters. Raise WeightsError naming the first that does not
+    fit.
+    """
     network = IFNet()
     wanted = {name: tensor.shape for name, tensor in network.state_dict().items()}
     for name in sorted(wanted.keys() | parameters.keys()):
@@ -84,7 +86,7 @@ def _filled(parameters: dict[str, Tensor], file: Path) -> IFNet:
         elif parameters[name].shape != wanted[name]:
             problem = f"{name} has the shape {[*parameters[name].shape]}, not {[*wanted[name]]}"
         elif not is_finite(parameters[name]):
-            problem = f"{name} holds values that are no numbers"
+            problem = f"{name} holds values that are not numbers"
         else:
             continue
         raise WeightsError(

@@ -26,9 +26,9 @@ LONGEST = 4_000_000  # bytes of a file that is read
 
 
 def read(path: str, model: str = "auto") -> Timeline:
-    """The job in a timeline file, its pictures and output as seen from here.
+    """Read the job in a timeline file; its pictures and output are relative to the current folder.
 
-    model: of segments that name none.
+    model: for segments that name none
     """
     try:
         with open(path, "rb") as file:
@@ -52,7 +52,7 @@ def read(path: str, model: str = "auto") -> Timeline:
 
 
 def job_in(text: str, path: str, model: str = "auto") -> Timeline:
-    """The job of a timeline's text; path: of its file, for what is named relative to it."""
+    """Build the job of a timeline's text. path: of its file, for what is named relative to it."""
     document = documents.toml_document(text, path, Decimal)
     with _locating(path, text):
         check(document)
@@ -61,7 +61,7 @@ def job_in(text: str, path: str, model: str = "auto") -> Timeline:
 
 @contextmanager
 def _locating(path: str, text: str) -> Iterator[None]:
-    """Puts file and line before what an error within it says."""
+    """Put file and line before the message of an error raised within the block."""
     try:
         yield
     except Misfit as error:
@@ -70,12 +70,12 @@ def _locating(path: str, text: str) -> Iterator[None]:
 
 
 def _number(option: Option, value: Any) -> Any:
-    """Return the value with TOML's decimals as the option's kind of number."""
+    """Convert TOML's decimals in a value to the option's kind of number."""
     return option.kind(value) if option.kind in (int, float) else value
 
 
 def _line(lines: Mapping[Path, int], path: Path) -> int:
-    """Of a path, or of what it stands in."""
+    """Return the line of a path, or of what contains it."""
     while path and path not in lines:
         path = path[:-1]
     return lines.get(path, 1)
@@ -132,7 +132,7 @@ class _Reading:
         return {KEYS[n].name: _number(KEYS[n], v) for n, v in {**general, **own}.items()}
 
     def _frames(self, fps: Fraction) -> tuple[int, ...]:
-        """Of each segment, from the keyframes' times and the segments' durations."""
+        """Return each segment's frames, from keyframes' times and segments' durations."""
         if len(self.segments) != len(self.keyframes) - 1:
             raise Misfit(
                 ("segment", len(self.segments) - 1),
@@ -180,7 +180,7 @@ class _Reading:
         return time / fps if isinstance(time, int) else time
 
     def _time(self, path: Path, parse: Any, value: Any) -> Any:
-        """A number or text as `parse` reads it."""
+        """Return a number or text as `parse` reads it."""
         try:
             return parse(value if isinstance(value, str) else format(Decimal(value), "f"))
         except UsageError as error:
@@ -188,7 +188,7 @@ class _Reading:
 
     @contextmanager
     def _placing(self, i: int) -> Iterator[None]:
-        """Finds the key that an error about segment i is about."""
+        """Find the key that an error about segment i is about."""
         try:
             yield
         except UsageError as error:
@@ -204,5 +204,5 @@ class _Reading:
             raise Misfit(path, error.message, error.hint) from None
 
     def _seen(self, name: str) -> str:
-        """A file named relative to the timeline, from here."""
+        """Return a file named relative to the timeline, relative to the current folder."""
         return name if name == "-" else os.path.join(self.folder, os.path.expanduser(name))

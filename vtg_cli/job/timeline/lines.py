@@ -26,7 +26,7 @@ _STRING = re.compile(
 
 
 def lines_of(text: str) -> Mapping[Path, int]:
-    """Path -> line, counted from 1, of every key, table and array item of a correct TOML text."""
+    """Return path -> line, from 1, of every key, table and array item of a correct TOML text."""
     reader = _Reader(text)
     reader.document()
     return reader.lines
@@ -54,7 +54,7 @@ class _Reader:
                 self._pair(table)
 
     def _table(self, names: list[str], several: bool) -> Path:
-        """What [a.b] or [[a.b]] opens; a name of an array means its last table."""
+        """Return the path that [a.b] or [[a.b]] opens; a name of an array means its last table."""
         path: Path = ()
         for k, name in enumerate(names):
             path = (*path, name)
@@ -95,7 +95,7 @@ class _Reader:
             self.at = self._end(_SCALAR)
 
     def _names(self) -> list[str]:
-        """a."b.c".d as its three names."""
+        """Return a."b.c".d as its three names."""
         names: list[str] = []
         while not names or self._takes("."):
             self._next()
@@ -112,14 +112,14 @@ class _Reader:
         self.lines.setdefault(path, self._line)
 
     def _next(self) -> str:
-        """Passes blanks and comments; the character that follows, "" at the end."""
+        """Skip blanks and comments and return the character that follows, "" at the end."""
         self.at = self._end(_SPACE)
         return self.text[self.at : self.at + 1]
 
     def _takes(self, sign: str) -> bool:
-        found = self._next() == sign
-        self.at += found
-        return found
+        follows = self._next() == sign
+        self.at += follows
+        return follows
 
     def _end(self, pattern: re.Pattern[str]) -> int:
         match = pattern.match(self.text, self.at)

@@ -41,11 +41,11 @@ def _table(keys: Mapping[str, Schema], *required: str) -> Schema:
 
 
 KEYS = {option.key: option for option in OPTIONS.values() if option.opt.scope != "run"}
-"""Key -> option, of all that a timeline may set."""
+"""Key -> option, for every option that a timeline may set."""
 
 
 def _of(option: Option) -> Schema:
-    """Return what a key may hold, from the option's declaration."""
+    """Return the schema of a key, from the option's declaration."""
     opt, help = option.opt, {"description": option.opt.help}
     if opt.schema is not None:
         return {**opt.schema, **help}
@@ -64,7 +64,7 @@ CLIP = {key: _of(option) for key, option in KEYS.items() if option.opt.scope == 
 TIME: Schema = {"type": "string", "pattern": "^[0-9][0-9.:]*(ms|s|f)?$", "maxLength": 20}
 DAY = 24 * 3600
 FPS = 24
-"""Frames a second where a file gives none."""
+"""Frames a second if a file gives none."""
 
 KEYFRAME: Mapping[str, Schema] = {
     "picture": _text("The file, from this file's folder."),
@@ -94,7 +94,7 @@ SCHEMA: Schema = {
 
 
 class Misfit(UsageError):
-    """A value a timeline cannot have; place: where it stands."""
+    """A value that a timeline cannot have. place: where it stands."""
 
     def __init__(self, place: Path, message: str, hint: str = "") -> None:
         super().__init__(message, hint, subject=".".join(map(str, place)))
@@ -102,7 +102,7 @@ class Misfit(UsageError):
 
 
 def check(value: object, schema: Schema = SCHEMA, place: Path = ()) -> None:
-    """Misfit for the first thing in `value` that the schema does not allow."""
+    """Raise Misfit for the first thing in `value` that the schema does not allow."""
     for misfit in _misfits(value, schema, place):
         raise misfit
 
@@ -117,10 +117,10 @@ def _misfits(value: Any, schema: Schema, place: Path) -> Iterator[Misfit]:
         for k, item in enumerate(value):
             yield from _misfits(item, schema["items"], (*place, k))
     elif not _fits(value, schema):
-        said = "a table" if isinstance(value, dict) else _written(value)
+        written = "a table" if isinstance(value, dict) else _written(value)
         close = get_close_matches(str(value), schema.get("enum", ()), n=1)
         meant = f"did you mean {close[0]}?" if close else ""
-        yield Misfit(place, f"{named(place)} should be {wanted(schema)}, not {said}", meant)
+        yield Misfit(place, f"{named(place)} should be {wanted(schema)}, not {written}", meant)
 
 
 def _of_table(value: Mapping[str, Any], schema: Schema, place: Path) -> Iterator[Misfit]:
@@ -165,7 +165,7 @@ def _fits(value: Any, schema: Schema) -> bool:
 
 
 def _written(value: object) -> str:
-    """As a person wrote it, about."""
+    """Return a value roughly as the user wrote it."""
     if isinstance(value, list):
         return f"a list of {len(value)}"
     if isinstance(value, bool):
@@ -177,7 +177,7 @@ def _written(value: object) -> str:
 
 
 def named(place: Path) -> str:
-    """("segment", 1, "ease") as "ease of segment 2"."""
+    """Format ("segment", 1, "ease") as "ease of segment 2"."""
     words: list[str] = []
     for part in place:
         if isinstance(part, int):
@@ -188,7 +188,7 @@ def named(place: Path) -> str:
 
 
 def wanted(schema: Schema) -> str:
-    """What a value should be, in words."""
+    """Describe in words what a value should be."""
     if "anyOf" in schema:
         return " or ".join(map(wanted, schema["anyOf"]))
     if "enum" in schema:

@@ -16,7 +16,7 @@ from vtg_cli.job.timeline.schema import FPS, KEYS
 
 
 def text(keyframes: Keyframes, folder: str) -> str:
-    """The file, for a place in `folder`. UsageError for fewer than two keyframes."""
+    """Return the file's text, for a place in `folder`. Raise UsageError below two keyframes."""
     if len(keyframes.names) < 2:
         raise UsageError(
             f"a timeline has two keyframes or more, {len(keyframes.names)} given",
@@ -64,12 +64,12 @@ def _comments(scope: str) -> Iterator[str]:
 
 
 def _toml(value: object) -> str:
-    """Return it as TOML. JSON's way to write texts, numbers, lists and truth is one of TOML's."""
+    """Format a value as TOML; JSON's texts, numbers, lists and truth values are valid in it."""
     return "".join(map(_escaped, json.dumps(value, ensure_ascii=False)))
 
 
 def _escaped(character: str) -> str:
-    """Return what stands for a character in TOML's texts; they are read on terminals as well."""
+    """Return the escape of a character in TOML's texts; they are read on terminals as well."""
     return f"\\U{ord(character):08x}" if obeyed(character) else character
 
 
@@ -84,7 +84,7 @@ def _unicode(name: str) -> str:
 
 
 def _seen(name: str, folder: str) -> str:
-    """A file as seen from the folder of the timeline."""
+    """Return a file's path relative to the folder of the timeline."""
     if Path(name).is_absolute():
         return name
     return Path(os.path.relpath(name, folder)).as_posix()
