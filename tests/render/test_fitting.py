@@ -215,7 +215,7 @@ def test_slerp_starts_from_noise_of_the_fitted_network(here: Path) -> None:
 @pytest.mark.parametrize("how", ["fti", "cache", "a.png"])
 def test_what_is_no_folder_of_a_fit_is_refused_while_planning(how: str, tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
-    with pytest.raises(UsageError, match=f"--lora {how} is no folder that a fit has kept"):
+    with pytest.raises(UsageError, match=f"--lora {how} is not a folder with kept fits"):
         interpolate("a.png", "b.png", model="tiny", lora=how)
 
 
