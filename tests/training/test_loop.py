@@ -181,7 +181,7 @@ def test_a_step_without_a_gradient_changes_nothing_and_is_told(
     assert [float(s["step"]) for s in run.optimizer.state.values()] == count
     assert (run.step, run.overflowed, run.row) == (4, 2, 1)
     assert notes == [
-        f"the gradients of {some} were no numbers: these steps were left out"
+        f"the gradients of {some} were not numbers: these steps were left out"
         for some in ("1 of 1 steps", "2 of 4 steps")
     ]
     assert [line[-2:] for line in (tmp_path / "loss.csv").read_text().splitlines()] == [

@@ -92,7 +92,7 @@ class Rife:
         for i in range(0, len(times), some):
             with torch.inference_mode():
                 frames = between(torch.tensor(times[i : i + some], dtype=torch.float32))
-                check_finite(frames, "the drawn frames are no numbers")
+                check_finite(frames, "the drawn frames are not numbers")
             for frame in frames.movedim(1, -1).cpu().numpy():
                 yield straight(frame, channels)
 
