@@ -211,7 +211,7 @@ def test_help_has_what_interpolate_has(
     monkeypatch.setenv("COLUMNS", "200")
 
     def offered(name: str) -> set[str]:
-        assert main([name, "--help"]) == 0
+        assert main([name, "--help-all"]) == 0
         printed = capfd.readouterr().out.split()
         return {word.rstrip(":,.") for word in printed if word.startswith("--")}
 

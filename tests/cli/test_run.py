@@ -192,7 +192,7 @@ def test_a_report_older_than_a_field_makes_its_clip_and_says_so(
     capfd.readouterr()
     assert main(["run", "clip.mkv.json", "-o", "again.mkv"]) == 0
     assert capfd.readouterr().err == (
-        "vtg: clip.mkv.json says nothing of sampling.init, endpoints, which came later: "
+        "vtg: clip.mkv.json says nothing of endpoints, sampling.init, which came later: "
         "done as before them\n"
     )
     assert np.array_equal(read_video("again.mkv")[0], read_video("clip.mkv")[0])

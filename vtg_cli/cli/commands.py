@@ -106,6 +106,12 @@ class Command(TyperCommand):
             with formatter.section(panel):
                 formatter.write_dl(records, col_max=26)
 
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """Complete the options that only --help-all shows, too."""
+        for parameter in self.get_params(ctx):
+            cast("Any", parameter).hidden = False
+        return super().shell_complete(ctx, incomplete)
+
 
 class _Imported(Mapping[str, Any]):
     """A map from names to commands, imported and made when they are looked up."""
