@@ -327,6 +327,6 @@ def _link(blob: Path, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.unlink(missing_ok=True)  # it led to nothing
     try:
-        file.symlink_to(os.path.relpath(blob, file.parent))
+        os.symlink(os.path.relpath(blob, file.parent), file)
     except OSError:
         os.replace(blob, file)

@@ -85,9 +85,15 @@ class AutoencoderConfig:
         )
 
 
+IMPORTING = torch.device("cpu")
+"""Where libraries are imported, whatever device networks are to be on: transformers 5.0 computes
+meanwhile, which the meta device cannot."""
+
+
 def text_tower(config: TowersConfig) -> nn.Module:
     """Build transformers' text model, without the last layer."""
-    from transformers import CLIPTextConfig, CLIPTextModel
+    with IMPORTING:
+        from transformers import CLIPTextConfig, CLIPTextModel
 
     tower = CLIPTextModel(
         CLIPTextConfig(
@@ -105,7 +111,8 @@ def text_tower(config: TowersConfig) -> nn.Module:
 
 def image_tower(config: TowersConfig) -> nn.Module:
     """Build transformers' vision model."""
-    from transformers import CLIPVisionConfig, CLIPVisionModel
+    with IMPORTING:
+        from transformers import CLIPVisionConfig, CLIPVisionModel
 
     tower = CLIPVisionModel(
         CLIPVisionConfig(
@@ -135,7 +142,8 @@ def autoencoder(config: AutoencoderConfig) -> nn.Module:
     """Build diffusers' AutoencoderKL: `encode(pixels).latent_dist`, `decode(latents).sample`, frame
     by frame, pixels [n, 3, H, W] in [-1, 1], latents not scaled.
     """
-    from diffusers import AutoencoderKL
+    with IMPORTING:
+        from diffusers import AutoencoderKL
 
     levels = len(config.channels)
     kind: Any = AutoencoderKL  # diffusers is untyped
