@@ -6,7 +6,6 @@ import inspect
 
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from vtg_cli.cli import app, main
 from vtg_cli.cli.commands import COMMANDS, GROUPS, Commands
