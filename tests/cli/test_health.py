@@ -211,7 +211,13 @@ def test_a_cache_that_is_full_or_not_ours(hub: Path, monkeypatch: pytest.MonkeyP
 
 def snapshot(hub: Path) -> Path:
     """svd, as a pull would leave it."""
-    place = hub / "hub" / "models--stabilityai--stable-video-diffusion-img2vid" / "snapshots" / "1"
+    place = (
+        hub
+        / "hub"
+        / "models--stabilityai--stable-video-diffusion-img2vid"
+        / "snapshots"
+        / ("1" * 40)
+    )
     shutil.copytree(SVD, place)
     return place
 

@@ -68,7 +68,7 @@ def test_other_models_draw_at_times_of_that_pace() -> None:
         return np.stack([first] * len(times))
 
     class Model:
-        spec = True
+        spec, source = True, "svd"
 
     class Part:
         model, job, segments = Model(), made.job, made.segments
