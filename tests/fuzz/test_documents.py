@@ -174,7 +174,7 @@ def reports() -> list[dict[str, Any]]:
     ]
     return [
         {
-            **sidecar.heading(job, None),
+            **sidecar.begun(job, None, {}, ()),
             "inputs": [{"sha256": "0" * 64, "height": 12, "width": 20}] * 2,
             "clip": {"frames": 9, "fps": "24", "seconds": 0.375},
             "weights": {"model": {"network.safetensors": "0" * 64}},

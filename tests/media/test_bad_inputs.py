@@ -69,17 +69,6 @@ def flipped_bit(data: bytes, where: bytes, offset: int) -> bytes:
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
-def float_rgb_tiff() -> bytes:
-    """2x2, three 32-bit float samples a pixel: a valid tiff that Pillow has no mode for."""
-    entries = [
-        (256, 3, 1, 2), (257, 3, 1, 2), (258, 3, 1, 32), (259, 3, 1, 1), (262, 3, 1, 2),
-        (273, 4, 1, 200), (277, 3, 1, 3), (278, 3, 1, 2), (279, 4, 1, 48), (339, 3, 1, 3),
-    ]  # fmt: skip
-    directory = struct.pack("<H", len(entries))
-    directory += b"".join(struct.pack("<HHII", *entry) for entry in entries) + b"\0\0\0\0"
-    return (b"II*\0\x08\0\0\0" + directory).ljust(200, b"\0") + bytes(48)
-
-
 FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty.png": (lambda: b"", "is empty (0 bytes)"),
     "text.png": (lambda: b"not a picture at all\n" * 9, NOT_A_PICTURE),
@@ -155,7 +144,6 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
         "starts like avif, but is damaged or of an unknown kind",
     ),
     "half.ppm": (lambda: half("PPM"), DAMAGED),
-    "float_rgb.tiff": (float_rgb_tiff, "starts like tiff, but is damaged or of an unknown kind"),
     "float_255.tiff": (
         lambda: float_tiff(0, 255),
         "holds float samples from 0 to 255, and only 0 to 1 has a known meaning",

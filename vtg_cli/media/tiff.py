@@ -44,26 +44,26 @@ def read(file: IO[bytes], name: str) -> tuple[Image.Image, tuple[str, ...]]:
         file.seek(0)
         stored: NDArray[Any] = iio.imread(cast(BinaryIO, file), plugin="tifffile", index=0, key=0)
         axes, tags = page.axes, page.tags
+        if axes == "SYX":  # a plane a channel
+            stored = np.moveaxis(stored, 0, -1)
+        image = Image.fromarray(_eight_bit(stored, name))
+        if (profile := tags.get(_PROFILE)) is not None:
+            image.info["icc_profile"] = profile.value
+        if (turned := tags.get(int(ExifTags.Base.Orientation))) is not None:
+            image.getexif()[ExifTags.Base.Orientation] = int(turned.value)
+        return image, (f"samples of {8 * stored.dtype.itemsize} bits are reduced to 8",)
     except MediaError:
         raise
     except Exception as error:  # whatever the libraries make of damage
         raise MediaError(
-            f"{name} is damaged or of an unknown kind of tiff", HINT, subject=name
+            f"{name} starts like tiff, but is damaged or of an unknown kind", HINT, subject=name
         ) from error
-    if axes == "SYX":  # a plane a channel
-        stored = np.moveaxis(stored, 0, -1)
-    image = Image.fromarray(_eight_bit(stored, name))
-    if (profile := tags.get(_PROFILE)) is not None:
-        image.info["icc_profile"] = profile.value
-    if (turned := tags.get(int(ExifTags.Base.Orientation))) is not None:
-        image.getexif()[ExifTags.Base.Orientation] = int(turned.value)
-    return image, (f"samples of {8 * stored.dtype.itemsize} bits are reduced to 8",)
 
 
 def _eight_bit(stored: NDArray[Any], name: str) -> NDArray[np.uint8]:
     """Return [H, W] or [H, W, 3 or 4] in 8 bits: floats from 0 to 1, integers fill their type."""
     colour = stored.ndim == 2 or (stored.ndim == 3 and stored.shape[2] in (3, 4))
-    if not colour or stored.dtype.kind not in "fu":
+    if not colour or stored.dtype.kind not in "fu" or not stored.size:
         shape = "x".join(map(str, stored.shape))
         raise MediaError(
             f"{name} holds {stored.dtype} of {shape}, no grey or colour", HINT, subject=name
