@@ -28,7 +28,7 @@ class Item:
 
     @property
     def output(self) -> str:
-        """Relative, with forward slashes; no two items of a batch share it."""
+        """The output, relative, with forward slashes; no two items of a batch share it."""
         assert self.job.output is not None
         return self.job.output
 

@@ -34,7 +34,7 @@ class Bridging:
 
     @property
     def piped(self) -> bool:
-        """Whether a part of it comes or goes through a pipe, so that it cannot be made again."""
+        """Return whether a part of it comes or goes through a pipe: it cannot be made again."""
         return self.first.live is not None or self.last.live is not None
 
     def lines(self) -> Iterator[str]:

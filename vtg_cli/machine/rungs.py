@@ -49,7 +49,7 @@ class Rung:
 
     @property
     def same_frames(self) -> bool:
-        """Whether it draws the same frames as full, given the same decode chunk."""
+        """Return whether it draws the same frames as full, given the same decode chunk."""
         return not (self.narrow or self.tile or self.window)
 
 

@@ -77,7 +77,7 @@ class Clip:
 
     @property
     def alpha(self) -> bool:
-        """Whether its frames have transparency."""
+        """Return whether its frames have transparency."""
         return self._next is not None and self._next[0].shape[2] == 4
 
     @property

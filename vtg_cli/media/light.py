@@ -52,19 +52,19 @@ class CodePoints:
 
     @property
     def plain(self) -> bool:
-        """Whether code values are sRGB's as they stand."""
+        """Return whether code values are sRGB's as they stand."""
         srgb = self.primaries in (1, _UNSPECIFIED)
         return srgb and self.transfer in (*_LIKE_SRGB, _UNSPECIFIED)
 
     @property
     def known(self) -> bool:
-        """Whether `to_srgb` can convert them."""
+        """Return whether `to_srgb` can convert them."""
         curves = (*_LIKE_SRGB, *_GAMMAS, _LINEAR, PQ, HLG, _UNSPECIFIED)
         return self.primaries in (*_PRIMARIES, _UNSPECIFIED) and self.transfer in curves
 
     @property
     def steep(self) -> bool:
-        """Whether 8 bits are too few for its curve."""
+        """Return whether 8 bits are too few for its curve."""
         return self.transfer in (PQ, HLG, _LINEAR)
 
     @property

@@ -44,7 +44,7 @@ class Choice:
 
     @property
     def folder(self) -> Path:
-        """Where its files lie. ValueError for flow, which has none."""
+        """Return where its files lie. ValueError for flow, which has none."""
         if self.source is None:
             raise ValueError(f"{self.name} has no files")
         return self.source.folder

@@ -55,7 +55,7 @@ class TimelinePlan:
 
     @property
     def through(self) -> tuple[bool, ...]:
-        """Whether motion goes on at the end of each segment: where both sides carry it."""
+        """Return whether motion goes on at the end of each segment: where both sides carry it."""
         carry = [part.job.carry for part in self.parts]
         return (*(before and after for before, after in pairwise(carry)), False)
 

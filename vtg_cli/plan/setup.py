@@ -74,7 +74,7 @@ class Setup:
 
     @property
     def through(self) -> tuple[bool, ...]:
-        """Whether motion goes on at the end of each segment; of the last, into the first."""
+        """Return whether motion goes on at the end of each segment; of the last, into the first."""
         within = len(self.schedule.segments) - 1
         return (self.job.carry,) * within + (self.job.carry and self.job.loop and within > 0,)
 

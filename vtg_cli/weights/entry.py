@@ -95,10 +95,10 @@ class Entry:
 
     @property
     def must_accept(self) -> bool:
-        """Whether its terms must be accepted once before a pull: where they restrict its use."""
+        """Return whether its terms, which restrict its use, must be accepted before a pull."""
         return self.commercial != "yes"
 
     @property
     def whole(self) -> bool:
-        """Whether it consists of exactly `files`, rather than of any folder of its layout."""
+        """Return whether it consists of exactly `files`, not of any folder of its layout."""
         return self.backbone != "svd" or self.variant is not None

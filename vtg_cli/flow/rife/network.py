@@ -23,7 +23,7 @@ from torch import Tensor, nn
 SCALES = (16, 8, 4, 2, 1)
 """Scales at which the stages look, as it was trained."""
 WIDTHS = (192, 128, 96, 64, 32)
-PICTURE, FEATURES, SAID = 3, 4, 4 + 1 + 8
+PICTURE, FEATURES, OUTPUT = 3, 4, 4 + 1 + 8
 """Channels of a picture, of its features, and of what a stage says: flow, mask and memory."""
 BLOCKS = 8
 SLOPE = 0.2
@@ -99,7 +99,7 @@ class Stage(nn.Module):
         self.conv0 = nn.Sequential(_halving(inside, width // 2), _halving(width // 2, width))
         self.convblock = nn.Sequential(*(Residual(width) for _ in range(BLOCKS)))
         self.lastconv = nn.Sequential(
-            nn.ConvTranspose2d(width, 4 * SAID, 4, 2, 1), nn.PixelShuffle(2)
+            nn.ConvTranspose2d(width, 4 * OUTPUT, 4, 2, 1), nn.PixelShuffle(2)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -138,12 +138,12 @@ class IFNet(nn.Module):
         self.encode = Head()
         for k, width in enumerate(WIDTHS):
             setattr(
-                self, f"block{k}", Stage(2 * (PICTURE + FEATURES) + 1 + (SAID if k else 0), width)
+                self, f"block{k}", Stage(2 * (PICTURE + FEATURES) + 1 + (OUTPUT if k else 0), width)
             )
 
     @property
     def stages(self) -> list[Stage]:
-        """From the coarsest to the finest."""
+        """The stages, from the coarsest to the finest."""
         return [getattr(self, f"block{k}") for k in range(len(WIDTHS))]
 
     def forward(
@@ -174,7 +174,7 @@ class IFNet(nn.Module):
         on_stage: Callable[[Tensor], None] | None = None,
     ) -> Motion:
         """Estimate the motion as `forward` does, from what is `seen`."""
-        outputs = Told(pictures.shape[2:])
+        outputs = Outputs(pictures.shape[2:])
         for stage, step in zip(self.stages, scales, strict=True):
             outputs.add(step, self._through(stage, _looked(pictures, times, outputs, step)))
             if on_stage is not None:
@@ -188,7 +188,7 @@ class IFNet(nn.Module):
         return result.to(x.dtype)
 
 
-class Told:
+class Outputs:
     """The outputs of the stages for pictures of a size (H, W), read off at the pixels
     `looked_at`.
     """
@@ -250,7 +250,7 @@ def _resized(x: Tensor, factor: float) -> Tensor:
     return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
-def _looked(pictures: Tensor, times: Tensor, outputs: Told, step: int) -> Tensor:
+def _looked(pictures: Tensor, times: Tensor, outputs: Outputs, step: int) -> Tensor:
     """Return what a stage looks at, [T, 15 or 28, H / step, W / step]."""
     if not outputs.stages:
         first, last = _resized(pictures, 1 / step).expand(len(times), -1, -1, -1, -1).unbind(1)
