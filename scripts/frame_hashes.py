@@ -242,7 +242,9 @@ def vtg(folder: Path, *arguments: str) -> bytes:
         arguments += ("--base", str(PARITY / "tiny_svd_base14"), "-o", "reverse.safetensors")
     arguments = tuple("reverse.safetensors" if each == "reverse" else each for each in arguments)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    environment.pop("VTG_MODEL", None)
+    for name in ("VTG_MODEL", "HF_HUB_CACHE"):
+        environment.pop(name, None)
+    environment["HF_HOME"] = str(folder / "hub")  # whatever models this machine has
     command = [sys.executable, "-m", "vtg_cli", *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
     if done.returncode:
