@@ -61,7 +61,9 @@ from vtg_cli.ground.tensor import to_pixels
 from vtg_cli.job.sampling import Sampling
 from vtg_cli.media.image import fit, read_image
 from vtg_cli.methods.papers import render
-from vtg_cli.training.pair import DEFAULTS, PairSettings, applied, fit_pair, still_conds
+from vtg_cli.training.pair import fit_pair, still_conds
+from vtg_cli.training.pair_cache import DEFAULTS, PairSettings
+from vtg_cli.training.pair_layers import applied
 from vtg_cli.weights import delta
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER
 from vtg_cli.weights.layout import REVERSE

@@ -34,7 +34,9 @@ from vtg_cli.job.sampling import Sampling
 from vtg_cli.machine.device import seeded_noise
 from vtg_cli.methods import papers
 from vtg_cli.sampling.settings import resolved
-from vtg_cli.training.pair import DEFAULTS, PairSettings, applied, fit_pair, still_conds
+from vtg_cli.training.pair import fit_pair, still_conds
+from vtg_cli.training.pair_cache import DEFAULTS, PairSettings
+from vtg_cli.training.pair_layers import applied
 from vtg_cli.weights import delta
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER
 from vtg_cli.weights.layout import REVERSE

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from vtg_cli.backbones.tiny.network import Network, Shape
 from vtg_cli.backbones.tiny.weights import save
-from vtg_cli.training.pair import PairSettings
+from vtg_cli.training.pair_cache import PairSettings
 from vtg_cli.weights import delta
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))

@@ -20,7 +20,7 @@ from vtg_cli.job.jobs import NEGATIVE_PROMPT, Interpolate
 from vtg_cli.job.presets import PRESETS
 from vtg_cli.job.sampling import Sampling
 from vtg_cli.media.image import read_image
-from vtg_cli.training import pair as pairs
+from vtg_cli.training import pair_cache
 
 TESTS = Path(__file__).resolve().parents[1]
 PARITY = TESTS / "data" / "parity"
@@ -234,7 +234,7 @@ def test_presets_hold_names_of_options() -> None:
 @pytest.fixture
 def quick_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(pairs, "DEFAULTS", pairs.PairSettings(rank=2, steps=2, rate=5e-2))
+    monkeypatch.setattr(pair_cache, "DEFAULTS", pair_cache.PairSettings(rank=2, steps=2, rate=5e-2))
     return tmp_path / "cache" / "vtg" / "lora"
 
 

@@ -28,8 +28,9 @@ from vtg_cli.errors import (
 )
 from vtg_cli.render import draw
 from vtg_cli.training import pair as pairs
+from vtg_cli.training import pair_cache, pair_layers
 from vtg_cli.training.loop import Run
-from vtg_cli.training.pair import PairSettings
+from vtg_cli.training.pair_cache import PairSettings
 
 SVD = Path(__file__).parents[1] / "data" / "parity" / "tiny_svd"
 STEPS = 4
@@ -47,7 +48,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(pairs, "DEFAULTS", PairSettings(rank=4, steps=STEPS, rate=5e-2))
+    monkeypatch.setattr(pair_cache, "DEFAULTS", PairSettings(rank=4, steps=STEPS, rate=5e-2))
     return tmp_path / "cache" / "vtg" / "lora"
 
 
@@ -97,16 +98,16 @@ def test_a_folder_is_read_and_nothing_is_fitted(here: Path, steps: list[int]) ->
 
 def test_every_frame_has_as_much_of_an_update_as_it_is_near(here: Path) -> None:
     """Against the mixture by hand, over both directions of the embedded model's method."""
-    ahead, back = pairs.mixing(2)(2, 4)
+    ahead, back = pair_layers.mixing(2)(2, 4)
     thirds = [1, 2 / 3, 1 / 3, 0]
     assert torch.allclose(ahead, torch.tensor([thirds, thirds[::-1]]))
     assert torch.allclose(back, torch.tensor([thirds[::-1], thirds]))
-    one = pairs.mixing(1)(2, 4)
+    one = pair_layers.mixing(1)(2, 4)
     assert torch.allclose(
         torch.stack([*map(torch.as_tensor, one)])[:, 0], ahead.new_tensor([thirds, thirds[::-1]])
     )
     # while keyframes are inverted, each as a clip of one frame, each has its own
-    assert [w.tolist() for w in pairs.mixing(2)(2, 1)] == [[[1], [0]], [[0], [1]]]
+    assert [w.tolist() for w in pair_layers.mixing(2)(2, 1)] == [[[1], [0]], [[0], [1]]]
 
 
 def test_progress_of_a_fit_is_its_share_of_the_work() -> None:
@@ -301,7 +302,7 @@ def test_a_fit_in_half_precision_that_overflows_ends_in_a_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A real one: weights that half precision holds, whose products it does not."""
-    monkeypatch.setattr(pairs, "DEFAULTS", PairSettings(rank=1, steps=2, frames=1))
+    monkeypatch.setattr(pair_cache, "DEFAULTS", PairSettings(rank=1, steps=2, frames=1))
     shutil.copytree(SVD, "model")
     file = Path("model/unet/diffusion_pytorch_model.safetensors")
     weights = load_file(file)
@@ -322,7 +323,7 @@ def test_a_fit_in_half_precision_that_overflows_ends_in_a_line(
 def test_a_fit_ends_after_ten_such_steps_in_a_row(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pairs, "DEFAULTS", PairSettings(rank=4, steps=30))
+    monkeypatch.setattr(pair_cache, "DEFAULTS", PairSettings(rank=4, steps=30))
     overflowing(monkeypatch, lambda step: True)
     with pytest.raises(QualityError, match="10 steps in a row, up to step 10, are not numbers"):
         drawn(lora="fit")

@@ -25,8 +25,11 @@ from vtg_cli.conditioning.text import keyframe_weights
 from vtg_cli.ground.hooks import overriding
 from vtg_cli.sampling.level import Level, edm_level
 from vtg_cli.training import pair as pairs
+from vtg_cli.training import pair_cache
 from vtg_cli.training.losses import denoising_loss
-from vtg_cli.training.pair import PairSettings, applied, fit_pair, layers_of, still_conds, weight_of
+from vtg_cli.training.pair import fit_pair, still_conds, weight_of
+from vtg_cli.training.pair_cache import PairSettings
+from vtg_cli.training.pair_layers import applied, layers_of
 
 HERE = Path(__file__).parents[1]
 sys.path.insert(0, str(HERE / "backbones" / "dynamicrafter"))
@@ -347,10 +350,10 @@ def test_a_fit_in_v_goes_to_the_noisiest_level() -> None:
 
 def test_default_folder_is_that_of_the_platform(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert pairs.cache_folder() == Path("/somewhere/vtg/lora")
+    assert pair_cache.cache_folder() == Path("/somewhere/vtg/lora")
     for not_absolute in ("", "here"):
         monkeypatch.setenv("XDG_CACHE_HOME", not_absolute)
-        assert pairs.cache_folder() == Path.home() / ".cache" / "vtg" / "lora"
+        assert pair_cache.cache_folder() == Path.home() / ".cache" / "vtg" / "lora"
 
 
 def test_what_does_not_fit_together_is_refused() -> None:

@@ -91,7 +91,7 @@ class Pair:
         """Return the override that adds the updates, one Weight each. Raise ValueError.
 
         Layers whose rows do not tell frames apart (SVD's cross-attention behind its shortcut) are
-        mixed by one number alone; training.pair.applied takes them apart.
+        mixed by one number alone; training.pair_layers.applied takes them apart.
         """
         if len(weights) != len(self.updates):
             raise ValueError(f"{len(weights)} weights for {len(self.updates)} updates")

@@ -17,7 +17,9 @@ from vtg_cli.job.jobs import Interpolate
 from vtg_cli.methods.captions import Captions
 from vtg_cli.sampling.settings import ONE_WAY
 from vtg_cli.training import pair as pairs
+from vtg_cli.training import pair_cache
 from vtg_cli.training.loop import OnNote
+from vtg_cli.training.pair_layers import applied, mixing
 from vtg_cli.weights import store
 
 Progress = Callable[[float, str], None]
@@ -57,13 +59,13 @@ def learned(
     """
     texts = [captions.first, captions.last] if captions is not None else None
     directions = 1 if job.sampling.method in ONE_WAY else 2
-    mixing = pairs.mixing(directions)
-    settings = pairs.DEFAULTS
+    weights = mixing(directions)
+    settings = pair_cache.DEFAULTS
     if job.lora != "fit":
-        kept = pairs.kept_pair(
+        kept = pair_cache.kept_pair(
             m, keys, settings, captions=texts, identity=identity, cache=Path(job.lora)
         )
-        return pairs.applied(m, kept, mixing), progress
+        return applied(m, kept, weights), progress
 
     share = _share(m, keys, job, settings.steps)
     begun = False
@@ -77,7 +79,7 @@ def learned(
 
     pair = _fitted(m, keys, texts, identity, on_step, on_note)
     left = (lambda done, phase: progress(share + (1 - share) * done, phase)) if begun else progress
-    return pairs.applied(m, pair, mixing), left
+    return applied(m, pair, weights), left
 
 
 def _fitted(
@@ -89,7 +91,7 @@ def _fitted(
     on_note: OnNote | None,
 ) -> Pair:
     text = cast(Reader, m).text_embedding(texts) if texts is not None else None
-    settings = pairs.DEFAULTS
+    settings = pair_cache.DEFAULTS
     conds = pairs.still_conds(m, keys, text, settings)
     try:
         return pairs.fit_pair(
@@ -99,7 +101,7 @@ def _fitted(
             on_note=on_note,
         )
     except OSError as error:
-        place = pairs.cache_folder()
+        place = pair_cache.cache_folder()
         raise MediaError(
             f"cannot keep what is fitted in {place}: {error.strerror or error}",
             "make room there, or name another folder with XDG_CACHE_HOME",
