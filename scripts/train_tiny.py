@@ -24,15 +24,16 @@ from torch import Generator, Tensor, nn
 
 from vtg_cli.backbones.tiny.model import Tiny
 from vtg_cli.backbones.tiny.network import Network, Shape
-from vtg_cli.backbones.tiny.prior import backwards, spread
+from vtg_cli.backbones.tiny.prior import backwards
 from vtg_cli.backbones.tiny.weights import load, save
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.machine.device import choose_device
 from vtg_cli.sampling.level import Level
 from vtg_cli.training.data import Bank, Clips, build_bank
+from vtg_cli.training.example import Example
 from vtg_cli.training.loop import Losses, Plan, Run
-from vtg_cli.training.losses import denoising_loss, edm_weight, log_normal_levels
-from vtg_cli.training.reverse import ReverseDelta
+from vtg_cli.training.losses import denoising_loss, log_normal_levels
+from vtg_cli.training.reverse import ReverseMotion
 from vtg_cli.weights import delta
 from vtg_cli.weights.layout import REVERSE
 
@@ -40,11 +41,9 @@ LEVELS = (0.0, 1.8)
 """Mean and deviation of ln(sigma): about the spread of latents, up to where a sample starts."""
 STRIDES = (1, 2, 3, 2)
 """Of 13 frames the parts of a step are shown 13, 7 or 5: the network must do with any number."""
-TYPICAL = 0.17
-"""Root mean square of the spread; certain places weigh less than doubtful ones by r / TYPICAL."""
 
-PartLoss = Callable[[Tensor, Tensor, Tensor, Level, Tensor], Tensor]
-"""(x0, concat, eps, level, weight) -> the loss of a part"""
+PartLoss = Callable[[Tensor, Tensor, Tensor, Level], Tensor]
+"""(x0, concat, eps, level) -> the loss of a part"""
 
 
 def rendered_losses(
@@ -64,10 +63,8 @@ def rendered_losses(
 
     def loss(samples: Tensor, eps: Tensor, level: Level) -> Tensor:
         x0, concat = samples[:, :, :3].to(device), samples[:, :, 3:].to(device)
-        r = spread(concat)
-        weight = edm_weight(level, r) * r / TYPICAL
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
-            return told(x0, concat, eps.to(device), level, weight)
+            return told(x0, concat, eps.to(device), level)
 
     return losses
 
@@ -79,8 +76,9 @@ def prior(a: argparse.Namespace, rank: int) -> None:
     network = Network(Shape(width=a.width, depth=a.depth)).to(device)
     m = Tiny(network)
 
-    def told(x0: Tensor, concat: Tensor, eps: Tensor, level: Level, weight: Tensor) -> Tensor:
-        return denoising_loss(m, x0, eps, level, Cond(concat=concat), weight)
+    def told(x0: Tensor, concat: Tensor, eps: Tensor, level: Level) -> Tensor:
+        cond = Cond(concat=concat)
+        return denoising_loss(m, x0, eps, level, cond, m.training_weight(level, cond))
 
     run = train(a, network, a.out / "prior", device, told)
     if rank == 0:
@@ -91,13 +89,14 @@ def reverse(a: argparse.Namespace, rank: int) -> None:
     """Stage two: the reverse-motion delta; the network stays as it is."""
     device = choose_device(a.device)
     m = load(a.out / "model", device=str(device))
-    trained = ReverseDelta(m).to(device)
+    trained = ReverseMotion(m).to(device)
 
-    def told(x0: Tensor, concat: Tensor, eps: Tensor, level: Level, weight: Tensor) -> Tensor:
+    def told(x0: Tensor, concat: Tensor, eps: Tensor, level: Level) -> Tensor:
         pair = Cond(concat=torch.cat([concat, backwards(concat)]))
-        return trained.loss(x0, eps, level, pair, weight)
+        return trained.loss(Example(x0=x0, eps=eps, level=level, pair=pair))
 
-    run = train(a, trained, a.out / "reverse", device, told)
+    with trained.applied():
+        run = train(a, trained, a.out / "reverse", device, told)
     if rank == 0:
         deltas = trained.by_name(list(run.mean.values()))
         delta.save(deltas, a.out / "model" / REVERSE, {"steps": str(run.step)})

@@ -22,6 +22,11 @@ def sampling_cases(kind: str) -> list[Path]:
     return [file for file in sorted(FOLDER.glob(f"{kind}_*.json")) if _samples(read(file))]
 
 
+def training_cases() -> list[Path]:
+    """The folder's recorded steps of Generative Inbetweening's training."""
+    return [file for file in sorted(FOLDER.glob("gi_*.json")) if "grad_norms" in read(file)]
+
+
 def _samples(record: Any) -> bool:
     params = record.get("params")
     return "ddim_steps" in record or (isinstance(params, dict) and "num_inference_steps" in params)

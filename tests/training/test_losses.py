@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.sampling.level import Level, edm_level
-from vtg_cli.training.losses import denoising_loss, edm_weight, log_normal_levels
+from vtg_cli.training.losses import denoising_loss, log_normal_levels
 
 
 @pytest.mark.parametrize("sigma", [0.1, 1.0, 5.0])
@@ -24,14 +24,6 @@ def test_best_denoiser_of_gaussian_data_has_its_posterior_variance(sigma: float)
     loss = denoising_loss(best, x0, eps, edm_level(sigma), Cond(), 1.0)
     # 49 thousand squares of a normal: deviation of their mean is 0.64 %
     assert float(loss) == pytest.approx(sigma**2 / (1 + sigma**2), rel=0.02)
-
-
-@pytest.mark.parametrize("sigma", [0.02, 0.17, 3.0])
-def test_edm_weight_undoes_the_output_scaling(sigma: float) -> None:
-    spread = 0.17
-    c_out = sigma * spread / math.hypot(sigma, spread)
-    weight = float(edm_weight(edm_level(sigma), torch.tensor(spread)))
-    assert weight * c_out**2 == pytest.approx(1, rel=1e-5)
 
 
 def test_levels_follow_the_log_normal_one_from_each_part() -> None:

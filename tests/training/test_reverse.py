@@ -16,10 +16,10 @@ from vtg_cli.backbones.tiny.prior import backwards
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.ground.hooks import overriding
-from vtg_cli.sampling.fusion import bidirectional, rotate_pairs
-from vtg_cli.sampling.guidance import bind
+from vtg_cli.sampling.fusion import rotate_pairs
 from vtg_cli.sampling.level import edm_level
-from vtg_cli.training.reverse import ReverseDelta
+from vtg_cli.training.example import Example
+from vtg_cli.training.reverse import ReverseMotion
 from vtg_cli.weights import delta
 
 SVD = Path(__file__).parents[1] / "data" / "parity" / "tiny_svd"
@@ -51,50 +51,76 @@ def m(request: pytest.FixtureRequest) -> Backbone:
     return tiny() if request.param == "tiny" else base.load(SVD, device="cpu", dtype="fp32")
 
 
-def test_before_training_it_is_rotated_attention_alone(m: Backbone) -> None:
+def given(m: Backbone) -> Example:
     x0, pair = task(m)
-    trained = ReverseDelta(m)
+    eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(2))
+    return Example(x0=x0, eps=eps, level=LEVEL, pair=pair)
+
+
+def test_before_training_it_is_rotated_attention_alone(m: Backbone) -> None:
+    told = given(m)
+    trained = ReverseMotion(m)
     layers = m.modules("temporal_attention")
+    x = LEVEL.noise(told.x0, told.eps)
     with torch.no_grad():
-        fused = trained.fused(x0, LEVEL, pair)
+        with trained.applied():
+            ours = m(torch.cat([x, x.flip(1)]), LEVEL, told.pair)
         with overriding(layers, rotate_pairs({})):
-            plain = bidirectional(bind(m, pair), 0.5)(x0, LEVEL)
-    assert torch.equal(fused, plain)
-    assert len(trained.by_name()) in (2 * len(layers), 3 * len(layers))
+            plain = m(torch.cat([x, x.flip(1)]), LEVEL, told.pair)
+    assert torch.equal(ours, plain)
+    assert len(trained.by_name()) == 2 * len(layers)
+    assert not any(bool(value.any()) for value in trained.by_name().values())
+
+
+def test_v_loss_is_the_weighted_loss_of_x0() -> None:
+    m = base.load(SVD, device="cpu", dtype="fp32")
+    told = given(m)
+    trained = ReverseMotion(m)
+    x = LEVEL.noise(told.x0, told.eps)
+    with torch.no_grad(), trained.applied():
+        x0 = m(torch.cat([x, x.flip(1)]), LEVEL, told.pair)[1:]
+        loss = trained.loss(told)
+    back = x.flip(1)
+    v = LEVEL.v_from_x0(back, x0) - LEVEL.v_from_x0(back, told.x0.flip(1))
+    assert float(loss) == pytest.approx(float(v.square().mean()), rel=1e-4)
 
 
 def test_training_moves_the_delta_alone_and_lowers_the_loss(m: Backbone) -> None:
-    x0, pair = task(m)
-    eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(2))
-    trained = ReverseDelta(m)
+    told = given(m)
+    trained = ReverseMotion(m)
     before = {name: p.clone() for name, p in m.network.named_parameters()}
     optimizer = torch.optim.Adam(trained.parameters(), lr=3e-3)
     losses = []
-    for _ in range(8):
-        loss = trained.loss(x0, eps, LEVEL, pair, 1.0)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        optimizer.zero_grad()
-        losses.append(float(loss.detach()))
+    with trained.applied():
+        for _ in range(8):
+            loss = trained.loss(told)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            optimizer.zero_grad()
+            losses.append(float(loss.detach()))
     assert losses[-1] < losses[0] - 1e-5
     assert all(torch.equal(before[n], p) for n, p in m.network.named_parameters())
-    assert all(bool(value.any()) for value in trained.values)
+    assert all(bool(value.any()) for value in trained.by_name().values())
 
 
 def test_what_is_trained_is_kept_and_loaded_as_a_delta_file(tmp_path: Path) -> None:
     m = tiny()
-    trained = ReverseDelta(m)
+    trained = ReverseMotion(m)
     with torch.no_grad():
         for value in trained.values:
-            value.normal_(std=0.1)
+            value.add_(torch.randn(value.shape, generator=torch.Generator().manual_seed(3)) / 10)
     file = tmp_path / "reverse.safetensors"
     delta.save(trained.by_name(), file, {"steps": "8"})
     loaded = Tiny(m.network, reverse=delta.load(file))
     x0, pair = task(m)
-    with torch.no_grad(), overriding(m.modules("temporal_attention"), rotate_pairs(loaded.reverse)):
-        kept = bidirectional(bind(m, pair), 0.5)(x0, LEVEL)
+    both = torch.cat([x0, x0.flip(1)])
+    with torch.no_grad():
+        with overriding(m.modules("temporal_attention"), rotate_pairs(loaded.reverse)):
+            kept = m(both, LEVEL, pair)
+        with trained.applied():
+            ours = m(both, LEVEL, pair)
     # half precision: 3 digits
-    assert float((kept - trained.fused(x0, LEVEL, pair)).detach().abs().max()) < 5e-3
+    assert float((kept - ours).abs().max()) < 5e-3
 
 
 def test_backwards_twice_is_as_it_was() -> None:

@@ -78,6 +78,8 @@ class Spec:
     factor: what sizes in pixels must be a multiple of
     area: pixels it was trained on, None: any
     text: whether it reads captions, as a Reader
+    posterior: whether its encode takes a sample of the autoencoder's posterior, as a Posterior
+    log_sigma: mean and deviation of ln(sigma) it was trained at; None: evenly along its path
     both_ends: whether one condition holds the keyframes of both ends, not the first alone
     begins_empty, ends_clean: whether its path begins without any signal, and ends on data
     schedules: names its path may be given, its own first; empty: it has no choice
@@ -95,6 +97,8 @@ class Spec:
     factor: int
     area: int | None
     text: bool = False
+    posterior: bool = False
+    log_sigma: tuple[float, float] | None = None
     both_ends: bool = False
     begins_empty: bool = False
     ends_clean: bool = True
@@ -290,6 +294,8 @@ def _unet_facts(folder: FilePath) -> Spec:
         channels=unet["out_channels"],
         factor=factor,
         area=height * width * factor**2,
+        posterior=True,
+        log_sigma=(0.7, 1.6),
         schedules=("karras", "ays", "lcm"),
         motion_fps=7,
         unused=frozenset({"--rotate"}),

@@ -41,8 +41,7 @@ KINDS = {
     "block": r"\.(temporal_)?transformer_blocks\.\d+$",
 }
 DECODE_CHUNK = 8
-"""Frames the autoencoder decodes together by default; it sees its neighbours only inside a
-chunk."""
+"""Frames the autoencoder decodes together by default; it sees no neighbours outside a chunk."""
 
 
 class SVD:
@@ -100,9 +99,13 @@ class SVD:
     def latent_size(self, height: int, width: int) -> tuple[int, int]:
         return height // self.spec.factor, width // self.spec.factor
 
-    def encode(self, pixels: Tensor) -> Tensor:
-        flat = self._posterior_mode(pixels.flatten(0, 1)) * self.vae.config.scaling_factor
-        return torch.unflatten(flat, 0, pixels.shape[:2])
+    def encode(self, pixels: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Encode to the posterior's mode. noise: unit normal of its shape, for a sample."""
+        posterior = self._posterior(pixels.flatten(0, 1))
+        flat: Tensor = posterior.mode().float()
+        if noise is not None:
+            flat = flat + posterior.std.float() * noise.flatten(0, 1).to(flat)
+        return torch.unflatten(flat * self.vae.config.scaling_factor, 0, pixels.shape[:2])
 
     def decode(
         self, z: Tensor, keyframes: Keyframes | None = None, on_frames: OnFrames | None = None
@@ -135,7 +138,8 @@ class SVD:
             raise ValueError("SVD is conditioned on one picture at position 0, and on no text")
         pixels = keyframes.pixels.to(self.device)
         noisy = pixels if noise is None else pixels + motion.noise_aug * noise.to(pixels)
-        concat = self._posterior_mode(noisy)[:, None].expand(-1, keyframes.length, -1, -1, -1)
+        mode: Tensor = self._posterior(noisy).mode()
+        concat = mode.float()[:, None].expand(-1, keyframes.length, -1, -1, -1)
         numbers = [motion.fps - 1.0, float(motion.bucket), motion.noise_aug]
         return Cond(
             image=self.image_tokens(pixels)[:, None],
@@ -174,10 +178,8 @@ class SVD:
         embeds: Tensor = self.image_encoder(seen.to(self.dtype)).image_embeds
         return embeds[:, None].float()
 
-    def _posterior_mode(self, pixels: Tensor) -> Tensor:
-        """Encode [B, 3, H, W] to [B, C, h, w], not scaled."""
-        mode: Tensor = self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist.mode()
-        return mode.float()
+    def _posterior(self, pixels: Tensor) -> Any:  # [B, 3, H, W]
+        return self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist
 
 
 def load(

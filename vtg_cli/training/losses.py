@@ -27,14 +27,6 @@ def denoising_loss(
     return (weight * error.square()).mean()
 
 
-def edm_weight(level: Level, spread: Tensor) -> Tensor:
-    """Return the weight that makes the network's own output the target at every level (Karras et
-    al. 2022, table 1): (sigma^2 + r^2) / (sigma r)^2.
-    """
-    weight: Tensor = (level.sigma**2 + spread**2) / (level.sigma * spread) ** 2
-    return weight
-
-
 def log_normal_levels(n: int, mean: float, std: float, generator: Generator) -> list[Level]:
     """Draw n EDM levels with ln(sigma) normal, one from each n-th part of the distribution."""
     u = (torch.arange(n) + torch.rand(n, generator=generator)) / n

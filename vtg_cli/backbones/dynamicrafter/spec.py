@@ -155,6 +155,7 @@ def spec(name: str, facts: Facts) -> Spec:
         factor=facts.factor,
         area=facts.height * facts.width,
         text=True,
+        posterior=True,
         both_ends=facts.both_ends,
         begins_empty=facts.zero_snr,
         ends_clean=False,

@@ -40,6 +40,8 @@ FINEST = 4.0
 SIGMAS = (0.01, 10.0)
 APART = 0.17
 """Typical distance of a carried keyframe from the guide: the unit of `choice`."""
+TYPICAL = 0.17
+"""Root mean square of the spread; certain places weigh less than doubtful ones by r / TYPICAL."""
 
 
 class Tiny:
@@ -146,6 +148,15 @@ class Tiny:
             return lambda t: _swapped(ahead(1 - t))
         self._motion = _Motion(first, last, carry(first, last))
         return self._motion.at
+
+    def training_weight(self, level: Level, cond: Cond) -> Tensor:
+        """Return the weight of the loss, which makes the network's own output the target: (sigma^2
+        + r^2) / (sigma r)^2 (Karras et al. 2022, table 1), less where places are certain.
+        """
+        assert cond.concat is not None
+        r = spread(cond.concat)
+        weight: Tensor = (level.sigma**2 + r**2) / (level.sigma**2 * r * TYPICAL)
+        return weight
 
     def null(self, cond: Cond, drop: Collection[str] = ("text", "image")) -> Cond:
         """Return conditions with nothing carried, confidence 0 everywhere."""

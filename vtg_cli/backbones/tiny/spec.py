@@ -26,6 +26,7 @@ SPEC = Spec(
     channels=3,
     factor=1,
     area=None,
+    log_sigma=(0.0, 1.8),
     both_ends=True,
     longest=33,
     defaults=dict.fromkeys(("gi", "trf", "i2v"), _DEFAULTS),
