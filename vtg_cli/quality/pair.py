@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vtg_cli.evaluation.pictures import ssim
 from vtg_cli.flow.correspondence import Correspondence, correspond
 from vtg_cli.flow.filters import resize, warp
 
@@ -97,7 +98,7 @@ def inspect(first: NDArray[np.uint8], last: NDArray[np.uint8]) -> Pair:
     labs = [cv2.cvtColor(np.float32(x) / 255, cv2.COLOR_RGB2LAB).mean((0, 1)) for x in (a, b)]
     return Pair(
         difference=float(np.abs(a.astype(float) - b).mean()),
-        ssim=_ssim(*(cv2.cvtColor(x, cv2.COLOR_RGB2GRAY) for x in (a, b))),
+        ssim=ssim(*(cv2.cvtColor(x, cv2.COLOR_RGB2GRAY) for x in (a, b))),
         shared=motion.share,
         shift=(float(shift[0]), float(shift[1])),
         motion=float(np.median(lengths)),
@@ -120,20 +121,6 @@ def moved(first: NDArray[np.uint8], last: NDArray[np.uint8], motion: Corresponde
     far = np.hypot(flow[..., 0], flow[..., 1]) > FELT * max(h, w)
     left = np.where(far, np.minimum(before, after), before)
     return float(1 - left.sum() / before.sum()) if before.any() else 0.0
-
-
-def _ssim(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """Compute SSIM as Wang et al. 2004: Gaussian window of 1.5 pixels, mean over the picture."""
-    x, y = a.astype(float), b.astype(float)
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-
-    def mean(z: NDArray[Any]) -> NDArray[Any]:
-        return np.asarray(cv2.GaussianBlur(z, (11, 11), 1.5))
-
-    mx, my = mean(x), mean(y)
-    vx, vy, cov = mean(x * x) - mx * mx, mean(y * y) - my * my, mean(x * y) - mx * my
-    top = (2 * mx * my + c1) * (2 * cov + c2)
-    return float((top / ((mx * mx + my * my + c1) * (vx + vy + c2))).mean())
 
 
 def suggestion(pair: Pair, available: Sequence[str] = ()) -> Suggestion:

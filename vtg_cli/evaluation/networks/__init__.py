@@ -1,0 +1,1 @@
+"""The feature networks published scores are computed with; weights come from the user alone."""
