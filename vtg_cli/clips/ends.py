@@ -167,7 +167,7 @@ def _at(side: Side, second: Fraction, flag: str) -> int:
 def _blank(frames: Iterator[Frame]) -> int:
     """Count the frames that show nothing before one shows something; 0 if none does."""
     for count, frame in enumerate(islice(frames, LOOKED_AT)):
-        if float(visible(frame).std(axis=(0, 1)).max()) > BLANK:
+        if float(max(visible(frame).std(axis=(0, 1)))) > BLANK:
             return count
     return 0
 

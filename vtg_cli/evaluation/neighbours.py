@@ -44,7 +44,7 @@ def neighbours(distances: Sequence[float] | NDArray[Any]) -> Neighbours:
         gini=unequal,
         smoothness=1 - unequal,
         consistency=float(d.mean()),
-        worst=float(d.max()),
+        worst=float(np.max(d)),
         ppl=float(d.sum()),
         ppl_scaled=float(d.mean() * len(d) ** 2),
         pdv=float(d.var()),

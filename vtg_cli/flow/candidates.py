@@ -91,7 +91,7 @@ def propose(a: Side, b: Side, *, far: bool = False) -> tuple[list[Field], list[F
     )
     for shift in _dominant(np.concatenate([ahead[mutual_a], -back[mutual_b]]), mutual_a.size):
         starts.append((still + shift * cell, still - shift * cell))
-    calm = float(cell.max())
+    calm = float(np.max(cell))
     starts.append(
         (
             gauss(_enlarged(median(ahead) * cell, w, h), calm),
@@ -212,7 +212,7 @@ def _dominant(shifts: Field, cells: int) -> list[Field]:
     votes = cv2.GaussianBlur(votes, (0, 0), 0.8, borderType=cv2.BORDER_CONSTANT)
     peaks = []
     for _ in range(SHIFTS):
-        peak = np.array(np.unravel_index(votes.argmax(), votes.shape))
+        peak = np.array(np.unravel_index(np.argmax(votes), votes.shape))
         if votes[tuple(peak)] < 0.002 * cells:
             break
         peaks.append((origin + peak).astype(np.float32))

@@ -171,7 +171,7 @@ def is_transparent(source: Input, facts: Facts) -> bool:
     if not facts.video.alpha:
         return False
     with open_clip(source, facts, alpha=True) as clip:
-        return any(frame.pixels[..., 3].min() < 255 for frame in clip.frames())
+        return any(np.min(frame.pixels[..., 3]) < 255 for frame in clip.frames())
 
 
 @contextmanager

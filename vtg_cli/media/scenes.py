@@ -127,7 +127,7 @@ def change(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
     height, width = (max(1, side // BLOCK) for side in first.shape[:2])
     difference = cv2.absdiff(visible(first), visible(second))
     blocks = cv2.resize(difference, (width, height), interpolation=cv2.INTER_AREA)
-    return float(blocks.max())
+    return float(np.max(blocks))
 
 
 def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

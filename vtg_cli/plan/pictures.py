@@ -99,7 +99,7 @@ def notes(
     for note, names in said_of.items():
         yield f"{', '.join(names)}: {note}"
     for still in dict.fromkeys(stills):
-        clear = still.has_alpha and bool(still.pixels[..., 3].min() < 255)
+        clear = still.has_alpha and bool(np.min(still.pixels[..., 3]) < 255)
         yield from laid(job, still.name, still.size, clear, height, width, alpha)
 
 

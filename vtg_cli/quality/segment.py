@@ -195,7 +195,7 @@ def _held(clip: Reduced, t: NDArray[np.float64], gap: float) -> float:
 
 def _still(steps: NDArray[np.float64], way: NDArray[np.float64], gap: float) -> NDArray[np.bool_]:
     """Return the steps over which nothing changes."""
-    usual = (steps.sum() - steps.max()) / (1 - way[steps.argmax()])  # a cut is no pace
+    usual = (steps.sum() - np.max(steps)) / (1 - way[np.argmax(steps)])  # a cut is no pace
     return np.asarray(steps < np.minimum(max(PAUSE * usual, CRAWL * gap) * way, QUIET))
 
 
@@ -208,11 +208,11 @@ def _jump(steps: NDArray[np.float64], way: NDArray[np.float64], still: NDArray[n
     even = 1 / len(way)
     # what a step changes grows more slowly than the motion: the truth is between these two
     paces = steps, steps * even / np.maximum(way, even / 4)
-    return min(_outlier(pace, still) if steps[pace.argmax()] > VISIBLE else 1.0 for pace in paces)
+    return min(_outlier(pace, still) if steps[np.argmax(pace)] > VISIBLE else 1.0 for pace in paces)
 
 
 def _outlier(pace: NDArray[np.float64], still: NDArray[np.bool_]) -> float:
-    largest = int(pace.argmax())
+    largest = int(np.argmax(pace))
     far = np.abs(np.arange(len(pace)) - largest) > 1  # a foreign frame makes two large steps
     others = pace[~still & far]
     return float(pace[largest] / max(np.median(others) if len(others) else 0.0, ALIKE / 4))

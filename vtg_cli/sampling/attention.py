@@ -36,7 +36,7 @@ def beta_shares(frames: int, a: float, b: float) -> Tensor:
     grid = np.linspace(0, 1, 2**14 + 1)
     middle = (grid[1:] + grid[:-1]) / 2
     log = (a - 1) * np.log(middle) + (b - 1) * np.log1p(-middle)
-    mass = np.exp(log - log.max())
+    mass = np.exp(log - np.max(log))
     cumulated = np.concatenate([[0.0], np.cumsum(mass)]) / mass.sum()
     shares = np.interp(np.linspace(0, 1, frames), cumulated, grid)
     if frames > 1:  # far from the middle the mass is below float precision
