@@ -32,7 +32,7 @@ from vtg_cli.conditioning.lora import Pair
 from vtg_cli.conditioning.text import keyframe_weights, per_frame_text, text_curve
 from vtg_cli.job.sampling import Sampling
 from vtg_cli.machine.device import seeded_noise
-from vtg_cli.methods import papers
+from vtg_cli.methods.registry import methods
 from vtg_cli.sampling.settings import resolved
 from vtg_cli.training.pair import fit_pair, still_conds
 from vtg_cli.training.pair_cache import DEFAULTS, PairSettings
@@ -152,13 +152,13 @@ def tasks(subject: Subject) -> dict[str, Task]:
         """Sampling alone: what decodes is the same for all."""
         s = subject.sampling(method, scale, steps, init)
         s = resolved(s, has_reverse=bool(m.reverse), defaults_of=m.spec.defaults)
-        return papers.METHODS[method](m, keys, s, seeded_noise(0), None)
+        return methods()[method].draw(m, keys, s, seeded_noise(0), None)
 
     @torch.inference_mode()
     def invert() -> object:
         s = subject.sampling("gi", 1, subject.walked, "slerp")
         s = resolved(s, has_reverse=bool(m.reverse), defaults_of=m.spec.defaults)
-        return papers.between_inverted(m, keys, s)
+        return walk.between_inverted(m, keys, s)
 
     def fit() -> object:
         with torch.no_grad():

@@ -42,14 +42,14 @@ def child(args: argparse.Namespace) -> None:
     from vtg_cli.job.sampling import Sampling
     from vtg_cli.lowmem.ladder import Ladder
     from vtg_cli.machine.rungs import NAMED, ran_out
-    from vtg_cli.methods import papers
+    from vtg_cli.methods import papers, walk
 
     rung = NAMED[args.rung]
     device = torch.device(args.device)
     height, width = map(int, args.size.split("x"))
     chunk = args.decode_chunk or None
     # guidance terms reach the ladder in one batch, on a CPU too, so that it has what to take apart
-    papers.term_by_term = lambda m: False
+    walk.term_by_term = lambda m: False
     begin = time.perf_counter()
     where = args.device if rung.weights == "here" else "cpu"
     card: dict[str, Any] = {"rung": rung.name}

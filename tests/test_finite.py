@@ -22,6 +22,7 @@ from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.errors import QualityError, WeightsError
 from vtg_cli.ground.hooks import overriding
 from vtg_cli.ground.tensor import is_finite
+from vtg_cli.job.methods import METHODS
 from vtg_cli.machine.device import seeded_noise
 from vtg_cli.methods import papers
 from vtg_cli.sampling.level import Level
@@ -197,7 +198,7 @@ def refusal(m: Any, t: float, **asked: Any) -> str:
     return caught.value.message
 
 
-@pytest.mark.parametrize("method", papers.METHODS)
+@pytest.mark.parametrize("method", METHODS)
 def test_every_method_ends_at_the_step(method: Any, m: Any) -> None:
     step = 1 if method == "di" else 2  # di inverts first, where all levels but the first are met
     said = refusal(m, m.path(STEPS)[step - 1].t, method=method)

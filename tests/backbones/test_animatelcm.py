@@ -28,6 +28,7 @@ from vtg_cli.lowmem.ladder import Ladder
 from vtg_cli.machine.device import seeded_noise
 from vtg_cli.machine.rungs import RUNGS
 from vtg_cli.methods import papers
+from vtg_cli.methods.registry import methods
 from vtg_cli.sampling.settings import resolved
 from vtg_cli.weights import keep, layout, store
 
@@ -189,7 +190,7 @@ def test_one_picture_is_sampled_as_its_author_does(m: base.Backbone, keys: Keyfr
         x = noise(torch.empty(1, 6, 4, 4, 6)) * (700.0**2 + 1) ** 0.5
         for level, after in pairwise(path):
             x = m(x, level, cond) + after.sigma * noise(x)
-        z = papers.METHODS["i2v"](m, keys, s, seeded_noise(3), None)
+        z = methods()["i2v"].draw(m, keys, s, seeded_noise(3), None)
     assert torch.equal(z, x)
 
 
@@ -213,7 +214,7 @@ def test_both_directions_share_one_draw_a_step(
         return forward(x, *args, **kwargs)
 
     with overriding([m.network], watched), torch.inference_mode():
-        papers.METHODS[method](m, keys, s, noise, None)
+        methods()[method].draw(m, keys, s, noise, None)
     moves = 4 + 2 * 2  # two of the steps go back up and down once more
     assert drawn == [(1, 3, 16, 24)] + [(1, 6, 4, 4, 6)] * (1 + moves)
 

@@ -13,6 +13,8 @@ from vtg_cli.ground.hooks import overriding
 
 D, RANK, F = 16, 4, 5
 
+CPU = torch.device("cpu")
+
 
 def randn(seed: int, *shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
@@ -86,7 +88,7 @@ def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:
     net = network()
     update = update_of(net)
     lora.save(update, net, tmp_path / "one.safetensors")
-    again = lora.load(tmp_path / "one.safetensors", net, layers(net))
+    again = lora.load(tmp_path / "one.safetensors", layers(net), CPU)
     assert again.keys() == update.keys()
     for layer, factors in update.items():
         assert all(torch.equal(a, b) for a, b in zip(factors, again[layer], strict=True))
@@ -95,18 +97,18 @@ def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:
 def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     net, file = network(), tmp_path / "one.safetensors"
     with pytest.raises(WeightsError, match="cannot be read"):
-        lora.load(file, net, layers(net))
+        lora.load(file, layers(net), CPU)
     update = update_of(net)
     lora.save(update, net, file)
     with pytest.raises(WeightsError, match=r"other layers.*1\.lora_A"):
-        lora.load(file, net, {"0": layers(net)["0"]})
+        lora.load(file, {"0": layers(net)["0"]}, CPU)
     other = nn.Sequential(nn.Linear(D, D), nn.Linear(D, D))
     with pytest.raises(WeightsError, match="does not fit this model: 1"):
-        lora.load(file, other, layers(other))
+        lora.load(file, layers(other), CPU)
     update[net[0]][0][0, 0] = torch.nan  # type: ignore[index]
     lora.save(update, net, file)
     with pytest.raises(WeightsError, match=r"damaged: 0\.lora_A\.weight holds values that are no"):
-        lora.load(file, net, layers(net))
+        lora.load(file, layers(net), CPU)
     file.write_bytes(file.read_bytes()[:50])
     with pytest.raises(WeightsError, match="cannot be read"):
-        lora.load(file, net, layers(net))
+        lora.load(file, layers(net), CPU)

@@ -23,7 +23,7 @@ from vtg_cli.job.sampling import Sampling
 from vtg_cli.lowmem.deepcache import reusing
 from vtg_cli.lowmem.ladder import Ladder
 from vtg_cli.machine.rungs import RUNGS, Rung
-from vtg_cli.methods import papers
+from vtg_cli.methods import papers, walk
 from vtg_cli.sampling.settings import Work, resolved, work
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "backbones" / "dynamicrafter"))
@@ -204,7 +204,7 @@ def test_planned_work_is_what_happens(
 def test_batched_guidance_is_counted_like_guidance_term_by_term(
     models: dict[str, base.Backbone], keys: Keyframes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(papers, "term_by_term", lambda m: False)
+    monkeypatch.setattr(walk, "term_by_term", lambda m: False)
     m = models["svd"]
     s = Sampling(method="trf", steps=6, guidance=(2.0, 2.0), guidance_span=(0.2, 0.7), reuse=2)
     s = resolved(s, has_reverse=False)

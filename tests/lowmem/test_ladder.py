@@ -29,7 +29,8 @@ from vtg_cli.job.sampling import Sampling
 from vtg_cli.lowmem.ladder import Ladder
 from vtg_cli.machine.device import seeded_noise
 from vtg_cli.machine.rungs import NAMED, RUNGS, OutOfRungsError, Rung
-from vtg_cli.methods import papers
+from vtg_cli.methods import papers, walk
+from vtg_cli.methods.registry import methods
 from vtg_cli.sampling.settings import resolved
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "backbones" / "dynamicrafter"))
@@ -72,7 +73,7 @@ def keys_of(m: Any) -> Keyframes:
 @pytest.fixture(autouse=True)
 def batched(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a GPU: guidance terms reach the backbone in one batch."""
-    monkeypatch.setattr(papers, "term_by_term", lambda m: False)
+    monkeypatch.setattr(walk, "term_by_term", lambda m: False)
     # with all the libraries loaded it takes a third of a second, and there is nothing to find
     monkeypatch.setattr("vtg_cli.lowmem.ladder.gc.collect", lambda: 0)
 
@@ -263,7 +264,7 @@ def latents(ladder: Any, method: str) -> Tensor:
         defaults_of=m.spec.defaults,
     )
     with torch.inference_mode():
-        return papers.METHODS[method](m, keys, settings, seeded_noise(1), None)
+        return methods()[method].draw(m, keys, settings, seeded_noise(1), None)
 
 
 @pytest.mark.parametrize(("method", "calls"), [("trf", 4), ("gi", 4), ("tvg", 2)])

@@ -20,14 +20,16 @@ from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.errors import Interrupted
 from vtg_cli.ground.hooks import overriding
 from vtg_cli.ground.tensor import to_pixels, to_uint8
-from vtg_cli.job.sampling import OWN_SOLVER, Sampling
+from vtg_cli.job.methods import METHODS, MethodDefaults
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.machine.device import seeded_noise
-from vtg_cli.methods import papers
+from vtg_cli.methods import aid, papers, svd, tvg, walk
+from vtg_cli.methods.registry import methods
 from vtg_cli.sampling import attention
+from vtg_cli.sampling.fusion import rotate_pairs
 from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.path import ascending
 from vtg_cli.sampling.settings import (
-    MethodDefaults,
     evaluations,
     inversions,
     resolved,
@@ -81,8 +83,8 @@ def test_trf_treats_both_directions_alike(m: base.Backbone, keys: Keyframes, fus
             return draw.flip(1) if x.ndim == 5 else draw
 
     with torch.inference_mode():
-        ahead = papers.trf(m, keys, s, seeded_noise(1))
-        back = papers.trf(m, keys.reversed(), s, Flipped())
+        ahead = svd.trf(m, keys, s, seeded_noise(1))
+        back = svd.trf(m, keys.reversed(), s, Flipped())
     # sums in another order, amplified by a network of random weights
     assert float((ahead - back.flip(1)).abs().max()) < 1e-3 * float(ahead.abs().max())
 
@@ -111,12 +113,6 @@ def test_dynamicrafters_sampling_runs_on_any_model(m: base.Backbone, keys: Keyfr
     assert not np.array_equal(frames, papers.render(m, keys, replace(s, method="i2v")))
 
 
-def test_a_model_that_names_no_defaults_of_a_method_has_those_of_i2v() -> None:
-    own = MethodDefaults(steps=8, guidance=(1.0, 1.0))
-    s = resolved(Sampling(method="dynamicrafter"), has_reverse=False, defaults_of={"i2v": own})
-    assert (s.steps, s.guidance) == (8, (1.0, 1.0))
-
-
 @pytest.fixture(scope="module")
 def models(m: base.Backbone, embedded: base.Backbone) -> dict[str, base.Backbone]:
     """One of every kind; of DynamiCrafter's models one that is told the first keyframe alone, and
@@ -131,7 +127,7 @@ def models(m: base.Backbone, embedded: base.Backbone) -> dict[str, base.Backbone
     [
         *product(["gi", "trf", "i2v"], ["euler", "heun", "dpmpp_2m", "lcm"]),
         *product(["di"], ["euler", "heun", "dpmpp_2m"]),
-        *product(OWN_SOLVER, ["euler"]),  # others are refused
+        *product([row.name for row in METHODS.values() if row.eta], ["euler"]),  # no other will do
     ],
 )
 @pytest.mark.parametrize("guidance", [(1.0, 3.0), (1.0, 1.0)])
@@ -160,7 +156,7 @@ def test_planned_evaluations_are_those_that_happen(
         return (answer,) if which == "svd" else answer
 
     with overriding([m.network], count), torch.inference_mode():
-        papers.METHODS[method](m, keys, s, seeded_noise(0), None)
+        methods()[method].draw(m, keys, s, seeded_noise(0), None)
     assert s.steps is not None
     climbs = len(ascending(m.path(s.steps))) - 1 if s.init == "slerp" else 0
     inverting = 2 * climbs  # single frames, which are not counted
@@ -219,7 +215,7 @@ def test_no_inversion_without_slerp() -> None:
 )
 def test_weights_of_fusion_are_spread_over_the_frames(fusion: str, expected: list[float]) -> None:
     s = resolved(Sampling(fusion=fusion), has_reverse=False)
-    guidance, weight = papers._schedules(s, 5)
+    guidance, weight = walk.schedules(s, 5)
     assert weight.tolist() == pytest.approx(expected)
     constant = fusion != "linear"
     assert guidance.tolist() == pytest.approx([2] * 5 if constant else [1, 1.5, 2, 2.5, 3])
@@ -329,7 +325,7 @@ def test_a_strength_below_one_is_a_start_from_in_betweens(
         walked.append((x, path))
         return x
 
-    monkeypatch.setattr(papers, "sample", stop)
+    monkeypatch.setattr(walk, "sample", stop)
     for init, strength in (("flow", None), (None, 0.6), ("flow", 0.6)):
         papers.render(
             embedded, keys, Sampling(init=init, strength=strength, temperature=0.2, steps=8)
@@ -358,7 +354,7 @@ def test_where_sampling_starts(asked: Sampling, init: str, strength: float) -> N
     assert (s.init, s.strength) == (init, strength)
     assert s.init_until == (0.2 if init == "slerp" else None)
     assert resolved(s, has_reverse=False) == s
-    tiny = {"trf": MethodDefaults(strength=0.4), "i2v": MethodDefaults(strength=0.4)}
+    tiny = {"trf": MethodDefaults(strength=0.4)}
     own = resolved(asked, has_reverse=False, defaults_of=tiny)
     assert own.strength == (0.4 if asked in (Sampling(), Sampling(init="flow")) else strength)
 
@@ -370,10 +366,10 @@ def test_slerp_starts_on_the_shell_between_both_inverted_ends(
     m: base.Backbone = request.getfixturevalue(which)
     s = resolved(Sampling(init="slerp", steps=3), has_reverse=False)
     with torch.inference_mode():
-        noise = papers.between_inverted(m, keys, s)
-        back = papers.between_inverted(m, keys.reversed(), s)
-        with overriding(m.modules("temporal_attention"), papers.rotate_pairs(m.reverse)):
-            rotated = papers.between_inverted(m, keys, s)
+        noise = walk.between_inverted(m, keys, s)
+        back = walk.between_inverted(m, keys.reversed(), s)
+        with overriding(m.modules("temporal_attention"), rotate_pairs(m.reverse)):
+            rotated = walk.between_inverted(m, keys, s)
     size = (1, keys.length, m.spec.channels, *m.latent_size(16, 24))
     assert noise.shape == size
     length = float(noise[0, 0].numel()) ** 0.5
@@ -425,13 +421,13 @@ def test_the_ends_of_di_are_the_keyframes_own_reconstructions(
     m, s = models[which], di_settings(3)
     assert (s.init, s.init_until, s.guidance) == ("slerp", 0.0, (1.0, 1.0))
     with torch.inference_mode():
-        clip = papers.di(m, keys, s, seeded_noise(0))
-        noise = papers.between_inverted(m, keys, s)
+        clip = aid.di(m, keys, s, seeded_noise(0))
+        noise = walk.between_inverted(m, keys, s)
         path = m.path(3)
         for end in (0, keys.length - 1):
             still = m.condition(keys.alone(end))
             start = path[0].scale * noise[:, end : end + 1]
-            own = papers.sample(papers.bind(m, still), start, path, noise=torch.zeros_like)
+            own = walk.sample(walk.bind(m, still), start, path, noise=torch.zeros_like)
             # a batch of six stills in place of one: sums in another order, through random weights
             assert float((clip[:, end] - own[:, 0]).abs().max()) < 1e-3 * float(own.abs().max())
 
@@ -444,8 +440,8 @@ def test_di_of_a_gaussian_model_is_that_model_between_both_keyframes(
     """
     m, s = cast(base.Backbone, Analytic(models["svd"])), di_settings(8)
     with torch.inference_mode():
-        z = papers.di(m, keys, s, seeded_noise(0))
-        noise, path = papers.between_inverted(m, keys, s), m.path(8)
+        z = aid.di(m, keys, s, seeded_noise(0))
+        noise, path = walk.between_inverted(m, keys, s), m.path(8)
         told = [m.condition(keys.alone(end)).concat for end in (0, keys.length - 1)]
     first, last = (t[:, :, :1].mean() for t in told if t is not None)
     centre = torch.lerp(first, last, torch.linspace(0, 1, keys.length))[None, :, None, None, None]
@@ -463,7 +459,7 @@ def test_di_of_equal_keyframes_stands_still(
 ) -> None:
     same = Keyframes.ends(keys.pixels[0], keys.pixels[0], keys.length)
     with torch.inference_mode():
-        z = papers.di(models[which], same, di_settings(2), seeded_noise(0))
+        z = aid.di(models[which], same, di_settings(2), seeded_noise(0))
     # the great circle falls back to a straight line between equal ends: rounding alone is left
     assert float((z - z[:, :1]).abs().max()) < 1e-3 * float(z.abs().max())
 
@@ -484,7 +480,7 @@ def test_attention_with_itself_alone_is_the_plain_method(
 
     def drawn(method: str) -> Tensor:
         with torch.inference_mode():
-            return papers.METHODS[method](m, keys, crafted(method), seeded_noise(0), None)
+            return methods()[method].draw(m, keys, crafted(method), seeded_noise(0), None)
 
     plain, between = drawn("dynamicrafter"), drawn("attention")
     assert float((plain - between).abs().max()) > 1e-4
@@ -505,11 +501,11 @@ def test_tvg_without_coupling_is_two_plain_trajectories(
 ) -> None:
     m, s = models[which], replace(crafted("tvg"), guidance=guidance)
     seen: list[tuple[Tensor, Tensor]] = []
-    monkeypatch.setattr(papers, "select_frames", lambda a, b: seen.append((a, b)) or a)
+    monkeypatch.setattr(tvg, "select_frames", lambda a, b: seen.append((a, b)) or a)
     with torch.inference_mode():
-        papers.tvg(m, keys, s, seeded_noise(0))
-        monkeypatch.setattr(papers, "couple_pairs", lambda frames, along=False: by_itself)
-        papers.tvg(m, keys, s, seeded_noise(0))
+        tvg.tvg(m, keys, s, seeded_noise(0))
+        monkeypatch.setattr(tvg, "couple_pairs", lambda frames, along=False: by_itself)
+        tvg.tvg(m, keys, s, seeded_noise(0))
         (coupled_ahead, _), (ahead, back) = seen
         assert float((coupled_ahead - ahead).abs().max()) > 1e-5
         for told, found, row in (
@@ -538,29 +534,29 @@ def one_direction(m: base.Backbone, keys: Keyframes, s: Sampling, row: int) -> T
     assert s.guidance is not None and s.steps is not None
     scale, path = s.guidance[0], m.path(s.steps)
     plain = scale == 1
-    predict = papers.bind(m, cond) if plain else papers.cfg(m, cond, m.null(cond), scale, 0.7)
+    predict = walk.bind(m, cond) if plain else walk.cfg(m, cond, m.null(cond), scale, 0.7)
     shape = (2, keys.length, m.spec.channels, *m.latent_size(16, 24))
 
     def of_pair(x: Tensor) -> Tensor:
         return noise(x.expand(2, *x.shape[1:]))[row : row + 1]
 
     start = path[0].scale * noise(torch.empty(shape))[row : row + 1]
-    return papers.sample(predict, start, path, ancestral(1.0), noise=of_pair)
+    return walk.sample(predict, start, path, ancestral(1.0), noise=of_pair)
 
 
 def test_the_frames_of_tvg_are_those_of_its_directions(
     models: dict[str, base.Backbone], keys: Keyframes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[Tensor, Tensor]] = []
-    select = papers.select_frames
+    select = tvg.select_frames
 
     def spy(ahead: Tensor, back: Tensor) -> Tensor:
         seen.append((ahead, back))
         return select(ahead, back)
 
-    monkeypatch.setattr(papers, "select_frames", spy)
+    monkeypatch.setattr(tvg, "select_frames", spy)
     with torch.inference_mode():
-        z = papers.tvg(models["both"], keys, crafted("tvg"), seeded_noise(0))
+        z = tvg.tvg(models["both"], keys, crafted("tvg"), seeded_noise(0))
     ((ahead, back),) = seen
     assert torch.equal(z[:, 0], ahead[:, 0]) and torch.equal(z[:, -1], back[:, -1])
     for i in range(1, keys.length - 1):
@@ -578,7 +574,7 @@ def test_inverted_noise_is_found_outside_a_methods_overrides(
 ) -> None:
     m, s = models[which], crafted(method, init="slerp", init_until=0.5)
     found: list[Tensor] = []
-    between = papers.between_inverted
+    between = walk.between_inverted
 
     def spy(*args: Any) -> Tensor:
         found.append(between(*args))
@@ -586,6 +582,6 @@ def test_inverted_noise_is_found_outside_a_methods_overrides(
 
     with torch.inference_mode():
         expected = between(m, keys, s)
-        monkeypatch.setattr(papers, "between_inverted", spy)
-        papers.METHODS[method](m, keys, s, seeded_noise(0), None)
+        monkeypatch.setattr(walk, "between_inverted", spy)
+        methods()[method].draw(m, keys, s, seeded_noise(0), None)
     assert torch.equal(found[0], expected)

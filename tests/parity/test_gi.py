@@ -23,7 +23,7 @@ from vtg_cli.ground.hooks import overriding
 from vtg_cli.ground.tensor import to_pixels
 from vtg_cli.job.sampling import Sampling
 from vtg_cli.media.image import fit
-from vtg_cli.methods import papers
+from vtg_cli.methods import svd, walk
 from vtg_cli.sampling import solvers
 from vtg_cli.sampling.fusion import Delta, rotate_pairs
 from vtg_cli.weights import delta as deltas
@@ -88,8 +88,8 @@ class Run:
         motion = base.Motion(
             fps=p["fps"], bucket=p["motion_bucket_id"], noise_aug=p["noise_aug_strength"]
         )
-        monkeypatch.setattr(papers, "_motion", lambda s: motion)  # fps is not a setting of ours
-        monkeypatch.setattr(papers, "term_by_term", lambda m: term_by_term)
+        monkeypatch.setattr(walk, "motion", lambda s: motion)  # fps is not a setting of ours
+        monkeypatch.setattr(walk, "term_by_term", lambda m: term_by_term)
         self._let_clip_see_originals(pictures, fitted, monkeypatch)
         self.conds: list[Cond] = []
         self.latents: list[Tensor] = []
@@ -98,7 +98,7 @@ class Run:
         injected = [tape[k] for k in sorted(tape) if k.startswith("noise.inject_")]
         noise = Replay([tape["noise.aug"], tape["noise.init_latents"], *injected])
         with torch.inference_mode():
-            self.z = papers.gi(m, keys, settings, noise)
+            self.z = svd.gi(m, keys, settings, noise)
             self.pixels = m.decode(self.z)[0]
         assert next(noise.draws, None) is None, "not every recorded draw was used"
 

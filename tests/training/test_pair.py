@@ -305,7 +305,7 @@ def test_a_damaged_file_is_made_again(tmp_path: Path) -> None:
         file.write_bytes(file.read_bytes()[:-100])
     assert same(first, fit(m, identity="x", cache=tmp_path))
     file = next(tmp_path.iterdir())
-    assert lora.load(file, m.network, layers_of(m)).keys() == first.updates[0].keys()
+    assert lora.load(file, layers_of(m), m.device).keys() == first.updates[0].keys()
 
 
 def test_an_unfinished_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

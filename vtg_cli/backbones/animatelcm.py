@@ -19,7 +19,7 @@ from pathlib import Path
 
 from vtg_cli.backbones.base import Spec, unet_facts
 from vtg_cli.errors import WeightsError
-from vtg_cli.sampling.settings import DEFAULTS, MethodDefaults
+from vtg_cli.job.methods import METHODS, MethodDefaults, MethodFacts
 from vtg_cli.weights import layout, sizes, store
 from vtg_cli.weights.folder import check_place, whole
 
@@ -36,19 +36,19 @@ LENT = ("vae", "image_encoder", "scheduler", "feature_extractor")
 """Folders of svd-xt that are taken as they are."""
 
 
-def _few(method: str, usual: MethodDefaults) -> MethodDefaults:
-    alone, led = method == "i2v", method in ("i2v", "trf", "gi")
+def _few(method: MethodFacts) -> MethodDefaults:
+    usual, alone = method.defaults, method.any_solver and method.directions == 1
     return replace(
         usual,
         steps=FEW if alone else ENOUGH,
         fast_steps=FEW,
         quality_steps=ENOUGH,
         guidance=GUIDANCE if max(usual.guidance) > 1 else usual.guidance,
-        solver="lcm" if led else usual.solver,
+        solver="lcm" if method.any_solver else usual.solver,
     )
 
 
-_DEFAULTS = {method: _few(method, usual) for method, usual in DEFAULTS.items()}
+_DEFAULTS = {name: _few(row) for name, row in METHODS.items()}
 
 
 def spec_of(folder: Path) -> Spec:

@@ -17,16 +17,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from vtg_cli.errors import WeightsError
 from vtg_cli.ground import documents
 from vtg_cli.ground.literals import Schedule as NoiseSchedule
+from vtg_cli.job.methods import DEFAULTS, MethodDefaults
 from vtg_cli.job.sampling import Sampling
-from vtg_cli.sampling.settings import (
-    DEFAULTS,
-    MethodDefaults,
-    Work,
-    inversions,
-    work,
-)
+from vtg_cli.sampling.settings import Work, inversions, work
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
     from vtg_cli.conditioning.cond import Cond
@@ -85,7 +81,7 @@ class Spec:
     schedules: names its path may be given, its own first; empty: it has no choice
     longest: frames it draws at once, from 3 on; None: `frames` and no other number
     motion_fps: the rate it is given by default, None: none
-    defaults: what a method does by default
+    defaults: of every method
     unused: options it has no use for
     doubts: option -> what is known to speak against it, a sentence
     """
@@ -164,6 +160,8 @@ class Backbone(Protocol):
 
     spec: Spec
     network: nn.Module
+    device: torch.device
+    """The device that it computes on and answers from, wherever its weights lie."""
     reverse: Mapping[nn.Module, Delta]
     """Differences of the time-reversed half by temporal attention layer; empty: none known."""
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -113,15 +114,14 @@ def save(update: Mapping[nn.Module, Factors], network: nn.Module, file: Path) ->
 
 
 def load(
-    file: Path, network: nn.Module, layers: Mapping[str, nn.Linear]
+    file: Path, layers: Mapping[str, nn.Linear], device: torch.device
 ) -> dict[nn.Module, Factors]:
-    """Load the update in a file that `save` wrote, on the network's device.
+    """Load the update in a file that `save` wrote, on a device.
 
     layers: those it has to be of, by name
 
     Raises WeightsError for a missing or damaged file and for one of another network.
     """
-    device = next(network.parameters()).device
     try:
         with safe_open(file, framework="pt") as opened:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118

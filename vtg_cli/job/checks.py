@@ -22,9 +22,8 @@ from vtg_cli.ground.literals import (
 from vtg_cli.ground.option import options_of
 from vtg_cli.job import easing, times
 from vtg_cli.job.jobs import Bridge, Interpolate, J, Retime, Timeline
+from vtg_cli.job.methods import METHODS
 from vtg_cli.job.sampling import (
-    BETWEEN_INVERTED,
-    OWN_SOLVER,
     Sampling,
     fusion_weights,
 )
@@ -212,13 +211,14 @@ def _check_curve(option: str, name: str, others: tuple[str, ...]) -> None:
 
 
 def _check_sampling(s: Sampling) -> None:
-    if s.method in OWN_SOLVER and s.solver not in (None, "euler"):
+    facts = METHODS.get(s.method or "")
+    if facts and facts.eta and s.solver not in (None, "euler"):
         raise UsageError(
             f"--solver means nothing to --method {s.method}",
             "leave it out; the method draws fresh noise at every step",
             subject="--solver",
         )
-    if s.solver == "lcm" and (s.init == "slerp" or s.method in BETWEEN_INVERTED):
+    if s.solver == "lcm" and (s.init == "slerp" or (facts and facts.inverted)):
         other = "--init slerp" if s.init == "slerp" else f"--method {s.method}"
         raise UsageError(
             f"--solver lcm and {other} exclude each other",
@@ -231,7 +231,7 @@ def _check_sampling(s: Sampling) -> None:
             "leave one of them out; heun looks at every step twice",
             subject="--reuse",
         )
-    if s.method in BETWEEN_INVERTED:
+    if facts and facts.inverted:
         _check_inverted(s)
     try:
         fusion_weights(s.fusion)

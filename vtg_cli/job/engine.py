@@ -10,6 +10,7 @@ from typing import Annotated
 
 from vtg_cli.ground.literals import Dtype, Memory, OnBad
 from vtg_cli.ground.option import MACHINE, MODEL, QUALITY, Opt
+from vtg_cli.job.methods import USUAL, differing, needing
 
 MAX_CANDIDATES = 100
 
@@ -37,9 +38,9 @@ class Engine:
     reverse: Annotated[
         str | None,
         Opt(
-            "Reverse-motion weights for method gi: a delta file (see 'vtg models delta'), "
-            "the folder of a tuned U-Net, a catalogue name or a hub id. Default: what the "
-            "catalogue knows for the model, if it is on this machine.",
+            f"Reverse-motion weights for method {needing('reverse')}: a delta file (see 'vtg "
+            "models delta'), the folder of a tuned U-Net, a catalogue name or a hub id. Default: "
+            "what the catalogue knows for the model, if it is on this machine.",
             MODEL,
             metavar="WEIGHTS",
             needs="diffusion",
@@ -75,9 +76,9 @@ class Engine:
     fast: Annotated[
         bool,
         Opt(
-            "Faster and rougher, with a diffusion model: 10 steps (animatelcm-svd-xt 4) or the "
-            "model's own if those are fewer, on --schedule ays where possible, and no --lora fit. "
-            "Explicit numbers take precedence.",
+            f"Faster and rougher, with a diffusion model: {USUAL.fast_steps} steps "
+            "(animatelcm-svd-xt 4) or the model's own if those are fewer, on --schedule ays where "
+            "possible, and no --lora fit. Explicit numbers take precedence.",
             MODEL,
             needs="diffusion",
             example=True,
@@ -87,7 +88,8 @@ class Engine:
     quality: Annotated[
         bool,
         Opt(
-            "Slower and finer, with a diffusion model: 50 steps, for tvg 25, or the model's own "
+            f"Slower and finer, with a diffusion model: {USUAL.quality_steps} steps, "
+            f"{differing('quality_steps')}, or the model's own "
             "if those are more. tiny keeps its 2, as more do not help, and animatelcm-svd-xt "
             "takes 8. An explicit number takes precedence.",
             MODEL,

@@ -15,7 +15,6 @@ from vtg_cli.ground.literals import (
     Fit,
     Init,
     Memory,
-    Method,
     OnBad,
     Rotate,
     Schedule,
@@ -24,6 +23,7 @@ from vtg_cli.ground.literals import (
 )
 from vtg_cli.ground.option import Option, options_of
 from vtg_cli.job.jobs import Interpolate
+from vtg_cli.job.methods import Method
 from vtg_cli.job.sampling import Sampling
 from vtg_cli.media.encoding import Encoding
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from vtg_cli.ground.literals import Init, Method, Rotate, Schedule, Solver
+from vtg_cli.ground.literals import Init, Rotate, Schedule, Solver
 from vtg_cli.ground.option import MODEL, SAMPLING, Opt
-from vtg_cli.job import reading
+from vtg_cli.job import methods, reading
+from vtg_cli.job.methods import USUAL, Method
 
 MAX_SEED = 2**63 - 1
 MAX_REUSE = 100
@@ -30,28 +31,22 @@ class Sampling:
     method: Annotated[
         Method | None,
         Opt(
-            "How a diffusion model is led to both keyframes. gi: generative inbetweening, "
-            "the best, needs reverse-motion weights. trf: time-reversal fusion, needs "
-            "none. i2v: plain image to video from the first keyframe. dynamicrafter: that "
-            "model's own sampling, in one direction. To compare with: tei, captions on "
-            "the straight line; attention, every frame looks at both ends; di, stills "
-            "between the inverted keyframes; tvg, both directions side by side. Default: "
-            "gi if it can be, else trf.",
+            f"How a diffusion model is led to both keyframes. {methods.told()}.",
             MODEL,
             needs="diffusion",
-            example="trf",
+            example=methods.default_method(has_reverse=False),
         ),
     ] = None
     steps: Annotated[
         int | None,
         Opt(
-            "Denoising steps; more take longer and get finer. Default: 25.",
+            f"Denoising steps; more take longer and get finer. Default: {USUAL.steps}.",
             SAMPLING,
             metavar="N",
             needs="diffusion",
             low=1,
             high=1000,
-            example=25,
+            example=USUAL.steps,
         ),
     ] = None
     solver: Annotated[
@@ -79,7 +74,8 @@ class Sampling:
     guidance: Annotated[
         tuple[float, float] | None,
         Opt(
-            "How closely frames follow the keyframe, at the near and the far end. Default: 1:3.",
+            "How closely frames follow the keyframe, at the near and the far end. Default: "
+            f"{':'.join(f'{scale:g}' for scale in USUAL.guidance)}.",
             SAMPLING,
             metavar="MIN:MAX",
             needs="diffusion",
@@ -186,7 +182,7 @@ class Sampling:
         int | None,
         Opt(
             "Go back and repeat each early step K times, which joins both motions better. "
-            "Default: 5 for gi, 1 for trf.",
+            f"Default: {methods.differing('renoise')}.",
             SAMPLING,
             metavar="K",
             needs="diffusion",
@@ -198,7 +194,8 @@ class Sampling:
     renoise_until: Annotated[
         float | None,
         Opt(
-            "Share of the steps that count as early. Default: 0.5 for gi, 0.6 for trf.",
+            "Share of the steps that count as early. "
+            f"Default: {methods.differing('renoise_until')}.",
             SAMPLING,
             metavar="SHARE",
             needs="diffusion",
@@ -285,12 +282,6 @@ class Sampling:
     ] = 0
 
 
-OWN_SOLVER = ("dynamicrafter", "tei", "attention", "tvg")
-"""Methods that draw fresh noise at every step, as DynamiCrafter does."""
-BETWEEN_INVERTED = ("di",)
-"""Methods that only walk from the noise of slerp, which is not put back."""
-BETWEEN_CAPTIONS = ("tei",)
-"""Methods that need two captions."""
 FUSIONS = {"mean": (0.5, 0.5), "linear": (1.0, 0.0)}
 """Weight of the forward direction at the first and the last frame."""
 ROTATED = ("all", "first")

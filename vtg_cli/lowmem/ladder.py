@@ -75,7 +75,7 @@ class Ladder:
         self._stack = ExitStack()
         self.piece: tuple[str, int] = (rungs[0].name, 0)
         self.tried: tuple[str, ...] = (*tried, rungs[0].name)
-        self._within(lambda: None)  # from the start its network tells where it computes
+        self._within(lambda: None)  # from the start it tells where it computes
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._m, name)

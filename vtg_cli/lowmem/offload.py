@@ -65,19 +65,15 @@ def away(
 
     narrow: those of the parts whose weights lie in 8 bits
 
-    Vectors stay on the device, as they are small; so does the first parameter of a part, by which
-    others tell where it computes.
+    Vectors stay on the device, as they are small.
     """
     resting: list[Resting] = []
     with ExitStack() as stack:
         stack.callback(_wide, resting)
         for part in parts:
-            first = next(part.parameters())
             _takes_in(stack, part, [], device)
             for module, parameters in units(part, by):
-                held = [
-                    Resting(p, part in narrow) for p in parameters if p.ndim > 1 and p is not first
-                ]
+                held = [Resting(p, part in narrow) for p in parameters if p.ndim > 1]
                 resting += held
                 if held:
                     _takes_in(stack, module, held, device)

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
+from vtg_cli.job.methods import METHODS
 from vtg_cli.machine import cost, hardware
 from vtg_cli.machine.cost import Work
 from vtg_cli.machine.hardware import Memory
 from vtg_cli.machine.rungs import NAMED, Rung, allowed, ran_out
 from vtg_cli.plan.setup import Setup
-from vtg_cli.sampling.settings import ONE_WAY
 from vtg_cli.weights import sizes
 from vtg_cli.weights.catalog import FLOW, LEARNED
 
@@ -83,7 +83,7 @@ def work_of(setup: Setup, rung: Rung, segments: tuple[int, ...] | None = None) -
         evaluations=round((setup.evaluations - setup.inversions) * share),
         singles=round(setup.inversions * share),
         fits=setup.fit_steps,
-        batch=1 if job.sampling.method in ONE_WAY else 2,
+        batch=METHODS[job.sampling.method or ""].directions,
         terms=2 if guided else 1,
         item=item,
         chunk=job.decode_chunk,

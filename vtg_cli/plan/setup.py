@@ -15,6 +15,7 @@ from vtg_cli.errors import UsageError, WeightsError
 from vtg_cli.ground.literals import Dtype
 from vtg_cli.job import times
 from vtg_cli.job.jobs import NEGATIVE_PROMPT, Interpolate
+from vtg_cli.job.methods import METHODS, default_method, needing
 from vtg_cli.job.sampling import Sampling
 from vtg_cli.job.times import Schedule
 from vtg_cli.machine.hardware import lacks_compiler
@@ -212,22 +213,24 @@ def _reverse(job: Interpolate, model: Choice) -> Reverse | None:
     """Return the reverse-motion weights, if there are any to be used."""
     if model.source is None or model.spec is None:
         return None
-    wanted = job.sampling.method in (None, "gi")
+    method = job.sampling.method
+    wanted = method is None or METHODS[method].needs == "reverse"
     if job.reverse is not None:
         if not wanted:
             raise UsageError(
-                f"--reverse means nothing to --method {job.sampling.method}",
-                "leave one of them out; reverse-motion weights are for method gi",
+                f"--reverse means nothing to --method {method}",
+                "leave one of them out; reverse-motion weights are for method "
+                f"{needing('reverse')}",
                 subject="--reverse",
             )
         return resolve_reverse(job.reverse, job.reverse_base)
     reverse = known_reverse(model.source) if wanted else None
-    if reverse is None and job.sampling.method == "gi":
+    if reverse is None and wanted and method is not None:
         name = model.source.entry and model.source.entry.reverse
         raise WeightsError(
-            "--method gi needs reverse-motion weights, which are not on this machine",
+            f"--method {method} needs reverse-motion weights, which are not on this machine",
             (f"vtg models pull {name}; or " if name else "")
-            + "--reverse FILE; --method trf needs none",
+            + f"--reverse FILE; --method {default_method(has_reverse=False)} needs none",
             subject="--method",
         )
     return reverse

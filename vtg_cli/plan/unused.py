@@ -8,9 +8,9 @@ from vtg_cli.backbones.base import Spec
 from vtg_cli.errors import UsageError
 from vtg_cli.job.jobs import Interpolate
 from vtg_cli.job.keywords import OPTIONS
-from vtg_cli.job.sampling import BETWEEN_CAPTIONS, Sampling
+from vtg_cli.job.methods import METHODS, MethodDefaults
+from vtg_cli.job.sampling import Sampling
 from vtg_cli.plan.model import Choice
-from vtg_cli.sampling.settings import MethodDefaults
 
 
 def refuse_unused(model: Choice, names: Collection[str]) -> None:
@@ -41,7 +41,9 @@ def refuse_unused(model: Choice, names: Collection[str]) -> None:
 def refuse_without_captions(job: Interpolate, model: Choice) -> None:
     """Raise UsageError for a method that goes between captions if there are none to go between."""
     method = job.sampling.method
-    if method not in BETWEEN_CAPTIONS or (reads(model) and len({*job.prompts}) > 1):
+    if method is None or METHODS[method].needs != "captions":
+        return
+    if reads(model) and len({*job.prompts}) > 1:
         return
     lacking, hint = f"{model.name} takes none", "name a model that takes text with --model"
     if reads(model):
@@ -87,4 +89,4 @@ def doubts(job: Interpolate, model: Choice, sampling: Sampling) -> list[str]:
 
 def defaults_of(spec: Spec, sampling: Sampling) -> MethodDefaults:
     """Return the defaults of the resolved settings' method under a model."""
-    return spec.defaults.get(sampling.method or "", spec.defaults["i2v"])
+    return spec.defaults[sampling.method or ""]

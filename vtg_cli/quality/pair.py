@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from vtg_cli.evaluation.pictures import ssim
 from vtg_cli.flow.correspondence import Correspondence, correspond
 from vtg_cli.flow.filters import resize, warp
+from vtg_cli.job.methods import default_method
 
 Kind = Literal["same", "recoloured", "changed", "near", "far", "unrelated"]
 
+BEST = default_method(has_reverse=True)
 SIDE = 256  # pixels of the long side
 FELT = 0.012  # share of the long side: of less motion a mix of both pictures is as good
 ALIKE = 1.0  # code values: pictures no further apart are the same
@@ -138,21 +140,21 @@ def suggestion(pair: Pair, available: Sequence[str] = ()) -> Suggestion:
             "things stay about where they are and turn into others: what is found again moves, the "
             "rest dissolves; a model that reads captions does better (vtg morph)"
         )
-        return Suggestion("tiny", "gi", USUAL, reason)
+        return Suggestion("tiny", BEST, USUAL, reason)
     if pair.kind == "near":
         reason = (
             f"most of it is found again, so motion leads from one to the other; in {frames} frames "
             "little jumps; flow is a faster draft"
         )
-        return Suggestion("tiny", "gi", frames, reason)
+        return Suggestion("tiny", BEST, frames, reason)
     if pair.kind == "far":
         why = "much is hidden, turned or far away and has to be invented"
         if best:
-            return Suggestion(best, "gi", 25, f"{why}: a large model's work, given a GPU")
+            return Suggestion(best, BEST, 25, f"{why}: a large model's work, given a GPU")
         reason = f"{why}: a large model (svd-xt) does better; a keyframe between always helps"
-        return Suggestion("tiny", "gi", frames, reason)
+        return Suggestion("tiny", BEST, frames, reason)
     reason = (
         "next to nothing of one is in the other: tiny and flow dissolve; a model that reads "
         "captions can turn one into the other (vtg morph)"
     )
-    return Suggestion("tiny", "gi", USUAL, reason)
+    return Suggestion("tiny", BEST, USUAL, reason)

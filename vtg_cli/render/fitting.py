@@ -14,8 +14,8 @@ from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.conditioning.lora import Pair
 from vtg_cli.errors import Interrupted, MediaError
 from vtg_cli.job.jobs import Interpolate
+from vtg_cli.job.methods import METHODS
 from vtg_cli.methods.captions import Captions
-from vtg_cli.sampling.settings import ONE_WAY
 from vtg_cli.training import pair as pairs
 from vtg_cli.training import pair_cache
 from vtg_cli.training.loop import OnNote
@@ -58,7 +58,7 @@ def learned(
     keyframe, MediaError if a fit cannot be kept, QualityError if it overflows.
     """
     texts = [captions.first, captions.last] if captions is not None else None
-    directions = 1 if job.sampling.method in ONE_WAY else 2
+    directions = METHODS[job.sampling.method or ""].directions
     weights = mixing(directions)
     settings = pair_cache.DEFAULTS
     if job.lora != "fit":

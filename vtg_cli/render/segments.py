@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vtg_cli.backbones.base import Backbone
     from vtg_cli.flow.rife.engine import Rife
     from vtg_cli.flow.splatting import Track
-    from vtg_cli.methods import papers
+    from vtg_cli.methods.captions import Captions
 
 Frames = NDArray[np.uint8]
 """Frames [N, H, W, C]."""
@@ -184,6 +184,7 @@ def diffusion(
     from vtg_cli.lowmem.ladder import Ladder
     from vtg_cli.media.image import fit
     from vtg_cli.methods import papers
+    from vtg_cli.methods.captions import Captions
 
     job = setup.job
     identity = ""
@@ -194,7 +195,7 @@ def diffusion(
     backbone = load(setup)
 
     def draw(
-        captions: papers.Captions | None,
+        captions: Captions | None,
         sampling: Sampling,
         first: Frame,
         last: Frame,
@@ -232,7 +233,7 @@ def diffusion(
     captioned = bool(job.prompts or job.negative_prompt)
     curve, negative = job.text_curve, job.negative_prompt or ""
     return [
-        partial(partial, draw, papers.Captions(*pair, negative, curve) if captioned else None)
+        partial(partial, draw, Captions(*pair, negative, curve) if captioned else None)
         for pair in setup.captions
     ]
 

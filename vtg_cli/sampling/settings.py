@@ -9,49 +9,13 @@ from dataclasses import dataclass, replace
 from math import ceil
 from types import MappingProxyType
 
-from vtg_cli.ground.literals import Solver
-from vtg_cli.job.sampling import BETWEEN_INVERTED, Sampling
+from vtg_cli.job.methods import DEFAULTS, METHODS, MethodDefaults, default_method
+from vtg_cli.job.sampling import Sampling
 
-FAST_STEPS = 10
-
-
-@dataclass(frozen=True)
-class MethodDefaults:
-    """The defaults of a method.
-
-    quality_steps: the fewest steps it takes under --quality
-    fast_steps: the most under --fast
-    """
-
-    renoise: int = 0
-    renoise_until: float = 0.0
-    guidance: tuple[float, float] = (1.0, 3.0)
-    steps: int = 25
-    quality_steps: int = 50
-    fast_steps: int = FAST_STEPS
-    solver: Solver = "euler"
-    strength: float = 1.0
-    temperature: float = 1.0
-
-
-DEFAULTS = {
-    # The paper takes 50 steps; its author finds 25 as good. The detours are the paper's.
-    "gi": MethodDefaults(renoise=5, renoise_until=0.5),
-    "trf": MethodDefaults(renoise=1, renoise_until=0.6),
-    "i2v": MethodDefaults(),
-    "dynamicrafter": MethodDefaults(guidance=(7.5, 7.5), steps=50),
-    "tei": MethodDefaults(guidance=(7.5, 7.5), steps=50),
-    "attention": MethodDefaults(guidance=(7.5, 7.5), steps=50),
-    # without guidance, inverted noise leads back to its keyframe
-    "di": MethodDefaults(guidance=(1.0, 1.0), steps=50),
-    "tvg": MethodDefaults(guidance=(7.5, 7.5), steps=10, quality_steps=25),
-}
 SOLVER_CALLS = {"euler": 1, "heun": 2, "dpmpp_2m": 1, "lcm": 1}
 """Network calls per down-move."""
 LCM_LEVELS = 40
 """Noise levels that AnimateLCM-SVD is sampled at, as published; the most steps on schedule lcm."""
-ONE_WAY = ("i2v", "dynamicrafter", "tei", "attention")
-"""Methods of one direction of time. The others take both, or each keyframe's condition in turn."""
 FLOW_STRENGTH = 0.6
 """Strength of a start from in-betweens under a model whose own start is pure noise."""
 INIT_UNTIL = 0.2
@@ -71,11 +35,10 @@ def resolved(
     """Fill in every None of the choices.
 
     has_reverse: a reverse-motion delta is loaded
-    defaults_of: per method, the model's own; what it does not name is as for i2v
+    defaults_of: of every method under the model
     """
-    method = sampling.method or ("gi" if has_reverse else "trf")
-    defaults = defaults_of.get(method, defaults_of["i2v"])
-    inverted = method in BETWEEN_INVERTED
+    method = sampling.method or default_method(has_reverse)
+    defaults, inverted = defaults_of[method], METHODS[method].inverted
     init = sampling.init or ("flow" if (sampling.strength or defaults.strength) < 1 else "random")
     init = "slerp" if inverted else init
     strength = 1.0
@@ -143,7 +106,7 @@ def work(sampling: Sampling, *, begins_empty: bool = False, ends_clean: bool = T
     count as the clip.
     """
     first, end = guided_steps(sampling)
-    directions = 1 if sampling.method in ONE_WAY else 2
+    directions = METHODS[sampling.method or ""].directions
     total = whole = 0
     trails: dict[bool, tuple[int, int]] = {}  # with guidance or without: level, calls since whole
     before = now = 0

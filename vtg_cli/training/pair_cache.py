@@ -69,7 +69,7 @@ def kept_pair(
                 "fit it with --lora fit",
                 subject="--lora",
             )
-        updates.append(lora.load(file, m.network, layers))
+        updates.append(lora.load(file, layers, m.device))
     return Pair(tuple(updates))
 
 
@@ -90,12 +90,12 @@ def kept_update(
     """Return the update in the file, or fit it and write it there."""
     unfinished = file.with_suffix(".partial")
     try:
-        update = lora.load(file, m.network, layers)
+        update = lora.load(file, layers, m.device)
     except WeightsError:  # none yet, or the disk has spoilt it
         try:
             with _alone(unfinished, on_wait):
                 try:
-                    update = lora.load(file, m.network, layers)  # another process was faster
+                    update = lora.load(file, layers, m.device)  # another process was faster
                 except WeightsError:
                     update = fit(unfinished)
                     with replacing(file) as whole:

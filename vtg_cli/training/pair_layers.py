@@ -64,14 +64,13 @@ def mixing(directions: int) -> Callable[[int, int], Sequence[Weight]]:
 @contextmanager
 def applied(m: Backbone, pair: Pair, weights: Weights) -> Iterator[None]:
     """Apply the pair's updates to the network while open."""
-    device = next(m.network.parameters()).device
     crossing = _attentions(m, "cross_attention")
 
     def inside(
         _: nn.Module, forward: Callable[..., Any], x: Tensor, *args: Any, **kwargs: Any
     ) -> Any:
         pair_weights = weights(*x.shape[:2]) if callable(weights) else weights
-        pair_weights = [w.to(device) if isinstance(w, Tensor) else w for w in pair_weights]
+        pair_weights = [w.to(m.device) if isinstance(w, Tensor) else w for w in pair_weights]
         apart = any(isinstance(w, Tensor) and w.ndim for w in pair_weights)
         # opened in here to run before the overrides a backbone opens around its network: one of
         # SVD's takes the frames of a clip for one row

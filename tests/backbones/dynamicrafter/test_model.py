@@ -21,6 +21,7 @@ from vtg_cli.errors import WeightsError
 from vtg_cli.ground.hooks import overriding
 from vtg_cli.job.sampling import Sampling
 from vtg_cli.methods import papers
+from vtg_cli.methods.captions import Captions, captioned
 from vtg_cli.sampling.fusion import rotate_pairs
 from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.settings import evaluations, resolved
@@ -274,7 +275,7 @@ def test_two_captions_change_the_frames(method: str, keys: Keyframes, tmp_path: 
     s = Sampling(method=method, steps=2, guidance=(3, 3))
 
     def drawn(first: str, last: str, negative: str = "", curve: str = "linear") -> np.ndarray:
-        told = papers.Captions(first, last, negative, curve)
+        told = Captions(first, last, negative, curve)
         return papers.render(m, keys, s, captions=told).astype(int)
 
     plain, same, other = drawn("", ""), drawn("a cat", "a cat"), drawn("a cat", "cat cat a")
@@ -288,9 +289,7 @@ def test_two_captions_change_the_frames(method: str, keys: Keyframes, tmp_path: 
 
 def test_each_direction_is_told_its_own_end_first(keys: Keyframes, tmp_path: Path) -> None:
     words(tmp_path / "tokenizer")
-    m, told = papers.captioned(
-        tiny(folder=tmp_path), keys, papers.Captions("a cat", "cat cat", "a")
-    )
+    m, told = captioned(tiny(folder=tmp_path), keys, Captions("a cat", "cat cat", "a"))
     embedded = m.text_embedding(["a cat", "cat cat", "a"])  # type: ignore[attr-defined]
     for k, (first, last) in ((told, (0, 1)), (told.reversed(), (1, 0))):
         cond = m.condition(k.only(0))

@@ -11,9 +11,9 @@ from typing import Any, get_args
 import jsonschema
 import pytest
 
-from vtg_cli.ground.literals import Method
 from vtg_cli.job.jobs import Interpolate
 from vtg_cli.job.keywords import Options
+from vtg_cli.job.methods import Method
 from vtg_cli.job.sampling import Sampling
 from vtg_cli.job.timeline.schema import CLIP, SCHEMA, SEGMENT, Misfit, check
 

@@ -209,13 +209,14 @@ class DynamiCrafter:
 
     def text_embedding(self, captions: Sequence[str]) -> Tensor:
         """Embed n captions as [n, L, D]. Raise WeightsError if CLIP's vocabulary is missing."""
-        return towers.embed_text(self.text_tower, self.prompts(captions))
+        return towers.embed_text(self.text_tower, self.prompts(captions).to(self.device))
 
     def empty_text(self) -> Tensor:
         """Return the empty caption's embedding [1, L, D]."""
         if self._empty is None:
             with torch.inference_mode(False), torch.no_grad():  # kept, so also for training
-                self._empty = towers.embed_text(self.text_tower, self.prompts.empty())
+                nothing = self.prompts.empty().to(self.device)
+                self._empty = towers.embed_text(self.text_tower, nothing)
         return self._empty
 
     def _grey_tokens(self, frames: int) -> Tensor:

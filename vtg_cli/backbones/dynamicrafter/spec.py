@@ -20,8 +20,8 @@ from typing import Any
 from vtg_cli.backbones.base import Spec
 from vtg_cli.errors import UsageError, WeightsError
 from vtg_cli.ground import documents
+from vtg_cli.job.methods import METHODS, MethodDefaults
 from vtg_cli.job.records import built
-from vtg_cli.sampling.settings import DEFAULTS, MethodDefaults
 from vtg_cli.weights.layout import CONFIG
 
 FORMAT = "vtg-dynamicrafter-1"
@@ -160,6 +160,8 @@ def spec(name: str, facts: Facts) -> Spec:
         begins_empty=facts.zero_snr,
         ends_clean=False,
         motion_fps=facts.fs,
-        defaults={**DEFAULTS, **dict.fromkeys(("gi", "trf", "i2v"), _DEFAULTS)},
+        defaults={
+            name: _DEFAULTS if row.any_solver else row.defaults for name, row in METHODS.items()
+        },
         unused=frozenset({"--motion-bucket", "--noise-aug", "--image-curve", "--schedule"}),
     )

@@ -175,8 +175,7 @@ def embed_text(tower: nn.Module, tokens: Tensor) -> Tensor:
     """Embed token numbers [n, L], padded to the tower's length with 0 as open_clip does, as [n, L,
     D], float32.
     """
-    weight = next(tower.parameters())
-    embedded: Tensor = tower(tokens.to(weight.device)).last_hidden_state
+    embedded: Tensor = tower(tokens).last_hidden_state
     return embedded.float()
 
 
@@ -184,8 +183,7 @@ def embed_image(tower: nn.Module, pixels: Tensor) -> Tensor:
     """Embed pixels [B, 3, H, W] in [-1, 1], any size, as all tokens of the last layer, the class
     token first [B, 1 + patches, D], float32.
     """
-    weight = next(tower.parameters())
-    seen = clip_view(pixels.to(weight.device)).to(weight.dtype)
+    seen = clip_view(pixels).to(next(tower.parameters()).dtype)
     tokens: Tensor = tower(seen).last_hidden_state
     return tokens.float()
 

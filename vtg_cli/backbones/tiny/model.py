@@ -62,6 +62,10 @@ class Tiny:
         self.reverse = layer_deltas(network, self._modules["temporal_attention"], reverse or {})
         self._motion: _Motion | None = None
 
+    @property
+    def device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
     def __call__(self, x: Tensor, level: Level, cond: Cond) -> Tensor:
         assert cond.concat is not None
         ahead, trust_ahead, back, trust_back = torch.split(cond.concat, PARTS, 2)
@@ -125,9 +129,9 @@ class Tiny:
         """
         if text is not None:
             raise ValueError("tiny takes no text")
-        device, frames = next(self.network.parameters()).device, keyframes.length
+        frames = keyframes.length
         if keyframes.positions == (0,):
-            return Cond(concat=still(self.encode(keyframes.pixels), frames)[None].to(device))
+            return Cond(concat=still(self.encode(keyframes.pixels), frames)[None].to(self.device))
         if keyframes.positions != (0, frames - 1):
             raise ValueError(
                 "tiny is conditioned on keyframes at both ends, or on one at position 0"
@@ -135,7 +139,7 @@ class Tiny:
         at = self._carried(keyframes)
         size = self.latent_size(*keyframes.pixels.shape[-2:])
         concat = torch.cat([_told(at(t), size) for t in _times(frames)])
-        return Cond(concat=concat[None].to(device))
+        return Cond(concat=concat[None].to(self.device))
 
     def _carried(self, keyframes: Keyframes) -> Callable[[float], Carried]:
         """Return the motion between two keyframes, kept for decoding and for the reverse."""

@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vtg_cli.backbones.base import Spec
-from vtg_cli.sampling.settings import MethodDefaults
+from vtg_cli.job.methods import METHODS, MethodDefaults
 
 _DEFAULTS = MethodDefaults(guidance=(1.0, 1.0), steps=2, quality_steps=2, temperature=0.0)
 """Defaults of every method; more steps than 2 gain it nothing (docs/speed.md)."""
@@ -29,7 +29,7 @@ SPEC = Spec(
     log_sigma=(0.0, 1.8),
     both_ends=True,
     longest=33,
-    defaults=dict.fromkeys(("gi", "trf", "i2v"), _DEFAULTS),
+    defaults=dict.fromkeys(METHODS, _DEFAULTS),
     unused=frozenset(
         {
             *("--detail", "--motion-bucket", "--noise-aug", "--decode-chunk", "--dtype"),
