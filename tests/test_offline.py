@@ -15,6 +15,7 @@ from reading import read_video
 from vtg_cli.cli import main
 from vtg_cli.weights import hub as client
 from vtg_cli.weights import store
+from vtg_cli.weights.offer import look_up
 
 TINY_SVD = Path(__file__).parent / "data" / "parity" / "tiny_svd"
 
@@ -87,7 +88,7 @@ def test_a_pulled_model_is_pulled_again_without_network(
     hub: Hub, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hub.repositories["org/tiny"] = Repository(tiny_files())
-    client.pull(client.look_up("org/tiny"))
+    client.pull(look_up("org/tiny"))
     request.getfixturevalue("no_network")
     assert main(["models", "pull", "org/tiny"]) == 0
     assert capsys.readouterr().out == f"{store.resolve('org/tiny').folder}\n"

@@ -30,6 +30,7 @@ from vtg_cli.ground.units import size_text
 from vtg_cli.weights import cache, keep, licence, store
 from vtg_cli.weights import hub as client
 from vtg_cli.weights.catalog import CATALOG, EMBEDDED_FOLDER, Place
+from vtg_cli.weights.offer import look_up
 
 PLAIN = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 ROOT = Path(__file__).resolve().parents[2]
@@ -328,7 +329,7 @@ def test_who_waits_for_another_pull_says_so_and_fetched_nothing(
     def late(lock: Path, place: Place, waiting: Callable[[], object]) -> Iterator[None]:
         monkeypatch.setattr(client, "turn", plain)
         waiting()
-        client.pull(client.look_up("svd-xt"))
+        client.pull(look_up("svd-xt"))
         with plain(lock, place, waiting):
             yield
 

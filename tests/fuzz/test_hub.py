@@ -13,7 +13,8 @@ from fuzzing import COMMAND, cases, command, hold
 from hub_server import Hub, Repository, info_of, small_model
 from mutators import as_json, odd
 
-from vtg_cli.weights.hub import look_up, pull
+from vtg_cli.weights.hub import pull
+from vtg_cli.weights.offer import look_up
 
 NAME = "some/model"
 

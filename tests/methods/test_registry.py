@@ -19,16 +19,16 @@ def test_every_row_has_its_function() -> None:
 
 
 def test_a_function_without_a_row_or_a_second_one_is_refused() -> None:
-    with pytest.raises(LookupError, match=r"method morf has no row in job/methods\.py"):
-        method("morf")(svd.i2v)
+    with pytest.raises(LookupError, match=r"method unknown has no row in job/methods\.py"):
+        method("unknown")(svd.i2v)
     with pytest.raises(LookupError, match="method gi has two functions"):
         method("gi")(svd.i2v)
 
 
 def test_a_row_without_a_function_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = {**METHODS, "morf": METHODS["gi"], "morg": METHODS["gi"]}
+    rows = {**METHODS, "unknown": METHODS["gi"], "other": METHODS["gi"]}
     monkeypatch.setattr(registry, "METHODS", rows)
-    with pytest.raises(LookupError, match="no function is bound to method morf, morg"):
+    with pytest.raises(LookupError, match="no function is bound to method unknown, other"):
         methods.__wrapped__()
 
 

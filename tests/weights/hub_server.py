@@ -156,7 +156,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     from huggingface_hub import constants
     from huggingface_hub.utils import _http
 
-    from vtg_cli.weights import hub as client
+    from vtg_cli.weights import transfer
 
     home = tmp_path / "hf"
     with serving() as server:
@@ -174,7 +174,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         monkeypatch.setattr(_http, "time", Hurried())
-        monkeypatch.setattr(client, "pause", server.waits.append)
+        monkeypatch.setattr(transfer, "pause", server.waits.append)
         yield server
 
 

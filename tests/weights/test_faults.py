@@ -34,6 +34,7 @@ from vtg_cli.errors import WeightsError
 from vtg_cli.weights import cache, faults, licence, store, transfer
 from vtg_cli.weights import hub as client
 from vtg_cli.weights.catalog import CATALOG
+from vtg_cli.weights.offer import look_up
 
 ROOT = Path(__file__).resolve().parents[2]
 UNET = "unet/diffusion_pytorch_model.fp16.safetensors"
@@ -60,7 +61,7 @@ def nothing_corrupt(hub: Hub) -> Any:
 
 
 def pull(**options: Any) -> Path:
-    return client.pull(client.look_up("svd-xt"), **options)
+    return client.pull(look_up("svd-xt"), **options)
 
 
 def failure() -> WeightsError:
@@ -276,7 +277,7 @@ def test_a_hub_that_does_not_answer(hub: Hub, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_no_room_is_said_before_the_first_byte(hub: Hub) -> None:
-    listing = client.look_up("svd-xt")
+    listing = look_up("svd-xt")
     hub.requests.clear()
     need = sum(len(content) for content in FILES.values())
     with pytest.raises(WeightsError, match=r"svd-xt needs \d+ kB more, .* has 999 bytes free"):
@@ -348,7 +349,7 @@ def test_two_pulls_at_once(hub: Hub) -> None:
         waiting.set()
 
     waiting = threading.Event()
-    listing = client.look_up("svd-xt")
+    listing = look_up("svd-xt")
     one = threading.Thread(target=lambda: folders.append(client.pull(listing, first)))
     one.start()
     assert begun.wait(5)

@@ -12,6 +12,7 @@ from vtg_cli.errors import UsageError, WeightsError
 from vtg_cli.weights import cache, store, trust
 from vtg_cli.weights import hub as client
 from vtg_cli.weights.catalog import CATALOG
+from vtg_cli.weights.offer import look_up
 
 UNET = "unet/diffusion_pytorch_model.fp16.safetensors"
 VAE = "vae/diffusion_pytorch_model.fp16.safetensors"
@@ -26,7 +27,7 @@ def offer(hub: Hub, repo_id: str = XT, **more: Any) -> Repository:
 
 
 def pull(name: str = "svd-xt") -> Path:
-    return client.pull(client.look_up(name))
+    return client.pull(look_up(name))
 
 
 def failure(name: str = "svd-xt") -> WeightsError:
@@ -46,7 +47,7 @@ def debris() -> list[Path]:
 
 def test_a_pull_brings_the_wanted_files_and_no_other(hub: Hub) -> None:
     repository = offer(hub)
-    listing = client.look_up("svd-xt")
+    listing = look_up("svd-xt")
     assert listing.size == sum(len(repository.files[name]) for name in XT_WANTED)
     assert listing.missing == listing.size
     folder = client.pull(listing)
@@ -54,13 +55,13 @@ def test_a_pull_brings_the_wanted_files_and_no_other(hub: Hub) -> None:
     found = {f.relative_to(folder).as_posix() for f in folder.rglob("*") if f.is_file()}
     assert found == set(XT_WANTED)
     assert all((folder / name).read_bytes() == repository.files[name] for name in XT_WANTED)
-    assert client.look_up("svd-xt").missing == 0
+    assert look_up("svd-xt").missing == 0
 
 
 def test_progress_runs_from_nothing_to_all(hub: Hub) -> None:
     offer(hub)
     reports: list[tuple[float, str]] = []
-    client.pull(client.look_up("svd-xt"), lambda share, phase: reports.append((share, phase)))
+    client.pull(look_up("svd-xt"), lambda share, phase: reports.append((share, phase)))
     shares = [share for share, _ in reports]
     assert shares[0] == 0 and shares[-1] == 1 and shares == sorted(shares)
     assert {phase for _, phase in reports} == {
@@ -95,7 +96,7 @@ def test_files_another_program_fetched_are_taken_as_they_are(hub: Hub) -> None:
     snapshot = lay_out_cache(XT, repository)
     assert store.recheck("svd-xt") is None  # complete, but nothing is known of it
     hub.requests.clear()
-    assert client.pull(client.look_up("svd-xt", cached=OLD)) == snapshot
+    assert client.pull(look_up("svd-xt", cached=OLD)) == snapshot
     assert [r for r in hub.requests if "resolve" in r or "lfs" in r] == []
     assert store.recheck("svd-xt") == snapshot
 
@@ -134,14 +135,14 @@ def test_a_stopped_pull_keeps_what_came(hub: Hub) -> None:
 
     seen = [0.0]
     with pytest.raises(KeyboardInterrupt):
-        client.pull(client.look_up("svd-xt"), stop)
+        client.pull(look_up("svd-xt"), stop)
     assert store.available() == []
     (part,) = debris()
     blob = repository.files[UNET]
     held = part.stat().st_size
     assert part.name == f"{sha256(blob)}.vtg.incomplete" and 0 < held <= 3500
     assert part.read_bytes() == blob[:held]
-    listing = client.look_up("svd-xt")
+    listing = look_up("svd-xt")
     rest = sum(len(repository.files[name]) for name in (UNET, "vae/config.json", VAE))
     assert listing.missing == rest - held
     hub.requests.clear()
@@ -191,7 +192,7 @@ def test_an_unknown_repository(hub: Hub) -> None:
 
 def test_what_is_no_name_is_not_looked_up(hub: Hub) -> None:
     with pytest.raises(UsageError):
-        client.look_up("svdxt")
+        look_up("svdxt")
     assert hub.requests == []
 
 
@@ -233,7 +234,7 @@ def test_a_reverse_u_net_of_a_folder_inside_a_repository(hub: Hub) -> None:
     assert {f.name: f.read_bytes() for f in folder.iterdir()} == files
     assert store.recheck("svd-reverse") == folder
     same = f"{REVERSE.repo_id}/{REVERSE.folder}"
-    assert client.look_up(same).missing == 0 and pull(same) == folder
+    assert look_up(same).missing == 0 and pull(same) == folder
 
 
 def test_a_single_file_inside_a_repository(hub: Hub) -> None:

@@ -22,7 +22,7 @@ from vtg_cli.weights.catalog import BUILT_IN, CATALOG, EMBEDDED, EMBEDDED_FOLDER
 from vtg_cli.weights.entry import Entry, Wheel
 
 if TYPE_CHECKING:
-    from vtg_cli.weights.hub import Listing
+    from vtg_cli.weights.offer import Listing
 
 AcceptLicence = Annotated[
     bool,
@@ -160,10 +160,10 @@ def _agree(entry: Entry, accept_licence: bool) -> None:
 
 
 def _listing(name: str) -> Listing:
-    from vtg_cli.weights import hub, store
+    from vtg_cli.weights import offer, store
 
     copy = store.cached(place_of(name))
-    return hub.look_up(name, cached=copy.commit if copy else None)
+    return offer.look_up(name, cached=copy.commit if copy else None)
 
 
 def _size_to_import(entry: Entry, listings: list[Listing], folders: Iterable[Path | None]) -> int:

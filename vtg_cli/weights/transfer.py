@@ -1,10 +1,12 @@
-"""Getting bytes over an unsteady line: what came is kept, and the next attempt goes on from there.
+"""The transfer of a file over an unsteady line: what came is kept, and the next attempt goes on
+from there.
 
 Nothing in here knows a hub. Waiting is an argument, so that tests need not wait.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -42,6 +44,11 @@ class TooShort(OSError):
 
 class TooLong(OSError):
     """The server sends more than the announced size."""
+
+
+def pause(seconds: float) -> None:
+    """Sleep between two attempts."""
+    time.sleep(seconds)
 
 
 def backoff(attempts: int) -> float:
