@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
@@ -31,6 +30,7 @@ from vtg_cli.machine.device import choose_device
 from vtg_cli.sampling.level import Level
 from vtg_cli.training.data import Bank, Clips, build_bank
 from vtg_cli.training.example import Example
+from vtg_cli.training.log import draw_curve
 from vtg_cli.training.loop import Losses, Plan, Run
 from vtg_cli.training.losses import denoising_loss, log_normal_levels
 from vtg_cli.training.reverse import ReverseMotion
@@ -118,7 +118,7 @@ def train(
             marks[0] = time.monotonic()
             print(f"{step} loss {sum(recent) / len(recent):.4f} {rate:.1f} clips/s", flush=True)
             recent.clear()
-            draw_losses(a.out)
+            draw_curve({stage: a.out / stage for stage in ("prior", "reverse")}, a.out / "loss.png")
 
     marks = [time.monotonic()]
     bank = Bank(sorted((a.bank or a.out / "bank").glob("*.npy"))[: a.shards], a.window)
@@ -127,26 +127,6 @@ def train(
     losses = rendered_losses(batches, plan, device, a.dtype == "bf16", told)
     run.go(losses, a.until, a.minutes, on_step)
     return run
-
-
-def draw_losses(out: Path) -> None:
-    """loss.png: means of 50 steps of both stages; left out where matplotlib is not installed."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        return
-    figure = Figure(figsize=(9, 3.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    stages = [stage for stage in ("prior", "reverse") if (out / stage / "loss.csv").exists()]
-    for axes, stage in zip(np.atleast_1d(figure.subplots(1, len(stages))), stages, strict=True):
-        log = np.loadtxt(out / stage / "loss.csv", delimiter=",", ndmin=2, usecols=(0, 1))
-        whole = len(log) // 50 * 50
-        steps, losses = (log[:whole, k].reshape(-1, 50).mean(1) for k in (0, 1))
-        axes.plot(steps, losses)
-        axes.set(title=stage, xlabel="step", ylabel="loss (1: says nothing)")
-        axes.grid(alpha=0.3)
-    figure.savefig(out / "loss.png", dpi=100)
 
 
 def main() -> None:

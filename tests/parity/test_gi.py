@@ -294,9 +294,9 @@ def misordered(m: Any) -> Any:
     There row b*HW + p of a direction's batch (null, cond) was given context (b*HW + p) mod 2.
     """
     # the shortcut takes one context per sample for granted
-    m._shortcuts.spatial_cross_attention.clear()
-    m._shortcuts.temporal_cross_attention.clear()
-    m._shortcuts.cross_norm.clear()
+    m.shortcuts.spatial_cross_attention.clear()
+    m.shortcuts.temporal_cross_attention.clear()
+    m.shortcuts.cross_norm.clear()
 
     def swap(
         _: nn.Module, forward: Any, h: Tensor, *, encoder_hidden_states: Tensor, **rest: Any

@@ -22,7 +22,7 @@ def test_a_kill_at_any_call_leaves_the_step_before_or_this_one(tmp_path: Path) -
     for case, status, step, numbers, left, after in found["cases"]:
         assert (step, numbers) in states, case
         assert any(name.startswith("checkpoint-") for name in left), case
-        assert after == [f"checkpoint-{step + 1:09}", "loss.csv"], case  # what was left is swept
+        assert after == [f"checkpoint-{step + 1:09}", "log.jsonl"], case  # what was left is swept
         steps.append(step)
         ends.append(status)
     calls = [i for i, case in enumerate(found["cases"]) if case[0].startswith("call")]

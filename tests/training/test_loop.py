@@ -18,7 +18,9 @@ from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
 
 from vtg_cli.errors import QualityError, WeightsError
-from vtg_cli.training.loop import NAMES, Losses, Plan, Run
+from vtg_cli.training.checkpoint import NAMES
+from vtg_cli.training.log import rows
+from vtg_cli.training.loop import Losses, Plan, Run
 from vtg_cli.training.muon import Muon
 
 PLAN = Plan(steps=6, rate=0.01, warmup=2, cooldown=0.5, parts=2, keep=100)
@@ -50,9 +52,8 @@ def state(folder: Path) -> dict[str, dict[str, Tensor]]:
     return {name: load_file(newest(folder) / f"{name}.safetensors") for name in NAMES}
 
 
-def losses_of(folder: Path) -> list[list[str]]:
-    lines = (folder / "loss.csv").read_text().splitlines()
-    return [line.split(",")[:2] for line in lines]
+def losses_of(folder: Path) -> list[tuple[int, float]]:
+    return [(row["step"], row["loss"]) for row in rows(folder)]
 
 
 def test_six_steps_are_three_and_three_bit_for_bit(tmp_path: Path) -> None:
@@ -79,10 +80,10 @@ def test_losses_after_the_checkpoint_are_forgotten(tmp_path: Path) -> None:
     run.go(fitting(run.network), until=4)
     shutil.rmtree(newest(tmp_path))
     kept.rename(tmp_path / "checkpoint-000000002")
-    with (tmp_path / "loss.csv").open("a") as log:
-        log.write("1")  # of a step 10 or later: its writer was killed
+    with (tmp_path / "log.jsonl").open("a") as log:
+        log.write('{"step": 1')  # of a step 10 or later: its writer was killed
     assert Run(network(), PLAN, tmp_path).resume()
-    assert [step for step, _ in losses_of(tmp_path)] == ["1", "2"]
+    assert [step for step, _ in losses_of(tmp_path)] == [1, 2]
 
 
 def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path: Path) -> None:
@@ -136,7 +137,7 @@ def test_processes_share_the_parts_of_a_step(tmp_path: Path) -> None:
         for key, tensor in tensors.items():
             # sums in another order, which orthogonalising passes on
             assert float((tensor - shared[name][key]).abs().max()) < 1e-4
-    losses = [[float(loss) for _, loss in losses_of(tmp_path / name)] for name in ("one", "two")]
+    losses = [[loss for _, loss in losses_of(tmp_path / name)] for name in ("one", "two")]
     assert losses[0] == pytest.approx(losses[1], abs=1e-4)
 
 
@@ -184,9 +185,7 @@ def test_a_step_without_a_gradient_changes_nothing_and_is_told(
         f"the gradients of {some} were not numbers: these steps were left out"
         for some in ("1 of 1 steps", "2 of 4 steps")
     ]
-    assert [line[-2:] for line in (tmp_path / "loss.csv").read_text().splitlines()] == [
-        *(",1", ",1", ",1", ",2")
-    ]
+    assert [row["overflowed"] for row in rows(tmp_path)] == [1, 1, 1, 2]
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

@@ -70,7 +70,7 @@ class SVD:
         unet: Any = network
         below, above = unet.down_blocks[1:], unet.up_blocks[:-1]
         self._modules["deep"] = [*below, unet.mid_block, *above]
-        self._shortcuts = Shortcuts(network)
+        self.shortcuts = Shortcuts(network)
         temporal = self._modules["temporal_attention"]
         self._modules["first_temporal_attention"] = temporal  # its blocks have one
         self.reverse = layer_deltas(network, temporal, reverse or {})
@@ -80,7 +80,7 @@ class SVD:
         scaled = torch.cat([x / level.scale, cond.concat], 2).to(self.dtype)
         t = torch.tensor([level.t], device=self.device)
         each = cond.image.to(self.dtype) if cond.image.shape[FRAMES] > 1 else None
-        with self._shortcuts.taking(len(x), each):
+        with self.shortcuts.taking(len(x), each):
             v = self.network(
                 scaled, t, cond.image[:, 0].to(self.dtype), cond.motion, return_dict=False
             )[0]
@@ -170,7 +170,7 @@ class SVD:
     def compute_on(self, device: torch.device) -> None:
         """Compute on `device` from now on, wherever its weights lie."""
         self.device, self.reverse = device, moved(self.reverse, device)
-        self._shortcuts.on_cpu = device.type == "cpu"
+        self.shortcuts.on_cpu = device.type == "cpu"
 
     def image_tokens(self, pixels: Tensor) -> Tensor:
         """Return CLIP's projected embedding: [B, 3, H, W] in [-1, 1], any size -> [B, 1, D]."""

@@ -58,6 +58,10 @@ COMMANDS = {
         "Make many clips: pairs of pictures from a folder, or what a manifest lists.",
     ),
     "timeline": Place("timeline.app", "Write and check timeline files."),
+    "train": Place(
+        "train.app",
+        "Train what makes a model draw in-betweens: reverse motion, alignment, LoRAs of a pair.",
+    ),
     "models": Place(
         "models.app",
         "List, fetch, check, convert and remove the weights of models. Nothing else downloads "
@@ -71,6 +75,7 @@ GROUPS = {
     "Clips": ("slow", "retime", "bridge"),
     "Many": ("batch", "render", "timeline"),
     "Models": ("models",),
+    "Train": ("train",),
     "Check": ("inspect", "doctor"),
 }
 """Groups of the list of commands."""

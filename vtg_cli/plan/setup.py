@@ -31,7 +31,7 @@ from vtg_cli.plan.unused import (
 )
 from vtg_cli.sampling.settings import LCM_LEVELS, LORA_STEPS, resolved
 from vtg_cli.weights.catalog import CATALOG, EMBEDDED, FLOW
-from vtg_cli.weights.reverse import Reverse, known_reverse, resolve_reverse
+from vtg_cli.weights.reverse import Reverse, check_base, known_reverse, resolve_reverse
 
 FOUR_K = 4096 * 2160
 """Pixels of a frame of DCI 4K."""
@@ -223,7 +223,9 @@ def _reverse(job: Interpolate, model: Choice) -> Reverse | None:
                 f"{needing('reverse')}",
                 subject="--reverse",
             )
-        return resolve_reverse(job.reverse, job.reverse_base)
+        chosen = resolve_reverse(job.reverse, job.reverse_base)
+        check_base(chosen, model.source)
+        return chosen
     reverse = known_reverse(model.source) if wanted else None
     if reverse is None and wanted and method is not None:
         name = model.source.entry and model.source.entry.reverse

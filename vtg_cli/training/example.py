@@ -6,7 +6,7 @@ Generative Inbetweening's script: augmentation, posterior, latents, level.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 import torch
@@ -40,6 +40,10 @@ class Draws:
     posterior: Tensor
     noise: Tensor
     level: float
+
+    def at(self, level: float) -> Draws:
+        """Return the same draws at another level."""
+        return replace(self, level=level)
 
 
 def drawn(m: Backbone, frames: int, size: tuple[int, int], generator: Generator) -> Draws:

@@ -1,36 +1,33 @@
 """One training loop: accumulate, step, average, log, keep; it goes on bit for bit where it stopped.
 
 Everything random depends on the seed and the number of the step, so the state is the step, the
-parameters, their average and the optimizer's moments: a folder of four safetensors files and a JSON
-file, named by its step. It is written aside, on the disk before anything else is, and becomes valid
-by one rename; only then older ones go. So at any moment there is a whole one, and resuming takes
-the newest. Where torch.distributed runs, the processes share the parts of every step among them.
+parameters, their average and the optimizer's moments (training.checkpoint). Where torch.distributed
+runs, as under `accelerate launch`, the processes share the parts of every step among them.
 
 A step whose gradient is no number changes nothing and is counted; ROW of them in a row end the run.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import re
-import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.distributed as processes
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
 
-from vtg_cli.errors import QualityError, WeightsError
-from vtg_cli.ground import documents, temporary
-from vtg_cli.ground.tensor import is_finite
+from vtg_cli.errors import QualityError
+from vtg_cli.training import checkpoint
+from vtg_cli.training.log import Log
 from vtg_cli.training.muon import Muon
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 Losses = Callable[[int, Generator], Sequence[Callable[[], Tensor]]]
 """Function losses(step, generator) -> the step's parts, each a function that computes a scalar
@@ -39,6 +36,7 @@ are called."""
 OnStep = Callable[[int, float], None]
 """Callback on_step(steps done, loss)."""
 OnNote = Callable[[str], None]
+Fall = Literal["linear", "cosine"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +44,10 @@ class Plan:
     """The plan of a training run.
 
     steps: in all; the rate warms up over `warmup` steps, holds, and falls to zero over the last
-        `cooldown` share
+        `cooldown` share, along a `fall` of this shape
     parts: losses a step consists of; average: of the parameters, per step
     clip: largest norm of the gradient; keep: steps between two checkpoints
+    kept: checkpoints that are left, the newest
     optimizer: AdamW is PyTorch's, its decay on all that is trained
     """
 
@@ -56,30 +55,45 @@ class Plan:
     rate: float = 2e-3
     warmup: int = 100
     cooldown: float = 0.3
+    fall: Fall = "linear"
     decay: float = 0.01
     parts: int = 4
     average: float = 0.999
     clip: float = 1.0
     keep: int = 500
+    kept: int = 1
     seed: int = 0
     optimizer: Literal["muon", "adamw"] = "muon"
 
     def rate_at(self, step: int) -> float:
         """Return the learning rate of step 0, 1, .. steps - 1."""
         left = (self.steps - step) / max(1.0, self.cooldown * self.steps)
-        return self.rate * min(1.0, (step + 1) / self.warmup, left)
+        if self.fall == "cosine":
+            left = (1 - math.cos(math.pi * min(left, 1.0))) / 2
+        return self.rate * min(1.0, (step + 1) / max(1, self.warmup), left)
 
 
 class Run:
-    """The training of a network, in a folder: loss.csv and the last checkpoint.
+    """The training of a network, in a folder: its log and its last checkpoints.
 
     overflowed, row: steps whose gradient was no number, in all and in a row up to now
     """
 
     def __init__(
-        self, network: nn.Module, plan: Plan, folder: Path, on_note: OnNote | None = None
+        self,
+        network: nn.Module,
+        plan: Plan,
+        folder: Path,
+        on_note: OnNote | None = None,
+        *,
+        accelerator: Accelerator | None = None,
+        tensorboard: bool = False,
     ) -> None:
-        """Prepare a run. on_note: called with notes for the user, a sentence each."""
+        """Prepare a run.
+
+        on_note: called with notes for the user, a sentence each
+        accelerator: device, precision and processes; None: those of the network, as they are
+        """
         self._on_note, self._kept = on_note, Path()  # the checkpoint that holds the state, if any
         self.network, self.plan, self.folder = network, plan, folder
         self.trained = {n: p for n, p in network.named_parameters() if p.requires_grad}
@@ -91,11 +105,14 @@ class Run:
         )
         self.step = 0
         self.overflowed, self.row = 0, 0
+        self._accelerator = accelerator
+        self._scaler: Any = accelerator.scaler if accelerator is not None else None
         shared = processes.is_available() and processes.is_initialized()
         self.rank, self.world = (
             (processes.get_rank(), processes.get_world_size()) if shared else (0, 1)
         )
         folder.mkdir(parents=True, exist_ok=True)
+        self._log = Log(folder, tensorboard and self.rank == 0)
 
     def go(
         self,
@@ -103,37 +120,55 @@ class Run:
         until: int | None = None,
         minutes: float = math.inf,
         on_step: OnStep | None = None,
+        stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Train to step `until`, by default the plan's end, or for this long; keep the state."""
+        """Train to step `until`, by default the plan's end, or for this long; keep the state.
+
+        stop: asked before every step; one process that says yes stops all
+        """
         end = min(self.plan.steps, until or self.plan.steps)
         began, before = time.monotonic(), self.overflowed
-        while self.step < end and not self._any(time.monotonic() - began >= 60 * minutes):
-            loss = self._one(losses)
+        while self.step < end and not self._any(time.monotonic() - began >= 60 * minutes or stop()):
+            loss, norm = self._one(losses)
             if self.rank == 0:
-                with (self.folder / LOSSES).open("a") as log:
-                    log.write(
-                        f"{self.step},{loss:.6g},{time.monotonic() - began:.1f},{self.overflowed}\n"
-                    )
+                self._log.add(
+                    self.step,
+                    {
+                        "loss": loss,
+                        "rate": self.plan.rate_at(self.step - 1),
+                        "norm": norm,
+                        "seconds": time.monotonic() - began,
+                        "overflowed": self.overflowed,
+                    },
+                )
                 if on_step is not None:
                     on_step(self.step, loss)
                 if self.step % self.plan.keep == 0:
                     self.save()
         if self.rank == 0:
             self.save()
+            self._log.close()
         if self.overflowed > before:
             self._tell(
                 f"the gradients of {self.overflowed} of {self.step} steps were not numbers: these "
                 "steps were left out"
             )
 
-    def _one(self, losses: Losses) -> float:
+    def _one(self, losses: Losses) -> tuple[float, float]:
+        """Make one step; return its loss and the norm of its gradient."""
         plan, total = self.plan, torch.zeros(())
         generator = Generator().manual_seed(plan.seed * 2**32 + self.step)
         for part in losses(self.step, generator)[self.rank :: self.world]:
-            loss = part() / plan.parts
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.detach().cpu()
-        self._summed([total, *(_grad(p) for p in self.trained.values())])
+            with self._precision():
+                loss = part() / plan.parts
+            scaled = loss if self._scaler is None else self._scaler.scale(loss)
+            scaled.backward()
+            total = total.to(loss.device) + loss.detach()
+        grads = [_grad(p) for p in self.trained.values()]
+        total = total.to(grads[0].device, torch.float32)
+        self._summed([total, *grads])
+        if self._scaler is not None:
+            self._scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.trained.values(), plan.clip)
         for group in self.optimizer.param_groups:
             group["lr"] = plan.rate_at(self.step)
@@ -148,6 +183,8 @@ class Run:
                     "are not numbers",
                     "a smaller rate, or single precision; the last checkpoint is kept",
                 )
+        if self._scaler is not None:
+            self._scaler.update()
         self.optimizer.zero_grad()
         self.step += 1
         if self.row == 0:
@@ -155,7 +192,10 @@ class Run:
             with torch.no_grad():
                 for name, parameter in self.trained.items():
                     self.mean[name].lerp_(parameter, 1 - keep)
-        return float(total)
+        return float(total), float(norm)
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        return nullcontext() if self._accelerator is None else self._accelerator.autocast()
 
     def _summed(self, tensors: list[Tensor]) -> None:
         """Replace each tensor by its sum over the processes."""
@@ -170,66 +210,38 @@ class Run:
 
     def _any(self, own: bool) -> bool:
         """Return whether it is so in any process: they go on, and stop, together."""
-        votes = torch.tensor([float(own)])
+        votes = torch.tensor([float(own)], device=next(iter(self.mean.values())).device)
         self._summed([votes])
         return bool(votes > 0)
 
     def save(self) -> Path:
-        """Write the state as folder/checkpoint-STEP, which one rename makes valid, and return it.
+        """Write the state as a checkpoint, which one rename makes valid, and return its place.
 
-        The others are removed; at any moment there is a whole one.
+        The oldest are removed; at any moment there is a whole one.
         """
-        target = self.folder / f"{CHECKPOINT}-{self.step:09}"
+        target = checkpoint.place_of(self.folder, self.step)
         if target != self._kept:
-            shutil.rmtree(target, ignore_errors=True)  # a torn one, or of a run that began anew
-            draft = temporary.Folder(target)
-            try:
-                self._write(draft.path)
-                draft.publish()
-            finally:
-                draft.close()
-            self._kept = target
-        for other in _checkpoints(self.folder):
-            if other != target:
-                shutil.rmtree(other, ignore_errors=True)
+            self._kept = checkpoint.write(self.folder, self._state())
+        checkpoint.prune(self.folder, target, self.plan.kept)
         return target
-
-    def _write(self, place: Path) -> None:
-        for name, tensors in self._state().items():
-            plain = {n: t.contiguous().cpu() for n, t in tensors.items()}
-            save_file(plain, place / f"{name}.safetensors")
-        counts = {"step": self.step, "overflowed": self.overflowed, "row": self.row}
-        (place / STATE).write_text(json.dumps(counts))
 
     def resume(self) -> bool:
         """Resume the newest whole checkpoint, noting torn ones; return False if there is none.
         Raise WeightsError if all are torn.
         """
-        torn: list[Path] = []
-        for place in _checkpoints(self.folder):
-            state = _loaded(place)
-            if state is not None:
-                break
-            torn.append(place)
-        else:
-            damaged = [place for place in torn if place.name != UNFINISHED]
-            if damaged:
-                raise WeightsError(
-                    f"{damaged[0]} is damaged, and there is no other checkpoint",
-                    "remove it to begin again",
-                    subject=str(damaged[0]),
-                )
+        found = checkpoint.newest(self.folder)
+        if found is None:
             return False
+        state, self._kept, torn = found
         self._take(state)
-        self._kept = place
         if self.rank == 0:
-            self._forget_later_losses()
+            self._log.forget_after(self.step)
         for each in torn:
             self._tell(f"{each} is damaged and passed over")
         self._tell(f"goes on from step {self.step} of {self.plan.steps}")
         return True
 
-    def _take(self, state: _State) -> None:
+    def _take(self, state: checkpoint.State) -> None:
         self.step, self.overflowed, self.row = state.step, state.overflowed, state.row
         moved = self.step - self.overflowed  # steps that the optimizer has made
         with torch.no_grad():
@@ -241,68 +253,26 @@ class Run:
                     "exp_avg": state.tensors["moment1"][name].to(parameter.device),
                     "exp_avg_sq": state.tensors["moment2"][name].to(parameter.device),
                 }
+        if self._scaler is not None and state.scaler:
+            self._scaler.load_state_dict(dict(state.scaler))
 
     def _tell(self, note: str) -> None:
         if self.rank == 0 and self._on_note is not None:
             self._on_note(note)
 
-    def _state(self) -> dict[str, dict[str, Tensor]]:
+    def _state(self) -> checkpoint.State:
         def moments(kind: str) -> dict[str, Tensor]:  # zero until a step has moved something
             states = {name: self.optimizer.state.get(p, {}) for name, p in self.trained.items()}
             return {n: s.get(kind, torch.zeros_like(self.mean[n])) for n, s in states.items()}
 
-        return {
+        tensors = {
             "network": {n: p.detach() for n, p in self.trained.items()},
             "mean": self.mean,
             "moment1": moments("exp_avg"),
             "moment2": moments("exp_avg_sq"),
         }
-
-    def _forget_later_losses(self) -> None:
-        log = self.folder / LOSSES
-        whole = log.read_text().split("\n")[:-1] if log.exists() else []  # a kill may tear a line
-        kept = [line for line in whole if int(line.split(",")[0]) <= self.step]
-        temporary.write(log, "".join(f"{line}\n" for line in kept).encode())
-
-
-@dataclass(frozen=True)
-class _State:
-    """The content of a checkpoint. tensors: by file (NAMES) and parameter."""
-
-    step: int
-    overflowed: int
-    row: int
-    tensors: dict[str, dict[str, Tensor]]
-
-
-def _checkpoints(folder: Path) -> list[Path]:
-    """Return a run's checkpoints, whole or not, the newest first; those of unknown step lead."""
-    places = [place for place in folder.iterdir() if _FORM.fullmatch(place.name)]
-    return sorted(places, key=_step_of, reverse=True)
-
-
-def _step_of(place: Path) -> float:
-    number = place.name.removeprefix(f"{CHECKPOINT}-")
-    if number.isdecimal():
-        return int(number)
-    try:
-        return int(documents.json_file(place / STATE)["step"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return math.inf
-
-
-def _loaded(place: Path) -> _State | None:
-    """Load a checkpoint; None if it is not whole, or holds parameters that are no numbers."""
-    try:
-        counts = {"overflowed": 0, "row": 0} | documents.json_file(place / STATE)
-        step, overflowed, row = (int(counts[name]) for name in ("step", "overflowed", "row"))
-        tensors = {name: load_file(place / f"{name}.safetensors") for name in NAMES}
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
-        return None
-    kept = (*tensors["network"].values(), *tensors["mean"].values())
-    if not all(is_finite(tensor) for tensor in kept):
-        return None
-    return _State(step, overflowed, row, tensors)
+        scaler = {} if self._scaler is None else self._scaler.state_dict()
+        return checkpoint.State(self.step, self.overflowed, self.row, tensors, scaler)
 
 
 def _grad(parameter: nn.Parameter) -> Tensor:
@@ -313,8 +283,3 @@ def _grad(parameter: nn.Parameter) -> Tensor:
 
 ROW = 10
 """Steps in a row without a finite gradient that end a run."""
-NAMES = ("network", "mean", "moment1", "moment2")
-CHECKPOINT, STATE, LOSSES = "checkpoint", "state.json", "loss.csv"
-UNFINISHED = f"{CHECKPOINT}.partial"
-_FORM = re.compile(rf"{CHECKPOINT}(-[0-9]+|\.partial|\.old)?", re.ASCII)
-"""Names of checkpoints; those without a step are of before they had one."""

@@ -8,12 +8,13 @@ holds the changed tensors under the U-Net's parameter names; one without a tenso
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vtg_cli.errors import UsageError, WeightsError, missing
 from vtg_cli.ground import documents, temporary
@@ -180,13 +181,32 @@ def write(
     return Written(out, out.stat().st_size, len(changed), numbers, unchanged)
 
 
-def save(deltas: Mapping[str, Tensor], out: Path, made_from: Mapping[str, str]) -> None:
+def save(deltas: Mapping[str, Tensor], out: Path, made_from: Mapping[str, Any]) -> None:
     """Write the file of a trained delta, in half precision. made_from: recorded as its origin."""
     from safetensors.torch import save as packed
 
     half = {name: delta.detach().half().cpu().contiguous() for name, delta in deltas.items()}
     about = json.dumps({"version": VERSION, **made_from}, sort_keys=True)
     _replace(out, packed(half, {FORMAT: about}), overwrite=True)
+
+
+def network_hash(folder: Path) -> str:
+    """Return a hash over the weights of a model folder's denoising network."""
+    files = layout.network_files(folder)
+    hashes = [store.hash_of(file) for file in files]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def about(path: Path) -> dict[str, Any]:
+    """Return what a delta file says of itself, {} for one that says nothing or cannot be read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as opened:
+            told = documents.json_value((opened.metadata() or {}).get(FORMAT, "{}"))
+    except (SafetensorError, OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _replace(out: Path, content: bytes, *, overwrite: bool) -> None:

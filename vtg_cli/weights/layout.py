@@ -166,6 +166,14 @@ def unet_weights(folder: Path) -> tuple[Path, ...]:
     )
 
 
+def network_files(folder: Path) -> tuple[Path, ...]:
+    """Return the weight files of a model folder's denoising network. Raise WeightsError."""
+    for name in (NETWORK, PARTS[0]):
+        if (folder / name).is_file():
+            return (folder / name,)
+    return unet_weights(folder)
+
+
 def listed(names: Collection[str]) -> str:
     """Join the first few of many names for a sentence."""
     first = list(names)[:3]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 DEFAULT_BASE = "svd"
+KIN = ({"svd", "svd-xt"},)
+"""Models whose deltas serve each other: Wang et al. (2024) tune one, sample with the other."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,23 @@ def load(reverse: Reverse) -> dict[str, Tensor]:
     if reverse.base is None:
         return delta.load(reverse.path)
     return delta.from_pair(reverse.path, reverse.base)
+
+
+def check_base(reverse: Reverse, model: store.Source) -> None:
+    """Raise UsageError if a delta file says that it was trained on another network than this
+    model's; one that says nothing may fit any.
+    """
+    about = delta.about(reverse.path) if reverse.base is None else {}
+    trained_on, network = about.get("trained_on"), about.get("network")
+    names = {str(trained_on), Path(model.name).name}
+    if trained_on is None or len(names) == 1 or names in KIN:
+        return
+    if network != delta.network_hash(model.folder):
+        raise UsageError(
+            f"{reverse.path} was trained on {trained_on}, not on {model.name}",
+            f"--model {trained_on}, or leave --reverse out",
+            subject="--reverse",
+        )
 
 
 def unet_folder(spec: str) -> Path:

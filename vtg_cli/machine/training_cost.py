@@ -1,0 +1,79 @@
+"""What training reverse motion takes: peak memory, and the time of a step, from counts alone.
+
+    bytes   = start + weights + STATE * trained + activations
+    seconds = clips * (encoding + TRAINED * an evaluation of both directions)
+
+Activations that wait for the gradient are counted on the real network classes with tensors that
+hold nothing (benchmarks/bench_train.py --count); all of it is estimated, none measured on a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vtg_cli.machine.cost import GPU_START, GPU_START_BYTES, RATES, TRAINED, Sizes, Work, predict
+
+STATE = 20
+"""Bytes for a trained number: its value, gradient, two moments and average, in float32."""
+SHARE = {"svd": 0.0163, "dynamicrafter": 0.035, "tiny": 0.12}
+"""Share of a network's numbers that is trained. SVD: 24,780,800 of 1,524,623,082 (counted)."""
+KEPT: Mapping[str, float] = {"svd": 130.0, "dynamicrafter": 130.0, "tiny": 60.0}
+"""Activations kept, in numbers for each latent of a frame and channel at full size."""
+KEPT_AGAIN: Mapping[str, float] = {"svd": 40.0, "dynamicrafter": 40.0, "tiny": 12.0}
+"""The same where blocks are computed again."""
+AGAIN = 4 / 3
+"""Factor of the time where blocks are computed again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingWork:
+    """A run of training. clips: of a step, on one device; item: bytes of a frozen number."""
+
+    kind: str
+    model: Sizes
+    size: tuple[int, int]
+    frames: int
+    item: int
+    steps: int
+    clips: int
+    checkpointing: bool
+    device: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingCost:
+    """The predicted cost: bytes at the peak on the device that trains, seconds a step."""
+
+    memory: int
+    seconds_a_step: float
+    basis: str = "estimated, unmeasured"
+
+
+def training_cost(work: TrainingWork, cores: int = 1) -> TrainingCost:
+    """Predict what a run takes."""
+    model, places = work.model, work.size[0] * work.size[1] / work.model.factor**2
+    most = RATES[work.kind].most
+    places = places if most is None else min(places, most)
+    kept = (KEPT_AGAIN if work.checkpointing else KEPT)[work.kind]
+    activations = kept * work.item * model.width * places * work.frames * 2
+    start = RATES[work.kind].start_bytes if work.device == "cpu" else GPU_START_BYTES
+    trained = STATE * SHARE[work.kind] * model.core
+    one = Work(
+        kind=work.kind,
+        device=work.device,
+        segments=(work.frames,),
+        drawn=(work.frames,),
+        size=work.size,
+        canvas=work.size,
+        model=model,
+        evaluations=2 * TRAINED,
+        item=work.item,
+    )
+    # encoding takes about as long as decoding, which is counted in
+    seconds = predict([one], cores).seconds
+    seconds -= RATES[work.kind].start if work.device == "cpu" else GPU_START
+    step = work.clips * seconds * (AGAIN if work.checkpointing else 1)
+    return TrainingCost(
+        memory=round(start + model.bytes + trained + activations), seconds_a_step=step
+    )
