@@ -33,12 +33,18 @@ def _row(entry: Entry) -> tuple[str, ...]:
     return (
         f"`{entry.name}`",
         entry.summary + (", gated" if entry.gated else "") + (KEPT if entry.kind == "kept" else ""),
-        (f"{entry.gb:.2f} GB" if entry.gb >= 0.1 else f"{entry.gb * 1000:.0f} MB") + needs,
+        _size(entry.gb) + needs,
         size,
         ("yes" if entry.prompts else "no") if entry.frames else "-",
         tiers or "-",
         entry.commercial,
     )
+
+
+def _size(gb: float) -> str:
+    if gb >= 0.1:
+        return f"{gb:.2f} GB"
+    return f"{gb * 1000:.0f} MB" if gb >= 0.001 else "under 1 MB"
 
 
 def _sources() -> Iterator[str]:
@@ -48,6 +54,11 @@ def _sources() -> Iterator[str]:
         files = ", ".join(f"`{name}`" for name in entry.files)
         revision = entry.wheel.version if entry.wheel else entry.revision
         pinned = f"`{revision}`" if revision else "learned on first pull"
+        if entry.link is not None:
+            digest = entry.link.sha256[:12]
+            pinned = (
+                f"sha256 `{digest}`" if digest else "no sha256 published: vtg does not fetch it"
+            )
         yield f"| `{entry.name}` | [{entry.repo_id}]({entry.page}) | {folder}{files} | {pinned} |"
 
 

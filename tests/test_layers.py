@@ -46,7 +46,10 @@ NETWORK = {"vtg_cli.backbones.dynamicrafter.unet"}
 
 ONLY_IMPORTER = {
     "diffusers": {"vtg_cli.backbones.svd", "vtg_cli.backbones.dynamicrafter.towers"},
-    "transformers": {"vtg_cli.backbones.svd", "vtg_cli.backbones.dynamicrafter.towers"},
+    "transformers": {
+        *("vtg_cli.backbones.svd", "vtg_cli.backbones.dynamicrafter.towers"),
+        *(f"vtg_cli.evaluation.networks.{name}" for name in ("load", "vits")),
+    },
     "huggingface_hub": {f"vtg_cli.weights.{name}" for name in ("hub", "offer", "cache", "faults")},
     "ray": {"vtg_cli.batch.ray"},
     "fsspec": {"vtg_cli.batch.remote"},
@@ -242,8 +245,8 @@ pick place plan play predict prefix prepare print pull put raise re-hash read re
 reduce refuse register release remove rename render repeat replace report rescale reset reshape
 resize resolve restore resume return reverse rotate round route run sample save say scale search
 seek select send set shift show shrink shuffle skip sleep slow smooth solve sort split spread
-start stop store strip subtract suggest sum swap take tell test train transform trim try turn
-undo unpack update use verify wait walk warn word wrap write yield
+start stop store stretch strip subtract suggest sum swap take tell test train transform trim try
+turn undo unpack update use verify wait walk warn word wrap write yield
 """
 """First words of functions' docstrings; a verb in the imperative that is missing may be added."""
 

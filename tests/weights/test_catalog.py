@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hub_server import XT_BESIDE, XT_WANTED
 
@@ -13,6 +15,7 @@ from vtg_cli.errors import UsageError
 from vtg_cli.weights import layout
 from vtg_cli.weights.catalog import CATALOG, Place, place_of, suggestion
 from vtg_cli.weights.entry import Entry
+from vtg_cli.weights.measuring import FEATURES
 
 UNET, VAE, CLIP = 1_524_623_082, 97_742_847, 632_076_800
 """Parameters of the published networks, counted on diffusers' and transformers' classes."""
@@ -40,7 +43,7 @@ def test_the_names() -> None:
         "tooncrafter",
         "openclip-vit-h",
         "clip-vocabulary",
-        "dinov2-base",
+        *(entry.name for entry in FEATURES),
     ]
     assert all(name == entry.name for name, entry in CATALOG.items())
     assert [entry.name for entry in CATALOG.values() if entry.gated] == ["svd-xt-1.1"]
@@ -100,9 +103,29 @@ def test_every_entry_states_its_terms() -> None:
     for entry in CATALOG.values():
         assert entry.licence and entry.commercial and entry.terms.endswith(".")
         hub = f"https://huggingface.co/{entry.repo_id}"
-        assert entry.page == (entry.wheel.page if entry.wheel else hub)
+        link = entry.link.url if entry.link else hub
+        assert entry.page == (entry.wheel.page if entry.wheel else link)
         stability = "Stability" in entry.licence
-        assert entry.must_accept == stability == (entry.commercial == "below US$1M a year")
+        assert stability == (entry.commercial == "below US$1M a year")
+        assert entry.must_accept == (stability or entry.commercial == "unclear")
+
+
+def test_what_is_measured_with_is_pinned_or_not_fetched() -> None:
+    """A file that vtg fetches from an address or a wheel has a sha256, and so has torchscript."""
+    for entry in FEATURES:
+        assert entry.kind == "part" and not entry.backbone
+        assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in entry.sha256.values())
+        assert set(entry.sha256) <= set(entry.files)
+        if entry.variant == "plain":
+            assert len(entry.files) == 1 and (entry.link is None) != (entry.wheel is None)
+            assert entry.fetched == bool(entry.sha256)
+        if entry.link is not None:
+            assert entry.link.url.startswith("https://")
+            assert bool(entry.link.size) == bool(entry.link.sha256)
+            assert entry.sha256.get(entry.files[0], "") == entry.link.sha256
+        if entry.files[0].endswith(".pt") and entry.fetched:
+            assert entry.files[0] in entry.sha256
+    assert [e.name for e in FEATURES if not e.fetched] == ["inception-torchscript", "i3d", "c3d"]
 
 
 def test_every_model_states_its_memory() -> None:

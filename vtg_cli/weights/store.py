@@ -95,7 +95,12 @@ def usable(entry: Entry) -> bool:
 def imported(entry: Entry) -> Path | None:
     """Return the model folder made of an entry's checkpoint, if it was made and is complete."""
     folder = cache.imported_folder(entry.name)
-    return folder if folder.is_dir() and not layout.lacking(layout.names_in(folder)) else None
+    if not folder.is_dir():
+        return None
+    names = layout.names_in(folder)
+    plain = entry.variant == "plain"
+    lacking = {*entry.files} - names if plain else layout.lacking(names)
+    return None if lacking else folder
 
 
 def _made(entry: Entry) -> Path:
