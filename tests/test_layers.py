@@ -49,6 +49,7 @@ ONLY_IMPORTER = {
     "transformers": {
         *("vtg_cli.backbones.svd", "vtg_cli.backbones.dynamicrafter.towers"),
         *(f"vtg_cli.evaluation.networks.{name}" for name in ("load", "vits")),
+        *("vtg_cli.training.encoder", "vtg_cli.training.captioner"),
     },
     "huggingface_hub": {f"vtg_cli.weights.{name}" for name in ("hub", "offer", "cache", "faults")},
     "ray": {"vtg_cli.batch.ray"},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,68 +11,17 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from trainings import run, same, settings, stopping, tiny
 
 from vtg_cli.backbones import base
-from vtg_cli.backbones.tiny.network import Network, Shape
-from vtg_cli.backbones.tiny.weights import save
 from vtg_cli.cli import main
 from vtg_cli.errors import Interrupted, UsageError
 from vtg_cli.media.sheet import save_png
-from vtg_cli.training.checkpoint import NAMES
 from vtg_cli.training.log import rows
-from vtg_cli.training.settings import Settings
-from vtg_cli.training.train import checkpointing, prepared, train
+from vtg_cli.training.train import checkpointing
 from vtg_cli.weights import delta
 
 SVD = Path(__file__).parents[1] / "data" / "parity" / "tiny_svd"
-
-
-def tiny(folder: Path) -> Path:
-    """A model of the embedded kind that draws noise."""
-    torch.manual_seed(0)
-    network = Network(Shape(width=32, depth=1, head=16, fine=8, middle=16, near=1))
-    for parameter in network.parameters():
-        if not bool(parameter.any()):
-            torch.nn.init.normal_(parameter, std=0.2)
-    save(dict(network.named_parameters()), network.shape, folder)
-    return folder
-
-
-def settings(folder: Path, **others: object) -> Settings:
-    told = Settings(
-        kind="reverse-motion",
-        data="procedural:3",
-        out=str(folder / "run"),
-        model=str(folder / "model"),
-        steps=4,
-        batch=2,
-        rate=1e-3,
-        frames=4,
-        size=(32, 32),
-        sample_every=2,
-        tries=1,
-        device="cpu",
-    )
-    return replace(told, **others)  # type: ignore[arg-type]
-
-
-def stopping(after: int) -> Callable[[], bool]:
-    asked = iter(range(100))
-    return lambda: next(asked) >= after
-
-
-def run(told: Settings, stop: Callable[[], bool] = lambda: False) -> dict[str, object]:
-    return train(prepared(told), progress=lambda *_: None, note=lambda _: None, stop=stop)
-
-
-def same(one: Path, two: Path) -> Iterator[bool]:
-    """Compare the last checkpoints and the logs of two runs."""
-    places = [max(folder.glob("checkpoint-*")) for folder in (one, two)]
-    for name in NAMES:
-        a, b = (load_file(place / f"{name}.safetensors") for place in places)
-        yield a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
-    a_log, b_log = ([(row["step"], row["loss"]) for row in rows(folder)] for folder in (one, two))
-    yield a_log == b_log
 
 
 def test_a_run_that_stops_goes_on_bit_for_bit(tmp_path: Path) -> None:
@@ -244,3 +192,37 @@ def test_wrong_options_end_in_a_line(
     assert main([*command, "--held-out", "0", "--steps", "1", *options]) == code
     shown = capfd.readouterr()
     assert message in shown.err and "Traceback" not in shown.err and shown.out == ""
+
+
+def test_loras_of_a_pair_are_fitted_into_a_folder_and_drawn_with(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vtg_cli.training import pair_cache
+
+    few = replace(pair_cache.DEFAULTS, steps=3)
+    monkeypatch.setattr(pair_cache, "DEFAULTS", few)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    tiny(tmp_path / "model")
+    pictures = [str(tmp_path / f"{name}.png") for name in "ab"]
+    for path, grey in zip(pictures, (60, 180), strict=True):
+        save_png(path, np.full((32, 32, 3), grey, np.uint8))
+    model = ["--model", str(tmp_path / "model"), "--device", "cpu"]
+    command = ["train", "pair-lora", *pictures, "-o", str(tmp_path / "loras"), *model]
+    assert main([*command, "--dry-run"]) == 0 and not (tmp_path / "loras").exists()
+    assert main(command) == 0
+    files = {file.name: file.read_bytes() for file in (tmp_path / "loras").glob("*.safetensors")}
+    assert len(files) == 2 and not (tmp_path / "cache").exists()
+    assert main([*command, "--json"]) == 0  # they are there
+    capfd.readouterr()
+    drawing = ["interpolate", *pictures, "--frames", "4", *model, "-o"]
+    out = [str(tmp_path / f"{name}_%03d.png") for name in ("kept", "fit")]
+    assert main([*drawing, out[0], "--lora", str(tmp_path / "loras")]) == 0
+    assert main([*drawing, out[1], "--lora", "fit"]) == 0
+    frames = [
+        [(tmp_path / f"{name}_{i:03}.png").read_bytes() for i in range(4)]
+        for name in ("kept", "fit")
+    ]
+    assert frames[0] == frames[1]
+    assert {
+        file.name: file.read_bytes() for file in (tmp_path / "cache").rglob("*.safetensors")
+    } == files

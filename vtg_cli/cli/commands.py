@@ -62,6 +62,9 @@ COMMANDS = {
         "train.app",
         "Train what makes a model draw in-betweens: reverse motion, alignment, LoRAs of a pair.",
     ),
+    "data": Place(
+        "data.app", "Look through clips for training, render some, and cache their latents."
+    ),
     "models": Place(
         "models.app",
         "List, fetch, check, convert and remove the weights of models. Nothing else downloads "
@@ -75,7 +78,7 @@ GROUPS = {
     "Clips": ("slow", "retime", "bridge"),
     "Many": ("batch", "render", "timeline"),
     "Models": ("models",),
-    "Train": ("train",),
+    "Train": ("train", "data"),
     "Check": ("inspect", "doctor"),
 }
 """Groups of the list of commands."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import typer
 from vtg_cli.cli import train_options as t
 from vtg_cli.cli.commands import Command
 from vtg_cli.cli.console import answer, say
-from vtg_cli.cli.options import taking
+from vtg_cli.cli.options import Debug, declared, own, taking
 from vtg_cli.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -57,12 +58,60 @@ def align(ctx: typer.Context, **_: Any) -> None:
     _run(_settings("align", given, alignment), ctx.params)
 
 
+@app.command("pair-lora", cls=Command)
+@taking(
+    own("first", t.First),
+    own("last", t.Last),
+    own("output", t.Fits),
+    *declared("model", "prompts", "width", "height", "fit", "device", "dtype"),
+    own("dry_run", t.DryRun, False),
+    own("as_json", t.Json, False),
+    own("quiet", t.Quiet, False),
+    own("debug", Debug, False),
+)
+def pair_lora(ctx: typer.Context, **_: Any) -> None:
+    """Fit a LoRA to each of two pictures, as 'vtg interpolate --lora fit' does (DiffMorpher, VTG).
+
+    vtg train pair-lora a.png b.png -o loras --model dynamicrafter --prompt "a lion; a truck"
+
+    'vtg interpolate a.png b.png --lora loras', with the same model, captions and size, draws with
+    them. The same command goes on where it stopped.
+    """
+    from vtg_cli.cli.bar import progress
+    from vtg_cli.job.checks import validated
+    from vtg_cli.job.keywords import job_of
+    from vtg_cli.render import pair_fit
+
+    given = dict(ctx.params)
+    first, last, output = (given.pop(name) for name in ("first", "last", "output"))
+    shown = {name: given.pop(name) for name in ("dry_run", "as_json", "quiet", "debug")}
+    given["prompts"] = tuple(given["prompts"] or ())
+    job = job_of([first, last], {**given, "lora": "fit"})  # type: ignore[typeddict-item]
+    validated(job)
+    plan = pair_fit.plan_of(job)
+    height, width = plan.drawn
+    if shown["dry_run"]:
+        document = {"model": plan.model.name, "size": f"{width}x{height}", "output": output}
+        lines = (f"fit       {plan.model.name} to two pictures at {width}x{height}", output)
+        answer(document, *lines, as_json=shown["as_json"], indent=2)
+        return
+    note: Callable[[str], None] = (lambda _: None) if shown["quiet"] else say
+    with ending_after_a_step() as ended, progress(quiet=shown["quiet"]) as show:
+        report = pair_fit.fit(
+            *(plan, Path(output)),
+            progress=show or (lambda *_: None),
+            cancel=lambda: bool(ended),
+            on_note=note,
+        )
+    answer(report, output, as_json=shown["as_json"], indent=2)
+
+
 def _settings(kind: Any, given: dict[str, Any], alignment: Any = None) -> Settings:
     from vtg_cli.training.settings import Settings
 
     for name in ("dry_run", "as_json", "quiet", "debug"):
         given.pop(name)
-    given["size"] = _size(given["size"])
+    given["size"] = size_of(given["size"])
     return Settings(kind=kind, alignment=alignment, **given)
 
 
@@ -126,7 +175,7 @@ def _restore(handlers: dict[signal.Signals, Any]) -> None:
         signal.signal(number, handler)
 
 
-def _size(text: str | None) -> tuple[int, int] | None:
+def size_of(text: str | None) -> tuple[int, int] | None:
     """Parse WxH into (height, width)."""
     if text is None:
         return None

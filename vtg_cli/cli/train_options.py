@@ -53,6 +53,9 @@ Model = Annotated[
         help="Name from 'vtg models list', or a folder.",
     ),
 ]
+First = Annotated[str, typer.Argument(metavar="A", help="The first picture.")]
+Last = Annotated[str, typer.Argument(metavar="B", help="The last picture.")]
+Fits = Annotated[str, typer.Option("-o", "--output", metavar="FOLDER", help="Folder of the LoRAs.")]
 Steps = Annotated[int, _option(TRAINING, "--steps", min=1, help="Steps of the optimiser.")]
 Batch = Annotated[
     int, _option(TRAINING, "--batch", min=1, max=4096, help="Clips a step, over all processes.")

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,11 +42,22 @@ class Span:
     cut: bool = False
 
 
-def with_cuts(frames: Iterator[Timed]) -> Iterator[tuple[Timed, bool]]:
-    """Yield every frame and whether a new scene begins with it. Holds two frames back."""
-    from scenedetect import FrameTimecode
-    from scenedetect.detectors import AdaptiveDetector
+def with_cuts(
+    frames: Iterator[Timed], kind: Literal["adaptive", "content"] = "adaptive"
+) -> Iterator[tuple[Timed, bool]]:
+    """Yield every frame and whether a new scene begins with it. Holds two frames back.
 
+    kind: of PySceneDetect's detectors; "content" looks at the change alone and holds none back
+    """
+    from scenedetect import FrameTimecode
+    from scenedetect.detectors import AdaptiveDetector, ContentDetector
+
+    if kind == "content":
+        content = ContentDetector(min_scene_len=1)
+        for number, frame in enumerate(frames):
+            cut = content.process_frame(FrameTimecode(number, 25.0), _small(frame.pixels))
+            yield frame, bool(cut)
+        return
     detector = AdaptiveDetector(min_scene_len=1, window_width=AHEAD)
     held: deque[Timed] = deque()
     seen = 0

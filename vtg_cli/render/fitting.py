@@ -45,6 +45,7 @@ def learned(
     progress: Progress,
     cancel: Cancel,
     on_note: OnNote | None = None,
+    cache: Path | None = None,
 ) -> tuple[AbstractContextManager[None], Progress]:
     """Return a context that applies both keyframes' updates to the network, and the progress of
     what is left to do: drawing.
@@ -52,6 +53,7 @@ def learned(
     job: with its sampling resolved
     identity: see identity_of
     on_note: as of pairs.fit_pair
+    cache: where fits are kept, None: the usual folder
 
     Raises Interrupted if `cancel` says so between two steps; what was learned until then is kept,
     but for the last pairs.KEEP steps. Raises WeightsError if job.lora is a folder that lacks a
@@ -77,7 +79,7 @@ def learned(
         begun = True
         progress(share * done / total, "fitting")
 
-    pair = _fitted(m, keys, texts, identity, on_step, on_note)
+    pair = _fitted(m, keys, texts, identity, on_step, on_note, cache)
     left = (lambda done, phase: progress(share + (1 - share) * done, phase)) if begun else progress
     return applied(m, pair, weights), left
 
@@ -89,6 +91,7 @@ def _fitted(
     identity: str,
     on_step: pairs.OnFit,
     on_note: OnNote | None,
+    cache: Path | None,
 ) -> Pair:
     text = cast(Reader, m).text_embedding(texts) if texts is not None else None
     settings = pair_cache.DEFAULTS
@@ -98,10 +101,11 @@ def _fitted(
             *(m, keys, conds, settings, on_step),
             captions=texts,
             identity=identity,
+            cache=cache,
             on_note=on_note,
         )
     except OSError as error:
-        place = pair_cache.cache_folder()
+        place = cache or pair_cache.cache_folder()
         raise MediaError(
             f"cannot keep what is fitted in {place}: {error.strerror or error}",
             "make room there, or name another folder with XDG_CACHE_HOME",

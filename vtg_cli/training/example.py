@@ -92,7 +92,7 @@ def example(
     if latents is None:
         x0 = _encoded(m, pixels, draws.posterior)
     else:
-        mean, deviation = latents.float()
+        mean, deviation = latents.float().unbind()
         x0 = (mean + deviation * draws.posterior[0].to(mean))[None]
     x0 = x0.float().to(next(m.network.parameters()).device)
     return Example(

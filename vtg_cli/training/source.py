@@ -69,12 +69,15 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """A window of a clip: uint8 [F, H, W, 3], its caption, its name and first frame."""
+    """A window of a clip: uint8 [F, H, W, 3], its caption, its name and first frame; the entry it
+    is of, None for a rendered one.
+    """
 
     frames: Frames
     caption: str
     name: str
     first: int
+    entry: Entry | None = None
 
 
 class Files:
@@ -129,7 +132,11 @@ class Files:
             raise MediaError(f"{entry.path} ends before frame {first + window.length}")
         fitted = [fit(frame, *window.size, window.how) for frame in frames]
         return Taken(
-            frames=np.stack(fitted), caption=entry.caption, name=str(entry.path), first=first
+            frames=np.stack(fitted),
+            caption=entry.caption,
+            name=str(entry.path),
+            first=first,
+            entry=entry,
         )
 
 

@@ -8,27 +8,26 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor
 
 from vtg_cli import __version__
 from vtg_cli.backbones import base
 from vtg_cli.backbones.base import Backbone, Spec
 from vtg_cli.errors import Interrupted, UsageError
 from vtg_cli.ground import documents, temporary
-from vtg_cli.ground.hooks import overriding
-from vtg_cli.ground.tensor import to_pixels
 from vtg_cli.machine.device import choose_device, choose_dtype
 from vtg_cli.media.sheet import save_png
-from vtg_cli.training.example import Example, drawn, example
 from vtg_cli.training.log import CURVE, draw_curve
-from vtg_cli.training.loop import Losses, OnNote, Plan, Run
+from vtg_cli.training.loop import OnNote, Plan, Run
+from vtg_cli.training.objective import objective
+from vtg_cli.training.recompute import checkpointing
 from vtg_cli.training.reverse import ReverseMotion
 from vtg_cli.training.settings import LASTING, Settings, frames_for, size_for
 from vtg_cli.training.source import Source, Window, open_source
@@ -92,7 +91,7 @@ def train(
     progress(0.0, "loading")
     m = base.load(task.model.folder, device=str(accelerator.device), dtype=_dtype(accelerator))
     trained = ReverseMotion(m, _begun(m, settings)).to(accelerator.device)
-    module, losses = _objective(settings, m, trained, source)
+    module, losses = objective(settings, task.model.folder, m, trained, source)
     run = Run(
         *(module, _plan(settings), out, note),
         accelerator=accelerator,
@@ -128,27 +127,6 @@ def by_name(trained: ReverseMotion, mean: dict[str, Tensor]) -> dict[str, Tensor
     """Return parameter name -> difference, of a run's averaged parameters."""
     inside = [value for name, value in mean.items() if "values." in name]
     return trained.by_name(inside)
-
-
-@contextmanager
-def checkpointing(m: Backbone) -> Iterator[None]:
-    """Keep no activations inside the network's blocks while open; they are computed again for the
-    gradient. Overrides a backbone opens for a call alone are held open, for that second time.
-    """
-    from torch.utils.checkpoint import checkpoint
-
-    def again(_module: nn.Module, forward: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        if not torch.is_grad_enabled():
-            return forward(*args, **options)
-        return checkpoint(forward, *args, use_reentrant=False, **options)
-
-    with ExitStack() as stack:
-        blocks = [*m.modules("block"), *m.modules("block_along_time")]
-        shortcuts = getattr(m, "shortcuts", None)
-        if shortcuts is not None:
-            stack.enter_context(shortcuts.taking(2))
-        stack.enter_context(overriding(blocks, again))
-        yield
 
 
 class _Watch:
@@ -189,31 +167,6 @@ class _Watch:
             (self._folder / SAMPLES).mkdir(exist_ok=True)
             save_png(self._folder / SAMPLES / f"{step:07}.png", self._trial.strip(values))
             draw_curve({self._settings.kind: self._folder}, self._folder / CURVE)
-
-
-def _objective(
-    settings: Settings, m: Backbone, trained: ReverseMotion, source: Source
-) -> tuple[nn.Module, Losses]:
-    """Return what is trained and its losses: a clip is a part of a step."""
-
-    def loss(given: Example, pixels: Tensor) -> Tensor:
-        return trained.loss(given)
-
-    module: nn.Module = trained
-
-    def part(index: int, seed: int) -> Tensor:
-        clip = source.take(index)
-        pixels = torch.stack([to_pixels(frame) for frame in clip.frames])
-        size = (pixels.shape[-2], pixels.shape[-1])
-        draws = drawn(m, len(pixels), size, Generator().manual_seed(seed))
-        return loss(example(m, pixels, draws, clip.caption), pixels)
-
-    def losses(step: int, generator: Generator) -> Sequence[Callable[[], Tensor]]:
-        seeds = torch.randint(2**62, (settings.batch,), generator=generator).tolist()
-        first = step * settings.batch
-        return [lambda i=i, s=s: part(first + i, s) for i, s in enumerate(seeds)]  # type: ignore[misc]
-
-    return module, losses
 
 
 def _plan(settings: Settings) -> Plan:
