@@ -20,10 +20,12 @@ from vtg_cli.evaluation.features import (
     DISTANCES,
     NETWORKS,
     Loaded,
+    check_given,
     extractor,
     features_of,
     missing,
     moments_of,
+    weights_of,
 )
 from vtg_cli.evaluation.networks import load
 from vtg_cli.evaluation.networks.load import PUBLISHED
@@ -81,6 +83,13 @@ def test_every_network_has_a_row_a_loader_and_a_sentence() -> None:
 def test_what_vtg_does_not_fetch_says_where_it_lies() -> None:
     assert "fetch https://www.dropbox.com/" in (missing("c3d") or "")
     assert "vtg models pull inception, or" in (missing("inception") or "")
+
+
+def test_paths_are_given_by_the_rows_of_weights() -> None:
+    check_given({"i3d": 1, "dinov2-base": 1, "lpips-alex": 1})
+    assert (weights_of("i3d-seer"), weights_of("lpips-vgg")) == ("i3d", "lpips-vgg")
+    with pytest.raises(UsageError, match="--features takes no 'i3d-seer'"):
+        check_given({"i3d-seer": 1})
 
 
 def test_an_unknown_name() -> None:

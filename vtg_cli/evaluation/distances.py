@@ -49,13 +49,22 @@ def frechet_of_moments(a: Moments, b: Moments, ddof: int = 1) -> float:
 def _trace_of_root(s: NDArray[np.float64], t: NDArray[np.float64]) -> float:
     """Compute tr (s t)^1/2 of two covariances.
 
-    s t has the eigenvalues of the symmetric s^1/2 t s^1/2. Those below what rounding leaves are 0
-    in truth: their roots, of a covariance without full rank, would add up to something.
+    With s = r r^T, s t has the eigenvalues of the symmetric r^T t r: no root of a matrix is needed.
     """
-    values, vectors = np.linalg.eigh(s)
-    root = vectors * np.sqrt(np.maximum(values, 0))
+    root = _factor(s)
     product = np.linalg.eigvalsh(root.T @ t @ root)
     return float(np.sqrt(np.maximum(product, 0)).sum())
+
+
+def _factor(s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return r with s = r r^T: Cholesky's, or, four times slower, one that takes s without full
+    rank, of fewer features than dimensions.
+    """
+    try:
+        return np.linalg.cholesky(s)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(s)
+        return np.asarray(vectors * np.sqrt(np.maximum(values, 0)))
 
 
 def mmd(a: NDArray[Any], b: NDArray[Any]) -> float:

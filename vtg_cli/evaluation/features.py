@@ -102,6 +102,24 @@ def network_of(name: str) -> Network:
     return NETWORKS[name]
 
 
+def weights_of(name: str) -> str:
+    """Return the catalogue row, and NAME in `--features NAME=PATH`, of a network or of LPIPS.
+
+    name: a key of NETWORKS or DISTANCES; raises UsageError for another
+    """
+    return name if name in DISTANCES else network_of(name).weights
+
+
+def check_given(paths: Mapping[str, object]) -> None:
+    """Raise UsageError if a name in `--features NAME=PATH` is no catalogue row of weights."""
+    known = [*dict.fromkeys(network.weights for network in NETWORKS.values()), *DISTANCES]
+    for name in paths:
+        if name not in known:
+            raise UsageError(
+                f"--features takes no {name!r}", f"one of {', '.join(known)}", subject=name
+            )
+
+
 def missing(name: str, path: str | os.PathLike[str] | None = None) -> str | None:
     """Return None if the weights of a network or of LPIPS are there, else what to say.
 
@@ -111,10 +129,8 @@ def missing(name: str, path: str | os.PathLike[str] | None = None) -> str | None
 
     Raises UsageError for an unknown name.
     """
-    scores, weights = DISTANCES.get(name), name
-    if scores is None:
-        network = network_of(name)
-        scores, weights = network.scores, network.weights
+    weights = weights_of(name)
+    scores = DISTANCES[name] if name in DISTANCES else NETWORKS[name].scores
     if path is not None:
         return None if Path(path).exists() else f"{scores} is absent: there is no {os.fspath(path)}"
     if all(store.usable(CATALOG[row]) for row in (weights, *CATALOG[weights].needs)):
