@@ -64,6 +64,8 @@ def test_the_whole_is_that_of_the_published_trunk(tmp_path: Path, name: str, tru
     assert network(a[None], a[None])[0] == 0
     digest = hashlib.sha256((tmp_path / f"{trunk}-0123.pth").read_bytes()).hexdigest()
     assert network.weights[f"{trunk}-0123.pth"] == digest
+    clip = np.stack([a, b, b])
+    np.testing.assert_allclose(neighbour_distances(network, clip), [found[0], 0], rtol=1e-5)
     assert f"is not the published file of {trunk}" in network.note
 
 
@@ -79,7 +81,7 @@ def test_neighbours_of_a_clip() -> None:
 def test_pictures_must_fit(tmp_path: Path) -> None:
     network = lpips("lpips-alex", folder(tmp_path, "lpips-alex"))
     small = pictures(1, 30, 40, 3)
-    with pytest.raises(UsageError, match="at least 31 pixels"):
+    with pytest.raises(UsageError, match="at least 31 pixels a side"):
         network(small, small)
     with pytest.raises(UsageError, match="of one size"):
         network(pictures(1, 40, 40, 3), pictures(1, 40, 44, 3))

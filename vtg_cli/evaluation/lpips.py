@@ -51,18 +51,29 @@ class Lpips:
 
     def __call__(self, a: Pictures, b: Pictures) -> NDArray[np.float64]:
         """Compute the distances [B]. Raise UsageError for pictures of two sizes or too small."""
+        if a.shape != b.shape:
+            raise UsageError(
+                f"{self.name} compares pictures of one size, not {a.shape[1:3]} and {b.shape[1:3]}"
+            )
+        return self.of_maps(self.maps(a), self.maps(b))
+
+    def maps(self, pictures: Pictures) -> Sequence[Tensor]:
+        """Compute what is compared of pictures [B, H, W, 3]. Raise UsageError if too small."""
         import torch
 
         from vtg_cli.evaluation import preprocess
 
-        if a.shape != b.shape or min(a.shape[1:3]) < self.smallest:
+        if min(pictures.shape[1:3]) < self.smallest:
             raise UsageError(
-                f"{self.name} compares pictures of one size, at least {self.smallest} pixels, "
-                f"not {a.shape[1:3]} and {b.shape[1:3]}"
+                f"{self.name} takes pictures of at least {self.smallest} pixels a side, "
+                f"not {pictures.shape[1:3]}"
             )
         with torch.inference_mode():
-            first, second = (self.trunk(preprocess.lpips(x).to(self.device)) for x in (a, b))
-            return np.asarray(head(first, second, self.heads).cpu().numpy(), np.float64)
+            return self.trunk(preprocess.lpips(pictures).to(self.device))
+
+    def of_maps(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> NDArray[np.float64]:
+        """Compute the distances [B] of pictures whose `maps` are known."""
+        return np.asarray(head(a, b, self.heads).cpu().numpy(), np.float64)
 
 
 def lpips(
@@ -119,7 +130,8 @@ def _in(folder: Path, pattern: str, name: str) -> Path:
 
 def neighbour_distances(distance: Lpips, clip: Pictures) -> NDArray[np.float64]:
     """Compute the distances between neighbouring frames of a clip [F, H, W, 3]: [F - 1]."""
-    return np.concatenate([distance(a[None], b[None]) for a, b in pairwise(clip)])
+    maps = (distance.maps(frame[None]) for frame in clip)
+    return np.concatenate([distance.of_maps(a, b) for a, b in pairwise(maps)])
 
 
 def head(a: Sequence[Tensor], b: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
