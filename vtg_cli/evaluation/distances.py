@@ -79,7 +79,7 @@ def _root(s: Array) -> Array:
     rank, of as many columns as it has.
     """
     try:
-        return np.linalg.cholesky(s)
+        return np.asarray(np.linalg.cholesky(s), np.float64)
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(s)
         kept = values > values[-1] * len(s) * np.finfo(float).eps
