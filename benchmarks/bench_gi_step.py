@@ -137,7 +137,7 @@ def our_step(
     net: nn.Module, frames: int, height: int, width: int, term_by_term: bool
 ) -> Callable[[], Tensor]:
     from vtg_cli.backbones.base import Spec
-    from vtg_cli.backbones.svd import SVD
+    from vtg_cli.backbones.svd.model import SVD
     from vtg_cli.conditioning.cond import Cond
     from vtg_cli.ground.hooks import overriding
     from vtg_cli.sampling.fusion import bidirectional, rotate_pairs
@@ -167,7 +167,7 @@ def our_step(
 def child(args: argparse.Namespace) -> None:
     import diffusers  # noqa: F401
 
-    import vtg_cli.backbones.svd  # noqa: F401
+    import vtg_cli.backbones.svd.model  # noqa: F401
 
     torch.set_num_threads(args.threads)
     imports = peak_mebibytes()

@@ -19,7 +19,7 @@ TESTS = [
     "tests/backbones/dynamicrafter/test_unet.py",
     "tests/backbones/dynamicrafter/test_resampler.py",
     "tests/backbones/dynamicrafter/test_towers.py",
-    "tests/backbones/test_svd.py",
+    "tests/backbones/svd/test_model.py",
     "tests/backbones/tiny/test_network.py",
     "tests/backbones/tiny/test_prior.py",
     "tests/lowmem/test_tiles.py",

@@ -15,7 +15,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from vtg_cli.backbones import animatelcm, base
+from vtg_cli.backbones import base
+from vtg_cli.backbones.animatelcm import assemble as animatelcm
 from vtg_cli.backbones.dynamicrafter.weights import config_of
 from vtg_cli.backbones.finite import check_weights
 from vtg_cli.conditioning.keyframes import Keyframes

@@ -17,7 +17,6 @@ from vtg_cli.cli.health import Finding
 from vtg_cli.errors import MediaError
 from vtg_cli.machine import hardware
 from vtg_cli.machine.hardware import Memory
-from vtg_cli.weights import sizes
 
 SVD = Path(__file__).parents[1] / "data" / "parity" / "tiny_svd"
 REINSTALL = "pip install --force-reinstall imageio-ffmpeg, or name one in IMAGEIO_FFMPEG_EXE"
@@ -247,10 +246,10 @@ def test_models_that_are_whole_partly_here_or_damaged(hub: Path) -> None:
 
 
 def test_a_damaged_embedded_model(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(folder: Path) -> sizes.Parts:
+    def broken(folder: Path) -> None:
         raise FileNotFoundError("[Errno 2] No such file")
 
-    monkeypatch.setattr(sizes, "parts_of", broken)
+    monkeypatch.setattr(health, "_measure", broken)
     (found,) = health.models()
     assert found == Finding(
         "model",

@@ -14,8 +14,9 @@ from mutators import as_json, odd
 from PIL import Image
 from safetensors.torch import save
 
+from vtg_cli.backbones import footprint
 from vtg_cli.backbones.base import check_words, spec_of
-from vtg_cli.weights import layout, sizes, store
+from vtg_cli.weights import layout, store
 
 PARITY = Path(__file__).parents[1] / "data" / "parity"
 
@@ -84,8 +85,8 @@ def test_model_folders(numbers: range, models: Path, tmp_path: Path) -> None:
         spec = spec_of(source.folder)
         assert spec.drawn(5) > 0 and spec.factor > 0 and spec.fps > 0
         check_words(source.folder, ["a lion"])
-        sizes.in_memory.cache_clear()
-        assert sizes.in_memory(source.folder, 2, spec.factor)[1].bytes > 0
+        footprint.in_memory.cache_clear()
+        assert footprint.in_memory(source.folder, 2, spec.factor).bytes > 0
 
     hold("model folder", numbers, make, read, tmp_path / "case")
 
@@ -99,7 +100,7 @@ def test_model_folders_by_command(numbers: range, models: Path, tmp_path: Path) 
 
     def make(rng: Random) -> list[str]:
         restored(models, files)
-        sizes.in_memory.cache_clear()
+        footprint.in_memory.cache_clear()
         pair = [str(tmp_path / "a.png"), str(tmp_path / "b.png")]
         where = ["--model", str(misled(rng, models)), "--device", "cpu", "--dry-run"]
         return ["interpolate", *pair, *where, "-o", str(tmp_path / "case" / "c.mp4")]

@@ -13,7 +13,7 @@ import pytest
 
 from vtg_cli.conditioning.text import text_curve
 from vtg_cli.errors import UsageError
-from vtg_cli.ground.literals import Init, Rotate, Solver, Stream
+from vtg_cli.ground.literals import Solver, Stream
 from vtg_cli.job.checks import validated
 from vtg_cli.job.document import absent, from_json, to_json
 from vtg_cli.job.easing import CURVES
@@ -26,8 +26,6 @@ from vtg_cli.job.jobs import (
 )
 from vtg_cli.job.methods import METHODS
 from vtg_cli.job.sampling import (
-    INITS,
-    ROTATED,
     Sampling,
 )
 from vtg_cli.media.encoding import Encoding, Input
@@ -392,8 +390,6 @@ def test_a_sampling_choice_that_cannot_be_is_refused_by_its_option(
 def test_the_words_of_options_are_those_the_code_knows() -> None:
     """Help and checks read literals; what runs reads tables. They must not drift apart."""
     assert set(get_args(Solver)) == set(SOLVER_CALLS)
-    assert set(get_args(Rotate)) == set(ROTATED)
-    assert set(get_args(Init)) == set(INITS)
     assert set(get_args(Stream)) == set(STREAMS)
     for name in ("hold", *CURVES, "cubic-bezier(0,0,1,1)"):
         assert text_curve(name, 5).shape == (5,)

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from vtg_cli.backbones.base import models
+from vtg_cli.flow import rates
 from vtg_cli.machine.cost import (
     ASSUMED_WITHIN,
     WITHIN,
@@ -29,7 +31,7 @@ U_NET = Sizes(
     decoded=2,
 )
 SVD = Work(
-    kind="svd",
+    rates=models()["svd"].rates,
     device="cpu",
     segments=(14,),
     drawn=(14,),
@@ -40,7 +42,7 @@ SVD = Work(
     batch=2,
 )
 FLOW = Work(
-    kind="flow",
+    rates=rates.FLOW,
     device="cpu",
     segments=(24,),
     drawn=(24,),
@@ -190,7 +192,7 @@ def test_full_size_models_as_they_were_measured(
     cost = predict(
         [
             Work(
-                kind=kind,
+                rates=models()[kind].rates,
                 device="cpu",
                 segments=(frames,),
                 drawn=(frames,),

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from vtg_cli.errors import MediaError, UsageError
-from vtg_cli.media.image import read_image, sha256_of, size_of
+from vtg_cli.media.image import read_image, sha256_of
 
 NOT_A_PICTURE = "is not a picture that can be read"
 DAMAGED = "is damaged or cut short"
@@ -183,21 +183,6 @@ def test_a_bad_file_is_refused_in_one_sentence(
     assert capfd.readouterr() == ("", "")  # libtiff and libjpeg would print to stderr themselves
 
 
-@pytest.mark.parametrize("name", [n for n, (_, said) in FILES.items() if said != DAMAGED])
-def test_what_the_header_shows_stops_size_of_too(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    make, expected = FILES[name]
-    path = tmp_path / name
-    path.write_bytes(make())
-    if "samples" in expected:  # needs the pixels
-        assert size_of(path) == (1, 2)
-        return
-    with pytest.raises(MediaError, match=r"."):
-        size_of(path)
-
-
 PLACES: dict[str, tuple[Callable[[Path], str], str]] = {
     "missing": (lambda at: str(at / "no.png"), "no such file: {path}"),
     "missing folder": (lambda at: str(at / "no" / "a.png"), "no such file: {path}"),
@@ -231,7 +216,7 @@ def fifo(path: Path) -> str:
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("reader", [read_image, size_of, sha256_of])
+@pytest.mark.parametrize("reader", [read_image, sha256_of])
 def test_a_bad_place_is_refused_in_one_sentence(
     place: str, reader: Callable[[str], object], tmp_path: Path
 ) -> None:
@@ -284,13 +269,6 @@ def test_the_limit_holds_when_pillows_own_is_off(
         read_image(path)
 
 
-def test_between_pillows_warning_and_the_limit_nothing_is_said(tmp_path: Path) -> None:
-    """89.5 to 179 megapixels make Pillow warn, which pytest would raise: size_of stays silent."""
-    path = tmp_path / "large.png"
-    path.write_bytes(png(10000, 10001))
-    assert size_of(path) == (10001, 10000)
-
-
 def test_an_unknown_background_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown colour 'whitish'") as caught:
         read_image(tmp_path / "not even there.png", background="whitish")
@@ -324,4 +302,3 @@ def test_an_odd_but_readable_file_is_read_as_if_it_were_plain(oddity: str, tmp_p
     path = tmp_path / "a.png"
     path.write_bytes(ODD[oddity]())
     np.testing.assert_array_equal(read_image(path), np.asarray(noise()))
-    assert size_of(path) == (48, 64)

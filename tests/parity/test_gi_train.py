@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from vtg_cli.backbones import base
-from vtg_cli.backbones.svd import SVD
+from vtg_cli.backbones.svd.model import SVD
 from vtg_cli.ground.tensor import to_pixels
 from vtg_cli.training.example import Draws, Example, example
 from vtg_cli.training.levels import EDGE, level_at

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vtg_cli.backbones.base import models
 from vtg_cli.errors import MediaError, MemoryLadderError, WeightsError
+from vtg_cli.flow.rates import FLOW
 from vtg_cli.job.keywords import job_of
 from vtg_cli.machine.cost import on_device
 from vtg_cli.machine.hardware import Memory
@@ -20,7 +22,6 @@ from vtg_cli.plan.memory import first, work_of
 from vtg_cli.plan.needs import Machine, checked, document, rounded
 from vtg_cli.plan.plan import Plan
 from vtg_cli.plan.segments import planned
-from vtg_cli.weights import sizes
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER
 
 SVD = Path(__file__).parents[1] / "data" / "parity" / "tiny_svd"
@@ -143,7 +144,8 @@ def test_weights_are_counted_and_damaged_ones_refused(tmp_path: Path) -> None:
 def test_work_is_what_the_plan_says(tmp_path: Path) -> None:
     made = plan_of(tmp_path, str(SVD), steps=3)
     work = work_of(made, RUNGS[1])
-    assert (work.kind, work.device, work.segments, work.drawn) == ("svd", "cpu", (8,), (6,))
+    assert (work.device, work.segments, work.drawn) == ("cpu", (8,), (6,))
+    assert work.rates is models()["svd"].rates
     assert (work.evaluations, work.singles) == (made.evaluations, 0)
     assert (work.size, work.canvas) == (made.shape[:2], made.drawn)
     assert work.model is not None and (work.model.factor, work.model.decoded) == (4, 8)
@@ -151,7 +153,7 @@ def test_work_is_what_the_plan_says(tmp_path: Path) -> None:
     assert halves is not None  # the autoencoder stays in single precision
     assert work.model.bytes - halves.bytes == 2 * (work.model.core + work.model.rest)
     flow = work_of(plan_of(tmp_path), RUNGS[1], (5, 5, 5))
-    assert (flow.kind, flow.segments, flow.model) == ("flow", (5, 5, 5), None)
+    assert (flow.rates, flow.segments, flow.model) == (FLOW, (5, 5, 5), None)
 
 
 def test_retries_are_told_and_not_counted(tmp_path: Path) -> None:
@@ -191,13 +193,3 @@ def test_the_document_has_plain_numbers(tmp_path: Path) -> None:
 )
 def test_two_figures(value: float, to: float) -> None:
     assert rounded(value) == to
-
-
-def test_the_constants_are_the_backbones() -> None:
-    from vtg_cli.backbones import svd
-    from vtg_cli.backbones.dynamicrafter import model
-    from vtg_cli.backbones.tiny import model as tiny
-    from vtg_cli.machine.cost import RATES
-
-    assert sizes.DECODED == {"svd": svd.DECODE_CHUNK, "dynamicrafter": model.DECODE_CHUNK}
-    assert RATES["tiny"].most == tiny.LATENTS

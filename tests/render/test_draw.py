@@ -17,6 +17,7 @@ from PIL import Image
 from reading import read_video
 
 from vtg_cli import interpolate
+from vtg_cli.backbones import footprint
 from vtg_cli.errors import (
     Interrupted,
     MediaError,
@@ -30,7 +31,7 @@ from vtg_cli.ground.tensor import to_pixels
 from vtg_cli.ground.units import size_text
 from vtg_cli.job.jobs import Interpolate
 from vtg_cli.job.sampling import Sampling
-from vtg_cli.machine.cost import SPARE, Work, on_device
+from vtg_cli.machine.cost import SPARE, U_NET, Work, on_device
 from vtg_cli.machine.hardware import Memory
 from vtg_cli.machine.rungs import RUNGS, Rung
 from vtg_cli.media.encoding import Encoding
@@ -42,7 +43,6 @@ from vtg_cli.render import report as reports
 from vtg_cli.render.draw import Rendering
 from vtg_cli.render.segments import Cancel, Frames, Progress, Renderer
 from vtg_cli.render.summary import summary
-from vtg_cli.weights import sizes
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER
 
 Pixels = NDArray[np.uint8]
@@ -504,10 +504,10 @@ class TestChoice:
 
 def work_at(rung: Rung) -> Work:
     """The tiny Stable Video Diffusion at its own size in half precision, as on a GPU."""
-    kind, model = sizes.in_memory(DATA / "tiny_svd", 2, 4)
+    model = footprint.in_memory(DATA / "tiny_svd", 2, 4)
     side = 64  # sample_size 16, times 4
     return Work(
-        kind=kind,
+        rates=U_NET,
         device="cuda",
         segments=(6,),
         drawn=(6,),

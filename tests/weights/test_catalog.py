@@ -7,7 +7,7 @@ import re
 import pytest
 from hub_server import XT_BESIDE, XT_WANTED
 
-from vtg_cli.backbones import animatelcm
+from vtg_cli.backbones.animatelcm import assemble as animatelcm
 from vtg_cli.backbones.dynamicrafter.convert import CLIP_FILES
 from vtg_cli.backbones.dynamicrafter.spec import VARIANTS
 from vtg_cli.backbones.dynamicrafter.vocabulary import CLIP_REPOSITORY, VOCABULARY

@@ -1,5 +1,5 @@
-"""What a model is to the rest of the package: a denoiser with everything that speaks its latent
-language.
+"""The contract of models: a denoiser with everything that speaks its latent language (Backbone),
+its facts (Spec), and the record of a kind of model (Model).
 
 Concrete models are reached by name only; this module stays free of torch so that plans can read a
 model's facts.
@@ -7,9 +7,11 @@ model's facts.
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from importlib import import_module
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,7 +21,9 @@ from vtg_cli.ground import documents
 from vtg_cli.ground.literals import Schedule as NoiseSchedule
 from vtg_cli.job.methods import DEFAULTS, MethodDefaults
 from vtg_cli.job.sampling import Sampling
+from vtg_cli.machine.cost import Rates
 from vtg_cli.sampling.settings import Work, inversions, work
+from vtg_cli.weights.sizes import Parts
 
 if TYPE_CHECKING:
     import torch
@@ -30,38 +34,6 @@ if TYPE_CHECKING:
     from vtg_cli.sampling.fusion import Delta
     from vtg_cli.sampling.level import Level
     from vtg_cli.sampling.path import Path
-
-
-@dataclass(frozen=True)
-class Kind:
-    """The code for a kind of model folder, "module:function" each.
-
-    load: as `load` below
-    facts: folder -> Spec, without torch
-    words: as `check_words` below for a kind that reads captions, without torch; empty where it
-        reads none
-    """
-
-    load: str
-    facts: str
-    words: str = ""
-
-
-KINDS = {
-    "StableVideoDiffusionPipeline": Kind(
-        "vtg_cli.backbones.svd:load", "vtg_cli.backbones.base:unet_facts"
-    ),
-    "AnimateLCM-SVD": Kind("vtg_cli.backbones.svd:load", "vtg_cli.backbones.animatelcm:spec_of"),
-    "TinyVideoModel": Kind(
-        "vtg_cli.backbones.tiny.weights:load", "vtg_cli.backbones.tiny.spec:spec_of"
-    ),
-    "DynamiCrafter": Kind(
-        "vtg_cli.backbones.dynamicrafter.weights:load",
-        "vtg_cli.backbones.dynamicrafter.spec:spec_of",
-        "vtg_cli.backbones.dynamicrafter.vocabulary:check",
-    ),
-}
-"""Kinds of models by the class that a folder's model_index.json names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,22 +193,66 @@ class Reader(Protocol):
         """Embed n captions as [n, L, D]. Raise WeightsError if something for it is missing."""
 
 
-def kind_of(folder: FilePath) -> Kind:
-    """Return the kind of a model folder. Raise WeightsError if it is unknown."""
-    name = _read(folder, "model_index.json").get("_class_name")
-    if not isinstance(name, str) or name not in KINDS:
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """The record of a kind of model: all that is known of it before it is loaded.
+
+    It stands as MODEL in the spec.py of the kind's folder. What needs torch is named, not imported:
+    "module:function".
+
+    class_name: by which a folder's model_index.json tells that it is one
+    facts: folder -> Spec
+    parts: folder -> the sizes of its networks
+    rates: of time and memory
+    decoded: frames that it decodes at a time by default
+    factor: pixels along the side of a latent; None: Spec.factor
+    codec_item: bytes of a number in the autoencoder; None: as everywhere
+    load: as `load` below
+    words: as `check_words` below; "": it reads no captions
+    convert: makes a folder of a released checkpoint; "": the files are used as they are
+    copies: whether a converted folder needs the checkpoint no more
+    """
+
+    class_name: str
+    facts: Callable[[FilePath], Spec]
+    parts: Callable[[FilePath], Parts]
+    rates: Rates
+    decoded: int = 1
+    factor: int | None = None
+    codec_item: int | None = None
+    load: str
+    words: str = ""
+    convert: str = ""
+    copies: bool = True
+
+
+@cache
+def models() -> Mapping[str, Model]:
+    """Return the records of all kinds by name, which is that of their folder beside this file."""
+    room = __name__.rpartition(".")[0]
+    beside = pkgutil.iter_modules(import_module(room).__path__)
+    specs = {each.name: import_module(f"{room}.{each.name}.spec") for each in beside if each.ispkg}
+    return {name: spec.MODEL for name, spec in specs.items()}
+
+
+def model_of(folder: FilePath) -> Model:
+    """Return the record for a model folder. Raise WeightsError if its kind is unknown."""
+    name = read_json(folder, "model_index.json").get("_class_name")
+    known = {model.class_name: model for model in models().values()}
+    if not isinstance(name, str) or name not in known:
         raise WeightsError(
             f"{folder}: models of class {name} are not supported",
-            f"supported: {', '.join(KINDS)}",
+            f"supported: {', '.join(known)}",
             subject=str(folder),
         )
-    return KINDS[name]
+    return known[name]
 
 
-def _function(place: str) -> Callable[..., Any]:
+def function(place: str) -> Callable[..., Any]:
+    """Return the function of a record that needs torch. place: "module:function"."""
     module, name = place.split(":")
-    function: Callable[..., Any] = getattr(import_module(module), name)
-    return function
+    found: Callable[..., Any] = getattr(import_module(module), name)
+    return found
 
 
 def load(
@@ -253,7 +269,7 @@ def load(
     """
     from vtg_cli.backbones.finite import check_weights
 
-    backbone: Backbone = _function(kind_of(folder).load)(
+    backbone: Backbone = function(model_of(folder).load)(
         folder, device=device, dtype=dtype, reverse=reverse, decode_chunk=decode_chunk
     )
     alone = {"network": backbone.network}
@@ -263,44 +279,18 @@ def load(
 
 def check_words(folder: FilePath, captions: Sequence[str]) -> None:
     """Raise WeightsError if the model in a folder reads captions and lacks what these take."""
-    place = kind_of(folder).words
+    place = model_of(folder).words
     if place:
-        _function(place)(folder, captions)
+        function(place)(folder, captions)
 
 
 def spec_of(folder: FilePath) -> Spec:
     """Read the facts of the model in a folder from its JSON files alone."""
-    spec: Spec = _function(kind_of(folder).facts)(folder)
-    return spec
+    return model_of(folder).facts(folder)
 
 
-def unet_facts(folder: FilePath) -> Spec:
-    """Read the facts of a folder in diffusers layout."""
-    with documents.reading(folder, WeightsError, "fetch the model again", "has odd configurations"):
-        return _unet_facts(folder)
-
-
-def _unet_facts(folder: FilePath) -> Spec:
-    unet, vae = _read(folder, "unet/config.json"), _read(folder, "vae/config.json")
-    factor = 2 ** (len(vae["block_out_channels"]) - 1)
-    side = unet["sample_size"]
-    height, width = side if isinstance(side, list) else (side, side)
-    return Spec(
-        name=folder.name,
-        frames=unet["num_frames"],
-        fps=Fraction(7),
-        channels=unet["out_channels"],
-        factor=factor,
-        area=height * width * factor**2,
-        posterior=True,
-        log_sigma=(0.7, 1.6),
-        schedules=("karras", "ays", "lcm"),
-        motion_fps=7,
-        unused=frozenset({"--rotate"}),
-    )
-
-
-def _read(folder: FilePath, name: str) -> dict[str, Any]:
+def read_json(folder: FilePath, name: str) -> dict[str, Any]:
+    """Read a JSON file of a model folder. Raise WeightsError."""
     file = folder / name
     try:
         content = documents.json_file(file)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,10 +45,6 @@ class Crew(Protocol):
 
     def listen(self) -> tuple[int, Event]:
         """Sleep until a worker has something to say; Lost is the last word of one."""
-
-
-OpenCrew = AbstractContextManager[Crew]
-"""A crew whose workers end with the block."""
 
 
 class Queue:

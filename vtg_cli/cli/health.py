@@ -16,12 +16,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from vtg_cli.backbones.base import model_of
 from vtg_cli.errors import VtgError
 from vtg_cli.ground.units import counted, size_text
 from vtg_cli.machine import hardware
 from vtg_cli.media import sound
 from vtg_cli.media.ffmpeg import ffmpeg
 from vtg_cli.media.formats import FORMATS
+from vtg_cli.plan.model import is_engine
 from vtg_cli.weights import cache, hub, layout, sizes, store
 from vtg_cli.weights.catalog import CATALOG, EMBEDDED_FOLDER, place_of
 
@@ -176,7 +178,7 @@ def caches() -> Iterator[Finding]:
 def models() -> Iterator[Finding]:
     """Check the embedded model, and those of the catalogue of which something is here."""
     try:
-        sizes.parts_of(EMBEDDED_FOLDER)
+        _measure(EMBEDDED_FOLDER)
         yield Finding("model", "ok", "tiny and flow are embedded")
     except (VtgError, OSError) as error:
         text = error.message if isinstance(error, VtgError) else _first_line(error)
@@ -200,9 +202,17 @@ def models() -> Iterator[Finding]:
             yield Finding("model", "ok", f"{entry.name} is here")
 
 
+def _measure(folder: Path) -> None:
+    """Read the headers of a model's files. Raise WeightsError or OSError for what is damaged."""
+    if is_engine(folder):
+        sizes.shapes_in(folder / layout.NETWORK)
+    else:
+        model_of(folder).parts(folder)
+
+
 def _whole(name: str, folder: Path, fetch: str) -> Finding:
     try:
-        sizes.parts_of(folder)
+        _measure(folder)
     except (VtgError, OSError) as error:
         text = error.message if isinstance(error, VtgError) else _first_line(error)
         return Finding(

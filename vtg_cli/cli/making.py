@@ -112,7 +112,7 @@ def import_model(
 
     Nothing in the file is executed. The folder goes to `vtg interpolate --model DIR`.
     """
-    from vtg_cli.backbones import animatelcm
+    from vtg_cli.backbones.animatelcm import assemble as animatelcm
     from vtg_cli.backbones.dynamicrafter.convert import convert
     from vtg_cli.flow.rife import weights as rife
     from vtg_cli.weights import notices, store

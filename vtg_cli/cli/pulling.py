@@ -106,8 +106,8 @@ def _obtained(name: str, entry: Entry | None, accept_licence: bool) -> Path:
     assert folder is not None
     if entry is not None and entry.variant:
         needed = folders[entry.needs[0]] if entry.needs else None
-        make = _joined if entry.backbone == "svd" else _converted
-        return _imported(entry, partial(make, entry, folder / entry.files[0], needed), before)
+        make = partial(_converted, entry, folder / entry.files[0], needed)
+        return _imported(entry, make, before)
     if entry is not None and entry.kind == "reverse":
         inform(
             f"a delta file of it is all that is needed: vtg models delta --tuned {entry.name} "
@@ -173,9 +173,10 @@ def _size_to_import(entry: Entry, listings: list[Listing], folders: Iterable[Pat
     """Return the bytes of the checkpoint and of what completes it: an import keeps their precision.
     What is joined and not written anew takes none.
     """
+    from vtg_cli.backbones.base import models
     from vtg_cli.weights import cache
 
-    joined = entry.backbone == "svd"
+    joined = not models()[entry.backbone].copies
     if joined and cache.same_disk(cache.own_folder(), cache.repo_folder(entry.repo_id)):
         return 0
     files = (file for folder in folders if folder for file in folder.iterdir() if file.is_file())
@@ -265,30 +266,22 @@ Make = Callable[[Path, Callable[[str], None]], object]
 
 
 def _converted(
-    entry: Entry, checkpoint: Path, clip: Path | None, folder: Path, phase: Callable[[str], None]
+    entry: Entry, checkpoint: Path, needed: Path | None, folder: Path, phase: Callable[[str], None]
 ) -> None:
-    """Make the folder of DynamiCrafter's checkpoints, as a Make."""
-    from vtg_cli.backbones.dynamicrafter.convert import convert
+    """Make the folder of a checkpoint by the converter of its kind of model, as a Make."""
+    from vtg_cli.backbones.base import function, models
 
-    convert(
+    model = models()[entry.backbone]
+    function(model.convert)(
         checkpoint,
         folder,
         variant=entry.variant,
-        clip=clip,
+        needed=needed,
         overwrite=folder.exists(),
         on_phase=phase,
     )
-    inform(f"the checkpoint is not needed any more: vtg models rm {entry.name} --checkpoint")
-
-
-def _joined(
-    entry: Entry, checkpoint: Path, base: Path | None, folder: Path, phase: Callable[[str], None]
-) -> None:
-    """Make the folder of AnimateLCM's checkpoint, as a Make."""
-    from vtg_cli.backbones.animatelcm import assemble
-
-    assert base is not None
-    assemble(checkpoint, base, folder, overwrite=folder.exists(), on_phase=phase)
+    if model.copies:
+        inform(f"the checkpoint is not needed any more: vtg models rm {entry.name} --checkpoint")
 
 
 def _imported(entry: Entry, make: Make, before: Path | None) -> Path:

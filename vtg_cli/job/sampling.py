@@ -284,8 +284,6 @@ class Sampling:
 
 FUSIONS = {"mean": (0.5, 0.5), "linear": (1.0, 0.0)}
 """Weight of the forward direction at the first and the last frame."""
-ROTATED = ("all", "first")
-INITS = ("random", "flow", "slerp")
 
 
 def fusion_weights(fusion: str) -> tuple[float, ...]:

@@ -1,9 +1,9 @@
 """torch.compile for the transformer blocks of a network, one by one.
 
 Blocks and not the whole network: there are a few kinds of them, many times over, and what lies
-between is told from outside what to do (backbones/shortcuts.py, reuse.py). It is an override, so a
-block is compiled at its first call, with all that methods have put into it by then; what they put
-around it runs as ever.
+between is told from outside what to do (backbones/svd/shortcuts.py, deepcache.py). It is an
+override, so a block is compiled at its first call, with all that methods have put into it by then;
+what they put around it runs as ever.
 """
 
 from __future__ import annotations

@@ -8,14 +8,14 @@ and of a GPU, the weights on it and what works there, at a rung of the memory la
 (machine/rungs.py): what `--dry-run` tells, `--memory auto` begins by and `--model auto` chooses by.
 
 Linear in the counts but for attention, which grows with the square of a frame's latents. What one
-count costs stands in RATES, one row for each kind of model, fitted on a CPU; how far off they are,
-and on which machine: benchmarks/results/plan.md. On a GPU it is the same work at an assumed rate.
+count costs stands in the Rates of each kind of model, fitted on a CPU; how far off they are, and on
+which machine: benchmarks/results/plan.md. On a GPU it is the same work at an assumed rate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from vtg_cli.machine.rungs import NAMED, RESIDENT, Rung
@@ -46,10 +46,57 @@ class Sizes:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rates:
+    """The cost of each count for one kind of model: seconds on one core, and bytes.
+
+    start: imports and loading; segment: setting out on one
+    near: a pixel of its canvas among the first `known`, where motion is searched
+    near_frame: the same for every frame; pixel: each pixel of the canvas
+    tower: a number of the parts that the keyframes pass once
+    call: an evaluation; weight: a number of the core in it; place: a latent in it and a channel
+    product: a latent and a number of the core; look: two latents of a frame and a channel
+    most: the most latents of a frame, where the model sets a bound
+    frame: a pixel of a frame; codec: such a pixel and a number of the autoencoder
+    trained: share of the core's numbers that training reverse motion trains
+    kept, kept_again: numbers that wait for the gradient, for each latent of a frame and channel;
+        where blocks are computed again
+    fitted: whether to measurements, or assumed
+    *_bytes: the same in memory; place_bytes for a byte of a number, decode_bytes for a pixel
+        decoded at a time and a channel of the autoencoder
+    """
+
+    start: float
+    fitted: bool = True
+    segment: float = 0.0
+    known: int = 0
+    near: float = 0.0
+    near_frame: float = 0.0
+    pixel: float = 0.0
+    tower: float = 0.0
+    call: float = 0.0
+    weight: float = 0.0
+    place: float = 0.0
+    product: float = 0.0
+    look: float = 0.0
+    most: int | None = None
+    frame: float = 0.0
+    codec: float = 0.0
+    start_bytes: float
+    near_bytes: float = 0.0
+    pixel_bytes: float = 0.0
+    place_bytes: float = 0.0
+    frame_bytes: float = 0.0
+    decode_bytes: float = 0.0
+    trained: float = 0.0
+    kept: float = 0.0
+    kept_again: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Work:
     """Segments that are drawn in one way.
 
-    kind: a name in RATES; device: "cpu", "cuda", "cuda:1", "mps"; model: None for flow
+    rates: of its kind of model; device: "cpu", "cuda", "cuda:1", "mps"; model: None for flow
     segments: frames of each, both keyframes included; drawn: frames the model draws for each
     size, canvas: (height, width) of the clip, and of what the model draws
     evaluations, singles: calls of the network on whole clips, and on single frames
@@ -60,7 +107,7 @@ class Work:
     takes: how often each segment is drawn
     """
 
-    kind: str
+    rates: Rates
     device: str
     segments: tuple[int, ...]
     drawn: tuple[int, ...]
@@ -95,47 +142,8 @@ class Cost:
     basis: Basis
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rates:
-    """The cost of each count for one kind of model: seconds on one core, and bytes.
-
-    start: imports and loading; segment: setting out on one
-    near: a pixel of its canvas among the first `known`, where motion is searched
-    near_frame: the same for every frame; pixel: each pixel of the canvas
-    tower: a number of the parts that the keyframes pass once
-    call: an evaluation; weight: a number of the core in it; place: a latent in it and a channel
-    product: a latent and a number of the core; look: two latents of a frame and a channel
-    most: the most latents of a frame, where the model sets a bound
-    frame: a pixel of a frame; codec: such a pixel and a number of the autoencoder
-    *_bytes: the same in memory; place_bytes for a byte of a number, decode_bytes for a pixel
-        decoded at a time and a channel of the autoencoder
-    """
-
-    start: float
-    segment: float = 0.0
-    known: int = 0
-    near: float = 0.0
-    near_frame: float = 0.0
-    pixel: float = 0.0
-    tower: float = 0.0
-    call: float = 0.0
-    weight: float = 0.0
-    place: float = 0.0
-    product: float = 0.0
-    look: float = 0.0
-    most: int | None = None
-    frame: float = 0.0
-    codec: float = 0.0
-    start_bytes: float
-    near_bytes: float = 0.0
-    pixel_bytes: float = 0.0
-    place_bytes: float = 0.0
-    frame_bytes: float = 0.0
-    decode_bytes: float = 0.0
-
-
 MIB = 2.0**20
-_FULL = Rates(
+U_NET = Rates(
     start=6.0,
     segment=0.2,
     tower=1.2e-8,
@@ -151,48 +159,14 @@ _FULL = Rates(
     place_bytes=18,
     frame_bytes=24,
     decode_bytes=39,
+    trained=0.0163,  # 24,780,800 of 1,524,623,082 (counted)
+    kept=130,
+    kept_again=40,
 )
-RATES: Mapping[str, Rates] = {
-    "flow": Rates(
-        start=0.45,
-        segment=0.3,
-        known=512 * 288,
-        near=1.1e-5,
-        near_frame=4e-7,
-        pixel=1e-6,
-        frame=6e-8,
-        start_bytes=82 * MIB,
-        near_bytes=810,
-        pixel_bytes=125,
-        frame_bytes=3.5,
-    ),
-    "tiny": Rates(
-        start=1.7,
-        segment=0.3,
-        known=512 * 288,
-        near=1.1e-5,
-        pixel=3e-6,
-        place=1e-7,
-        look=6.4e-12,
-        most=128 * 72,
-        frame=1.8e-7,
-        start_bytes=310 * MIB,
-        near_bytes=810,
-        pixel_bytes=330,
-        place_bytes=2.4,
-        frame_bytes=21,
-    ),
-    "rife": Rates(
-        start=1.7, segment=0.1, frame=2e-6, start_bytes=310 * MIB, pixel_bytes=900, frame_bytes=3
-    ),
-    "svd": _FULL,
-    "dynamicrafter": replace(_FULL, start_bytes=370 * MIB),
-}
-
+"""Rates of a U-Net with some 10^9 numbers."""
 SPARE = 0.9
 """Share of a GPU's memory that is counted on."""
 
-FITTED = frozenset({"flow", "tiny", "svd", "dynamicrafter"})
 WITHIN, ASSUMED_WITHIN = (1.3, 2.0), (2.0, 4.0)
 """Memory and time of what was fitted, more than benchmarks/results/plan.md found, for machines
 differ; the same of what was not measured."""
@@ -201,8 +175,8 @@ ABREAST = 0.7
 TRAINED = 3
 """Cost of a training step, in evaluations."""
 FLOPS_A_CORE = 4.8e10
-"""Operations a second that RATES come to: a look is some 17 operations; a product 0.08 of one, as a
-U-Net has most of its numbers where latents are few."""
+"""Operations a second that the rates come to: a look is some 17 operations; a product 0.08 of one,
+as a U-Net has most of its numbers where latents are few."""
 FLOPS = {"cuda": 5e13, "mps": 4e12}
 """Operations a second in half precision. Assumed; a quarter of it in single precision."""
 GPU_START, GPU_START_BYTES = 10.0, 1.5e9
@@ -215,12 +189,12 @@ def predict(parts: Sequence[Work], cores: int = 1) -> Cost:
     cores: cores available, 1 or more; two threads of one core count as one
     """
     gpu = any(part.device != "cpu" for part in parts)
-    weights = sum({(part.kind, part.model): _loaded(part) for part in parts}.values())
+    weights = sum({(part.rates, part.model): _loaded(part) for part in parts}.values())
     each = [_working(part) for part in parts]
     host = max(frames for frames, _ in each) if gpu else max(sum(pair) for pair in each)
-    start = GPU_START_BYTES if gpu else max(RATES[part.kind].start_bytes for part in parts)
-    begin = GPU_START if gpu else max(RATES[part.kind].start for part in parts)
-    fitted = not gpu and all(part.kind in FITTED for part in parts)
+    start = GPU_START_BYTES if gpu else max(part.rates.start_bytes for part in parts)
+    begin = GPU_START if gpu else max(part.rates.start for part in parts)
+    fitted = not gpu and all(part.rates.fitted for part in parts)
     memory_within, seconds_within = WITHIN if fitted else ASSUMED_WITHIN
     return Cost(
         memory=round(start + weights + host),
@@ -263,7 +237,7 @@ def _places(part: Work, side: int | None = None) -> float:
     tall, wide = (length / part.model.factor for length in part.canvas)
     if side is not None:
         tall, wide = min(tall, side), min(wide, side)
-    most = RATES[part.kind].most
+    most = part.rates.most
     return tall * wide if most is None else min(tall * wide, most)
 
 
@@ -274,7 +248,7 @@ def _pixels(part: Work) -> int:
 
 def _working(part: Work) -> tuple[float, float]:
     """Return the bytes a part holds at its largest segment: for frames, and in the network."""
-    rates, model, pixels, rung = RATES[part.kind], part.model, _pixels(part), part.rung
+    rates, model, pixels, rung = part.rates, part.model, _pixels(part), part.rung
     longest, shown = max(part.drawn), max(*part.drawn, *part.segments)
     frames = rates.pixel_bytes * pixels + rates.frame_bytes * shown * pixels
     network = 0.0
@@ -293,7 +267,7 @@ def _working(part: Work) -> tuple[float, float]:
 
 def _seconds(part: Work, cores: int) -> float:
     """Return the seconds that all segments of a part take, loading excluded."""
-    rates, model, pixels = RATES[part.kind], part.model, _pixels(part)
+    rates, model, pixels = part.rates, part.model, _pixels(part)
     segments, frames = len(part.segments), sum(part.drawn)
     shown = max(frames, sum(part.segments))
     searched = min(pixels, rates.known)

@@ -9,19 +9,12 @@ hold nothing (benchmarks/bench_train.py --count); all of it is estimated, none m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vtg_cli.machine.cost import GPU_START, GPU_START_BYTES, RATES, TRAINED, Sizes, Work, predict
+from vtg_cli.machine.cost import GPU_START, GPU_START_BYTES, TRAINED, Rates, Sizes, Work, predict
 
 STATE = 20
 """Bytes for a trained number: its value, gradient, two moments and average, in float32."""
-SHARE = {"svd": 0.0163, "dynamicrafter": 0.035, "tiny": 0.12}
-"""Share of a network's numbers that is trained. SVD: 24,780,800 of 1,524,623,082 (counted)."""
-KEPT: Mapping[str, float] = {"svd": 130.0, "dynamicrafter": 130.0, "tiny": 60.0}
-"""Activations kept, in numbers for each latent of a frame and channel at full size."""
-KEPT_AGAIN: Mapping[str, float] = {"svd": 40.0, "dynamicrafter": 40.0, "tiny": 12.0}
-"""The same where blocks are computed again."""
 AGAIN = 4 / 3
 """Factor of the time where blocks are computed again."""
 
@@ -30,7 +23,7 @@ AGAIN = 4 / 3
 class TrainingWork:
     """A run of training. clips: of a step, on one device; item: bytes of a frozen number."""
 
-    kind: str
+    rates: Rates
     model: Sizes
     size: tuple[int, int]
     frames: int
@@ -53,14 +46,14 @@ class TrainingCost:
 def training_cost(work: TrainingWork, cores: int = 1) -> TrainingCost:
     """Predict what a run takes."""
     model, places = work.model, work.size[0] * work.size[1] / work.model.factor**2
-    most = RATES[work.kind].most
+    most = work.rates.most
     places = places if most is None else min(places, most)
-    kept = (KEPT_AGAIN if work.checkpointing else KEPT)[work.kind]
+    kept = work.rates.kept_again if work.checkpointing else work.rates.kept
     activations = kept * work.item * model.width * places * work.frames * 2
-    start = RATES[work.kind].start_bytes if work.device == "cpu" else GPU_START_BYTES
-    trained = STATE * SHARE[work.kind] * model.core
+    start = work.rates.start_bytes if work.device == "cpu" else GPU_START_BYTES
+    trained = STATE * work.rates.trained * model.core
     one = Work(
-        kind=work.kind,
+        rates=work.rates,
         device=work.device,
         segments=(work.frames,),
         drawn=(work.frames,),
@@ -72,7 +65,7 @@ def training_cost(work: TrainingWork, cores: int = 1) -> TrainingCost:
     )
     # encoding takes about as long as decoding, which is counted in
     seconds = predict([one], cores).seconds
-    seconds -= RATES[work.kind].start if work.device == "cpu" else GPU_START
+    seconds -= work.rates.start if work.device == "cpu" else GPU_START
     step = work.clips * seconds * (AGAIN if work.checkpointing else 1)
     return TrainingCost(
         memory=round(start + model.bytes + trained + activations), seconds_a_step=step

@@ -13,7 +13,7 @@ from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageColor, TiffImagePlugin
+from PIL import ExifTags, Image, ImageColor
 
 from vtg_cli.errors import UsageError
 from vtg_cli.media import exr, headers, light, plugins
@@ -112,20 +112,6 @@ def flattened(pixels: Pixels, background: str) -> Pixels:
         flat[done : done + part.height] = np.asarray(ground)
         done += part.height
     return flat
-
-
-def size_of(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Return (height, width) of the picture as `read_image` would return it, from the header alone.
-
-    Raises:
-        MediaError: as `read_image`, as far as the header shows it.
-    """
-    with open_picture(path, load=False) as opened:
-        image = opened.image
-        width, height = image.size
-        if isinstance(image, TiffImagePlugin.TiffImageFile):  # some Pillows swap its size already
-            width, height = image.tag_v2[256], image.tag_v2[257]
-        return (width, height) if _orientation(image) >= 5 else (height, width)
 
 
 def colour(name: str) -> tuple[int, int, int]:

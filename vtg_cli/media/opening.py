@@ -79,9 +79,9 @@ class Opened:
 
 @contextmanager
 def open_picture(
-    source: str | os.PathLike[str] | IO[bytes], *, load: bool = True, name: str | None = None
+    source: str | os.PathLike[str] | IO[bytes], *, name: str | None = None
 ) -> Iterator[Opened]:
-    """Open a picture with its pixels decoded or, without `load`, with its header read.
+    """Open a picture with its pixels decoded.
 
     source: a file's path, or an open binary file that messages call `name`
 
@@ -96,14 +96,14 @@ def open_picture(
     with opened as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            opened_picture = _decoded(file, name, load)
+            opened_picture = _decoded(file, name)
             with opened_picture.image:
                 yield opened_picture
         except MemoryError as error:
             raise MediaError(f"{name} needs more memory than there is", subject=name) from error
 
 
-def _decoded(file: IO[bytes], name: str, load: bool) -> Opened:
+def _decoded(file: IO[bytes], name: str) -> Opened:
     try:
         if headers.is_raw(file):
             raise MediaError(
@@ -124,8 +124,7 @@ def _decoded(file: IO[bytes], name: str, load: bool) -> Opened:
         budget.check(image, file, name)
         _right_transparency(image)
         notes = headers.notes(image, file)
-        if load:
-            image.load()
+        image.load()
         return Opened(image, notes, file)
     except (MediaError, MemoryError):
         raise

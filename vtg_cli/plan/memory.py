@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
+from vtg_cli.backbones import footprint
+from vtg_cli.backbones.base import model_of
+from vtg_cli.flow import rates
 from vtg_cli.job.methods import METHODS
 from vtg_cli.machine import cost, hardware
 from vtg_cli.machine.cost import Work
 from vtg_cli.machine.hardware import Memory
 from vtg_cli.machine.rungs import NAMED, Rung, allowed, ran_out
 from vtg_cli.plan.setup import Setup
-from vtg_cli.weights import sizes
-from vtg_cli.weights.catalog import FLOW, LEARNED
 
 if TYPE_CHECKING:
     from vtg_cli.backbones.base import Backbone
@@ -61,7 +62,7 @@ def work_of(setup: Setup, rung: Rung, segments: tuple[int, ...] | None = None) -
     height, width = setup.shape[:2]
     if setup.model.spec is None or setup.model.source is None:
         return Work(  # of a GPU that draws learned motion nothing was measured: as on the CPU
-            kind=LEARNED if setup.model.source else FLOW,
+            rates=rates.RIFE if setup.model.source else rates.FLOW,
             device="cpu",
             segments=lengths,
             drawn=lengths,
@@ -69,17 +70,17 @@ def work_of(setup: Setup, rung: Rung, segments: tuple[int, ...] | None = None) -
             canvas=(height, width),
         )
     job, share = setup.job, len(lengths) / len(setup.schedule.segments)
-    item = sizes.ITEM.get(job.dtype, 4)
-    kind, model = sizes.in_memory(setup.model.source.folder, item, setup.model.spec.factor)
+    item = footprint.ITEM.get(job.dtype, 4)
+    folder = setup.model.source.folder
     guided = max(job.sampling.guidance or (1.0, 1.0)) > 1 and setup.model.device != "cpu"
     return Work(
-        kind=kind,
+        rates=model_of(folder).rates,
         device=setup.model.device,
         segments=lengths,
         drawn=tuple(setup.model.spec.drawn(n) for n in lengths),
         size=(height, width),
         canvas=setup.drawn,
-        model=model,
+        model=footprint.in_memory(folder, item, setup.model.spec.factor),
         evaluations=round((setup.evaluations - setup.inversions) * share),
         singles=round(setup.inversions * share),
         fits=setup.fit_steps,

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from vtg_cli.backbones.base import Spec, spec_of
+from vtg_cli.backbones import footprint
+from vtg_cli.backbones.base import Spec, model_of, spec_of
 from vtg_cli.ground import documents
 from vtg_cli.ground.units import size_text
 from vtg_cli.machine.cost import Work, fits, on_device
 from vtg_cli.machine.hardware import device_name, gpu_memory
 from vtg_cli.machine.rungs import AWAY, RUNGS, Rung
-from vtg_cli.weights import layout, sizes, store
+from vtg_cli.weights import layout, store
 from vtg_cli.weights.catalog import CATALOG, EMBEDDED, FLOW, LEARNED
 from vtg_cli.weights.reverse import Reverse
 from vtg_cli.weights.store import Source
@@ -79,7 +80,7 @@ def choose(model: str, device: str, rungs: Sequence[Rung] = RUNGS) -> Choice:
     if model == FLOW:
         return Choice(FLOW, "", None, None, "cpu")
     source = store.resolve(model)
-    if _is_engine(source.folder):
+    if is_engine(source.folder):
         return Choice(source.name, "", source, None, device_name(device))
     return _diffusion(source, "", device)
 
@@ -94,7 +95,7 @@ def between_frames(device: str) -> Choice:
     return replace(choose(FLOW, device), reason=reason)
 
 
-def _is_engine(folder: Path) -> bool:
+def is_engine(folder: Path) -> bool:
     """Return whether a model folder holds an engine of learned motion, not a diffusion model."""
     try:
         index = documents.json_file(folder / layout.INDEX)
@@ -133,10 +134,10 @@ def _least(source: Source, device: str, rungs: Sequence[Rung]) -> tuple[Rung | N
     spec, room = spec_of(source.folder), gpu_memory(device)
     if room is None:
         return rungs[0], ""
-    kind, model = sizes.in_memory(source.folder, sizes.ITEM["fp16"], spec.factor)
+    model = footprint.in_memory(source.folder, footprint.ITEM["fp16"], spec.factor)
     side = round((spec.area or 0) ** 0.5)
     work = Work(
-        kind=kind,
+        rates=model_of(source.folder).rates,
         device=device,
         segments=(spec.frames,),
         drawn=(spec.frames,),
@@ -145,7 +146,7 @@ def _least(source: Source, device: str, rungs: Sequence[Rung]) -> tuple[Rung | N
         model=model,
         batch=2,
         terms=2,
-        item=sizes.ITEM["fp16"],
+        item=footprint.ITEM["fp16"],
     )
     for rung in rungs:
         work = replace(work, rung=rung)

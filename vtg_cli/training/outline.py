@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from vtg_cli.backbones import footprint
+from vtg_cli.backbones.base import model_of
 from vtg_cli.ground.units import size_text, time_text
 from vtg_cli.machine import hardware
 from vtg_cli.machine.training_cost import TrainingWork, training_cost
-from vtg_cli.weights import sizes
 
 if TYPE_CHECKING:
     from vtg_cli.training.train import Prepared
@@ -20,11 +21,11 @@ def outline(task: Prepared) -> dict[str, Any]:
     settings, spec, window = task.settings, task.spec, task.window
     device = hardware.device_name(settings.device)
     half = settings.dtype in ("fp16", "bf16") or (settings.dtype == "auto" and device != "cpu")
-    kind, model = sizes.in_memory(task.model.folder, 2 if half else 4, spec.factor)
+    folder = task.model.folder
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     work = TrainingWork(
-        kind=kind,
-        model=model,
+        rates=model_of(folder).rates,
+        model=footprint.in_memory(folder, 2 if half else 4, spec.factor),
         size=window.size,
         frames=window.frames,
         item=2 if half else 4,

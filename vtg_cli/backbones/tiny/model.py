@@ -24,7 +24,7 @@ from vtg_cli.backbones.deltas import layer_deltas
 from vtg_cli.backbones.tiny.guide import Carried, carry, enlarged
 from vtg_cli.backbones.tiny.network import Block, Network
 from vtg_cli.backbones.tiny.prior import CONCAT, PARTS, STILL_TRUST, believed, guide, spread
-from vtg_cli.backbones.tiny.spec import SPEC
+from vtg_cli.backbones.tiny.spec import LATENTS, SPEC
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.flow.anchored import anchored, shrink
@@ -33,8 +33,6 @@ from vtg_cli.ground.tensor import to_uint8
 from vtg_cli.sampling.level import Level
 from vtg_cli.sampling.path import Path, edm_path, karras_sigmas
 
-LATENTS = 128 * 72
-"""Most places of the latents: the network's time and memory are the same for larger pictures."""
 FINEST = 4.0
 """Fewest pixels along the side of a latent."""
 SIGMAS = (0.01, 10.0)

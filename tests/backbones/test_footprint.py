@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
-from vtg_cli.backbones.base import spec_of
+from vtg_cli.backbones.base import model_of, spec_of
 from vtg_cli.errors import WeightsError
 from vtg_cli.weights import sizes
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER
 
 SVD = Path(__file__).parents[1] / "data" / "parity" / "tiny_svd"
+
+
+def parts_of(folder: Path) -> sizes.Parts:
+    return model_of(folder).parts(folder)
 
 
 def counted(file: Path) -> int:
@@ -24,7 +28,7 @@ def counted(file: Path) -> int:
 
 
 def test_numbers_and_widths_of_a_diffusers_folder() -> None:
-    found = sizes.parts_of(SVD)
+    found = parts_of(SVD)
     files = [
         SVD / part / f"{stem}.safetensors"
         for part, stem in (
@@ -34,14 +38,12 @@ def test_numbers_and_widths_of_a_diffusers_folder() -> None:
         )
     ]
     assert (found.core, found.codec, found.rest) == tuple(map(counted, files))
-    assert (found.kind, found.width, found.codec_width) == ("svd", 32, 32)
+    assert (found.width, found.codec_width) == (32, 32)
 
 
 def test_of_the_embedded_model() -> None:
-    found = sizes.parts_of(EMBEDDED_FOLDER)
-    assert found == sizes.Parts(
-        "tiny", counted(EMBEDDED_FOLDER / "network.safetensors"), 0, 0, 128, 0
-    )
+    found = parts_of(EMBEDDED_FOLDER)
+    assert found == sizes.Parts(counted(EMBEDDED_FOLDER / "network.safetensors"), 0, 0, 128, 0)
 
 
 @pytest.mark.parametrize(
@@ -96,9 +98,9 @@ def test_a_folder_with_numbers_that_are_none_is_refused(
     shutil.copytree(SVD, folder)
     content = json.loads((folder / name).read_text())
     (folder / name).write_text(json.dumps({**content, **value}))
-    assert (spec_of(SVD).frames, sizes.parts_of(SVD).codec_width) == (6, 32)
+    assert (spec_of(SVD).frames, parts_of(SVD).codec_width) == (6, 32)
     with pytest.raises(WeightsError):
-        sizes.parts_of(folder), spec_of(folder)
+        parts_of(folder), spec_of(folder)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_a_damaged_file_is_told_by_its_size(change: object, said: str, tmp_path:
     whole = file.read_bytes()
     file.write_bytes(change(whole))  # type: ignore[operator]
     with pytest.raises(WeightsError) as failed:
-        sizes.parts_of(tmp_path / "tiny")
+        parts_of(tmp_path / "tiny")
     said = said.format(less=len(whole) - 10, size=len(whole))
     assert failed.value.message == f"{file} is {said}"
     assert failed.value.hint == "fetch the model again"

@@ -1,11 +1,5 @@
-"""AnimateLCM-SVD-xt (Wang et al. 2024, arXiv 2402.00769): svd-xt distilled to a few steps.
-
-What is released is one file, svd-xt's U-Net with other values. A folder of ours is svd-xt's own
-with that file in the place of its U-Net's weights; nothing is copied where a file can have two
-names.
-
-Its author samples 1 to 8 steps of 40 Karras levels, as a consistency model (solvers.lcm), with
-guidance from 1 to between 1 and 1.5 at the far end.
+"""The folder of an AnimateLCM-SVD-xt: svd-xt's own with the released file for its U-Net's weights.
+Nothing is copied where a file can have two names.
 """
 
 from __future__ import annotations
@@ -14,46 +8,18 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-from vtg_cli.backbones.base import Spec, unet_facts
+from vtg_cli.backbones.animatelcm.spec import CLASS
 from vtg_cli.errors import WeightsError
-from vtg_cli.job.methods import METHODS, MethodDefaults, MethodFacts
 from vtg_cli.weights import layout, sizes, store
 from vtg_cli.weights.folder import check_place, whole
 
 VARIANT = "animatelcm"
 BASE = "svd-xt"
-CLASS = "AnimateLCM-SVD"
-"""Class named in a folder's model_index.json."""
-GUIDANCE = 1.0, 1.2
-"""Guidance of the released demo."""
-FEW, ENOUGH = 4, 8
-"""Steps of the demo, which starts from one picture, and those its author goes up to."""
 WEIGHTS, CONFIG = f"unet/{layout.STEMS['unet']}.safetensors", "unet/config.json"
 LENT = ("vae", "image_encoder", "scheduler", "feature_extractor")
 """Folders of svd-xt that are taken as they are."""
-
-
-def _few(method: MethodFacts) -> MethodDefaults:
-    usual, alone = method.defaults, method.any_solver and method.directions == 1
-    return replace(
-        usual,
-        steps=FEW if alone else ENOUGH,
-        fast_steps=FEW,
-        quality_steps=ENOUGH,
-        guidance=GUIDANCE if max(usual.guidance) > 1 else usual.guidance,
-        solver="lcm" if method.any_solver else usual.solver,
-    )
-
-
-_DEFAULTS = {name: _few(row) for name, row in METHODS.items()}
-
-
-def spec_of(folder: Path) -> Spec:
-    """Read the facts of the model in a folder from its JSON files alone. Raise WeightsError."""
-    return replace(unet_facts(folder), schedules=("lcm", "karras", "ays"), defaults=_DEFAULTS)
 
 
 def is_one(checkpoint: Path) -> bool:
@@ -91,13 +57,27 @@ def assemble(
             f"{base} is no folder of svd-xt: it {what}", "vtg models pull svd-xt", subject=str(base)
         )
     report(f"checking {checkpoint.name}")
-    from vtg_cli.backbones.svd import check_unet
+    from vtg_cli.backbones.svd.model import check_unet
 
     check_unet(base / CONFIG, [checkpoint])
     report("joining it with its base")
     with whole(out) as part:
         _fill(part, checkpoint, base)
     return out
+
+
+def convert_released(
+    checkpoint: Path,
+    out: Path,
+    *,
+    variant: str | None,
+    needed: Path | None,
+    overwrite: bool,
+    on_phase: Callable[[str], None],
+) -> Path:
+    """Make a folder as `assemble` does; a converter of base.Model. needed: svd-xt's folder."""
+    assert needed is not None
+    return assemble(checkpoint, needed, out, overwrite=overwrite, on_phase=on_phase)
 
 
 def _fill(folder: Path, checkpoint: Path, base: Path) -> None:

@@ -19,7 +19,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from vtg_cli.backbones import animatelcm, base
+from vtg_cli.backbones import base
+from vtg_cli.backbones.animatelcm import assemble as animatelcm
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.errors import UsageError, WeightsError
 from vtg_cli.ground.hooks import overriding
@@ -32,7 +33,7 @@ from vtg_cli.methods.registry import methods
 from vtg_cli.sampling.settings import resolved
 from vtg_cli.weights import keep, layout, store
 
-BASE = Path(__file__).parents[1] / "data" / "parity" / "tiny_svd"
+BASE = Path(__file__).parents[2] / "data" / "parity" / "tiny_svd"
 UNET = BASE / "unet" / "diffusion_pytorch_model.safetensors"
 PUBLISHED = 6_098_682_464
 """Bytes of AnimateLCM-SVD-xt.safetensors, from the pointer in its author's repository (G-U-N/

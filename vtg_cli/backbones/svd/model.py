@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from vtg_cli.backbones.base import STANDARD_MOTION, Motion, OnFrames, Spec, spec_of
 from vtg_cli.backbones.clip_pixels import CLIP_SIZE, antialiased_resize, clip_colours
 from vtg_cli.backbones.deltas import layer_deltas, moved
-from vtg_cli.backbones.shortcuts import CROSS_ATTENTION, Shortcuts
+from vtg_cli.backbones.svd.shortcuts import CROSS_ATTENTION, Shortcuts
+from vtg_cli.backbones.svd.spec import DECODE_CHUNK
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.errors import WeightsError
@@ -40,8 +41,6 @@ KINDS = {
     "cross_attention": CROSS_ATTENTION,
     "block": r"\.(temporal_)?transformer_blocks\.\d+$",
 }
-DECODE_CHUNK = 8
-"""Frames the autoencoder decodes together by default; it sees no neighbours outside a chunk."""
 
 
 class SVD:

@@ -16,7 +16,7 @@ from rounding import DEEP, rounding
 from torch import Tensor
 
 from vtg_cli.backbones import base
-from vtg_cli.backbones.svd import antialiased_resize
+from vtg_cli.backbones.svd.model import antialiased_resize
 from vtg_cli.conditioning.cond import Cond
 from vtg_cli.conditioning.keyframes import Keyframes
 from vtg_cli.errors import UsageError, WeightsError
@@ -24,7 +24,7 @@ from vtg_cli.ground.hooks import overriding
 from vtg_cli.sampling.level import edm_level
 from vtg_cli.weights import layout
 
-FOLDER = Path(__file__).parents[1] / "data" / "parity" / "tiny_svd"
+FOLDER = Path(__file__).parents[2] / "data" / "parity" / "tiny_svd"
 
 
 def randn(seed: int, *shape: int) -> Tensor:
