@@ -11,7 +11,6 @@ import errno
 import os
 import shutil
 import stat
-import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -108,8 +107,8 @@ class Place:
             os.unlink(self.at(name), dir_fd=self.descriptor)
             return
         for _ in range(3):  # the encoder of a killed process may still be adding to it
-            if sys.version_info >= (3, 11) and self.descriptor is not None:
-                shutil.rmtree(name, ignore_errors=True, dir_fd=self.descriptor)
+            if self.descriptor is not None:
+                _clear(name, self.descriptor)
             else:
                 shutil.rmtree(self._folder / name, ignore_errors=True)
             if not self.has(name):
@@ -124,3 +123,20 @@ class Place:
 def taken(name: str) -> FileExistsError:
     """Return the error for a name that must not be overwritten."""
     return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name, None, name)
+
+
+def _clear(name: str, descriptor: int) -> None:
+    """Remove a folder and all in it as far as that can be done, links not followed; by descriptor,
+    which shutil.rmtree does from Python 3.11 on only.
+    """
+    for _, folders, files, inside in os.fwalk(name, topdown=False, dir_fd=descriptor):
+        for each in (*files, *folders):
+            with suppress(OSError):
+                gone = os.rmdir if _is_folder(each, inside) else os.unlink
+                gone(each, dir_fd=inside)
+    with suppress(OSError):
+        os.rmdir(name, dir_fd=descriptor)
+
+
+def _is_folder(name: str, descriptor: int) -> bool:
+    return stat.S_ISDIR(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode)

@@ -176,7 +176,7 @@ def _consistency(small: list[Picture]) -> float:
     rows = rows - rows.mean(1, keepdims=True)
     norms = np.linalg.norm(rows, axis=1) + 1e-9
     cosines = (rows[1:] * rows[:-1]).sum(1) / (norms[1:] * norms[:-1])
-    return float(cosines.min()) if len(cosines) else 1.0
+    return float(np.min(cosines)) if len(cosines) else 1.0
 
 
 def _bars(small: list[Picture]) -> tuple[float, float, float, float]:
