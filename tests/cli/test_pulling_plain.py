@@ -49,6 +49,12 @@ def test_pull_verify_list_and_remove(offered: Index, capfd: pytest.CaptureFixtur
     assert main(["models", "info", "inception", "--json"]) == 0
     row = json.loads(capfd.readouterr().out)
     assert (row["here"], row["path"]) == ("yes", str(folder))
+    (file,) = row["files"]
+    assert file["bytes"] == len(CONTENT) and file["sha256"] == hashlib.sha256(CONTENT).hexdigest()
+    assert main(["models", "info", "inception"]) == 0
+    assert f"address     {offered.url}/" in capfd.readouterr().out
+    assert main(["models", "info", "c3d"]) == 0
+    assert "dl=1, not fetched by vtg: no sha256" in capfd.readouterr().out
     assert main(["models", "rm", "inception", "--yes"]) == 0
     assert not folder.exists()
 

@@ -14,7 +14,7 @@ from vtg_cli.weights.catalog import (
     EMBEDDED_LICENCE,
     place_of,
 )
-from vtg_cli.weights.entry import Entry, Wheel
+from vtg_cli.weights.entry import Entry, Link, Wheel
 
 
 def built_in(name: str) -> dict[str, Any]:
@@ -105,6 +105,8 @@ def known_of(name: str) -> dict[str, Any]:
         row["must_accept"] = place.entry.must_accept
         if place.entry.wheel is not None:
             return row | _of_wheel(place.entry.wheel)
+        if place.entry.link is not None:
+            return row | _of_link(place.entry, place.entry.link)
         names = {*place.entry.files, *recorded}
     else:
         copy = store.cached(place)
@@ -133,13 +135,23 @@ def _of_wheel(wheel: Wheel) -> dict[str, Any]:
     return {"revision": wheel.version, "pinned": True, "files": files}
 
 
+def _of_link(entry: Entry, link: Link) -> dict[str, Any]:
+    """Return what the catalogue knows of a file at an address of its own."""
+    name, size, sha256 = entry.files[0], link.size or None, link.sha256 or None
+    files = [{"name": name, "bytes": size, "sha256": sha256}]
+    return {"address": link.url, "pinned": sha256 is not None, "files": files}
+
+
 def lines_of(row: dict[str, Any]) -> list[tuple[str, str]]:
     """Format `info` for people: label and text."""
     lines = [("name", row["name"])]
     if "summary" in row:
         lines.append(("what", row["summary"]))
     lines.append(("here", row["here"] + (f", {row['path']}" if row["path"] else "")))
-    if row.get("repo_id"):
+    if row.get("address"):
+        fetched = "" if row["pinned"] else ", not fetched by vtg: no sha256 is published"
+        lines.append(("address", f"{row['address']}{fetched}"))
+    elif row.get("repo_id"):
         gated = ", gated" if row.get("gated") else ""
         lines.append(("repository", f"{row['repo_id']}{gated}"))
         revision = row["revision"]
