@@ -1,17 +1,19 @@
 """What scores of sets cost: the Frechet distance of 2,048 dimensions, and features that stream.
 
-    OMP_NUM_THREADS=2 python benchmarks/bench_evaluation.py [--clips 2000] [--runs 3]
+    OMP_NUM_THREADS=1 python benchmarks/bench_evaluation.py [--clips 2000] [--runs 3]
 
 Frechet: two sets of 4,096 features of 2,048 numbers, as FID's, by vtg and by scipy.linalg.sqrtm of
 the product of the covariances, as pytorch-fid computes it, both from the features on; the least
-seconds on the clock of all runs, turn by turn, and how far apart the values are. The same for 1,000
+seconds of the processor, by all threads together, of all runs, turn by turn, and how far apart the
+values are: on a machine that others use, the clock would tell of them. The same for 1,000
 features a set, whose covariances lack full rank; "moments" are vtg's seconds if only mean and
 covariance are known.
 
 Streaming: clips of 16 frames of 128x128 are drawn, one batch at a time, and go through a small
 random network with 2,048 features into their mean and covariance; resident memory after the first
 200 and after all, and the peak in between. Then the seconds a clip takes in I3D's own class, with
-random weights: what FVD costs on this machine. Last line: all of it as one JSON object.
+random weights: what FVD costs on this machine. All seconds are the processor's. Last line: all of
+it as one JSON object.
 """
 
 from __future__ import annotations
@@ -59,8 +61,8 @@ def by_root(a: Moments, b: Moments) -> float:
 
 
 def timed(run: Callable[[], float]) -> tuple[float, float]:
-    begin = time.perf_counter()
-    return run(), time.perf_counter() - begin
+    begin = time.process_time()
+    return run(), time.process_time() - begin
 
 
 def frechet(count: int, runs: int) -> dict[str, Any]:
@@ -113,13 +115,13 @@ def resident() -> int:
 def streaming(count: int) -> dict[str, Any]:
     network = Loaded("small", DIM, 16, Small().eval(), preprocess.channels_first)
     moments = Moments.empty(DIM)
-    begin, early = time.perf_counter(), 0
+    begin, early = time.process_time(), 0
     for batch in clips(count):
         moments.update(network(batch))
         if moments.count >= FIRST and not early:
             early = resident()
             forget_peak()
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
     return {
         "clips": moments.count,
         "seconds": seconds,
@@ -135,9 +137,9 @@ def i3d(runs: int) -> dict[str, Any]:
     batch = next(clips(1))
     seconds = []
     for _ in range(runs):
-        begin = time.perf_counter()
+        begin = time.process_time()
         network(batch)
-        seconds.append(time.perf_counter() - begin)
+        seconds.append(time.process_time() - begin)
     return {"frames": SHAPE[0], "seconds_per_clip": min(seconds)}
 
 
