@@ -1,4 +1,4 @@
-"""The same in Python: `interpolate` and `predict`."""
+"""The Python functions of vtg: `interpolate` and `predict`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every way vtg refuses or fails, each with its exit code.
+"""The errors of vtg, each with its exit code.
 
     VtgError               1    unexpected failure
      +- UsageError         2    an option or a combination of options is wrong

@@ -1,4 +1,4 @@
-"""How a picture reaches a CLIP image encoder: an anti-aliased resize, then CLIP's own colour scale.
+"""Pictures for CLIP's image encoder: an anti-aliased resize, then CLIP's own colour scale.
 
 Stable Video Diffusion and DynamiCrafter were trained with the same resize, kornia's.
 """

@@ -1,4 +1,4 @@
-"""Weights that are no numbers are refused, whatever kind of model they belong to."""
+"""The check that weights are numbers, whatever kind of model they belong to."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Many jobs at once: what is to be made, who makes it, and what is remembered about it."""
+"""Batches: many jobs at once, the workers that make them, and the record of what was made."""

@@ -1,4 +1,5 @@
-"""Who gets which item: the same for processes of this machine and for actors of a cluster.
+"""The hand-out of items to workers: the same for processes of this machine and for actors of a
+cluster.
 
 A worker has one item at a time and gets the next when it has told what became of it. One that dies
 is replaced and its item given out again, `retries` times at most. Items that another batch is at

@@ -1,4 +1,4 @@
-"""What was done in a folder, a line of JSON for every event; many processes write to it.
+"""The journal of a folder: a line of JSON for every event; many processes write to it.
 
     start   an item is begun; `replaces` is the fingerprint of what stands at its output
     retry   an attempt failed in a way that may pass

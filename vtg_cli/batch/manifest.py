@@ -1,4 +1,4 @@
-"""What a batch is to make: a folder of pairs, a manifest, or reports of earlier runs, as items.
+"""The items of a batch: from a folder of pairs, a manifest, or reports of earlier runs.
 
 A manifest says for every clip what differs from the command line's options, by their names there:
 

@@ -1,4 +1,4 @@
-"""What the clips of a batch are called: a template with fields in braces, such as {name}.mp4."""
+"""Names of a batch's clips: a template with fields in braces, such as {name}.mp4."""
 
 from __future__ import annotations
 

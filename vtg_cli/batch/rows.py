@@ -1,4 +1,4 @@
-"""The rows of a manifest, as .csv, .jsonl or .toml has them; what they mean is manifest's business.
+"""The rows of a manifest, read from .csv, .jsonl or .toml; manifest.py gives them their meaning.
 
 Tables come from spreadsheets of all countries: with , ; or tab between their cells, in UTF-8 or
 UTF-16, with or without a byte order mark, with line breaks in quotes and empty rows at the end.

@@ -1,4 +1,4 @@
-"""Where a batch's clips go, and how it is known what stands there: `Folder`, or remote.Bucket."""
+"""The place of a batch's clips and of what is known of them: `Folder`, or remote.Bucket."""
 
 from __future__ import annotations
 

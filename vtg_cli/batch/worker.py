@@ -1,4 +1,4 @@
-"""What one process of a batch does with an item, whichever engine gave it.
+"""The worker: the way of one item through a process of a batch, whichever engine gave it.
 
     claim    nobody else makes this output meanwhile
     compare  what stands there with what the journal says: skip, take over, make, or refuse

@@ -1,4 +1,4 @@
-"""What the command line says and where: results on stdout, everything for people on stderr.
+"""The voice of the command line: results on stdout, everything for people on stderr.
 
 All text passes `printable` on its way, so that no name of a file, column or model and no answer of
 a server can speak to the terminal. JSON keeps every name as it is, in escapes.

@@ -1,4 +1,4 @@
-"""vtg doctor: what this machine has of what vtg needs."""
+"""vtg doctor: a table of what vtg needs of this machine, and whether it is there."""
 
 from __future__ import annotations
 

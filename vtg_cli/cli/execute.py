@@ -1,5 +1,5 @@
-"""The one place that runs a job and tells of it, whatever its kind: is there something to do, what
-will be made and what it needs, how far it is, what was made and how it went.
+"""The one place that runs a job of any kind and tells of it: whether there is something to do, what
+will be made and what it needs, progress, the result, memory and quality.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What vtg needs of a machine, checked one by one; what to do where something is lacking.
+"""The checks of vtg doctor, one by one, each with what to do where something is lacking.
 
 Every check returns findings and raises nothing: what is broken is a finding, too.
 """

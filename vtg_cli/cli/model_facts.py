@@ -1,4 +1,4 @@
-"""What `vtg models` says of a model: the catalogue's facts and what of it is on this machine."""
+"""The facts of a model for `vtg models`: from the catalogue, and what of it is on this machine."""
 
 from __future__ import annotations
 

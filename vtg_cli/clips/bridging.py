@@ -1,4 +1,6 @@
-"""What is decided about a bridge between two clips, and what is found out while it is drawn."""
+"""The record of a bridge between two clips: what is decided, and what is found out while it is
+drawn.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person should know about a clip made of clips, one sentence each."""
+"""Notes for a person on a clip made of clips, one sentence each."""
 
 from __future__ import annotations
 

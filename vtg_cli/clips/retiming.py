@@ -1,4 +1,4 @@
-"""What is decided about a clip that is retimed, and what is found out while it is drawn."""
+"""The record of a retimed clip: what is decided, and what is found out while it is drawn."""
 
 from __future__ import annotations
 

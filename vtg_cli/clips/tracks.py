@@ -1,4 +1,4 @@
-"""What of clips goes with the picture of a new one: sound, subtitles, chapters, tags."""
+"""The tracks of clips that go with a new picture: sound, subtitles, chapters, tags."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Candidate motions between two pictures: where a flow that only looks nearby should start.
+"""Candidate motions between two pictures: starts for a flow that only looks nearby.
 
 An exhaustive search over displacements on a coarse grid (colour and gradient directions of each
 cell) finds motions of up to a third of the picture. Its dominant shifts, its robust affine fit (the

@@ -1,4 +1,4 @@
-"""Which pixel goes where: dense correspondence of two pictures, without learned weights.
+"""Dense correspondence of two pictures (which pixel goes where), without learned weights.
 
 Everything happens at a working size, both directions alike:
 

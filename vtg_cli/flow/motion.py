@@ -1,4 +1,4 @@
-"""What the motion between two keyframes says before any model is asked."""
+"""Motion between two keyframes as models are told it, without any model."""
 
 from __future__ import annotations
 

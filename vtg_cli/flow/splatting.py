@@ -1,4 +1,5 @@
-"""Two pictures carried along the motion between them to any time, and what each counts there.
+"""Splatting: two pictures carried along the motion between them to any time, each with its weight
+there.
 
 The motion of every pixel (correspondence.py) is splatted forward to the wanted time from both
 keyframes, what lies in front over what lies behind (softmax splatting, Niklaus & Liu 2020, of

@@ -1,4 +1,4 @@
-"""What can be known of a job without looking at files; below these checks code trusts the values.
+"""The checks of a job that need no files; below them code trusts the values.
 
 Each raises UsageError naming the first option whose value cannot be.
 """

@@ -1,4 +1,5 @@
-"""What a person asked for: one frozen dataclass per kind of job, the same in Python, JSON and argv.
+"""The kinds of jobs a person may ask for: one frozen dataclass each, the same in Python, JSON and
+argv.
 
 Their options stand in options.py, once each; checks.py holds the rules between them. Every kind
 tells its paths (`inputs`, `output`, `renamed`), so that nobody asks which kind a job is of.

@@ -1,4 +1,5 @@
-"""What a person may write for an option, on the terminal, in Python or in a file -> its value.
+"""Readers of option values: what a person may write on the terminal, in Python or in a file -> the
+value.
 
 Each takes the value itself as well. UsageError names the option.
 """

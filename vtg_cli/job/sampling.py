@@ -1,5 +1,5 @@
-"""What a person may choose about sampling: plain numbers, no torch, so that jobs and `--help` stay
-cheap. Where a value is None, the method's own default is meant (sampling/settings.py).
+"""The options of sampling: plain numbers, no torch, so that jobs and `--help` stay cheap. Where a
+value is None, the method's own default is meant (sampling/settings.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
-"""What a network makes of latents, computed in overlapping tiles and blended where they overlap: a
-tile's memory in place of a frame's. Networks look further than a tile, so it is close, not the
-same.
+"""Tiles: what a network makes of latents, computed in overlapping parts and blended: a tile's
+memory in place of a frame's. Networks look further than a tile, so it is close, not the same.
 
 Windows of a denoising step are those of MultiDiffusion (Bar-Tal et al. 2023, arXiv 2302.08113),
 blended with ramps.

@@ -1,4 +1,4 @@
-"""What a clip costs before it is drawn: peak memory and time, from counts alone.
+"""The cost model: a clip's peak memory and time before it is drawn, from counts alone.
 
     seconds = start + takes * sum over segments of
                 (setting out + evaluations * network + frames * pixels * drawing)

@@ -1,4 +1,4 @@
-"""Where and in which precision to compute, and where random numbers come from."""
+"""The device and precision to compute in, and the source of random numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this machine has, told without torch, which takes seconds to import."""
+"""The hardware of this machine, told without torch, which takes seconds to import."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The memory ladder's rungs, as facts: what each does to a model so that it needs less memory.
+"""The rungs of the memory ladder, as facts: what each does to a model so that it needs less memory.
 
 Free of torch; backbones.ladder applies them, memory chooses among them.
 """

@@ -1,4 +1,4 @@
-"""What a picture takes to decode, told by its header alone, and the most it may take.
+"""The memory a picture takes to decode, told by its header alone, and the most it may take.
 
 A small file can hold a large picture, and each format's decoder keeps more or less of it at a time:
 what `decoding` says, measured with Pillow 13 and rounded up.

@@ -1,4 +1,4 @@
-"""What is wrong with a clip: whether its file is all there, and what was lost while reading it.
+"""Damage of a clip: whether its file is all there, and what was lost while reading it.
 
 `cut_short` goes by the sizes a container states, and decodes no picture: only what a file says of
 itself counts, a size reaching beyond its end. A container that states none (an MPEG stream cut

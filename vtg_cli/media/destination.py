@@ -1,4 +1,4 @@
-"""What ffmpeg is told to write to, and how that becomes the output."""
+"""The destination that ffmpeg writes to, and how that becomes the output."""
 
 from __future__ import annotations
 

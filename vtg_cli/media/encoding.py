@@ -1,4 +1,4 @@
-"""What a person may choose about the output, and every refusal that needs no pixels.
+"""The options of the output, and every refusal that needs no pixels.
 
 No numpy and no ffmpeg here, so that a job can be checked before anything heavy is loaded. What a
 suffix stands for is in `media/formats.py`; `media/video.py` writes it.

@@ -1,4 +1,4 @@
-"""What a clip holds beside picture and sound, and how that goes on in a clip made of it.
+"""Extras of a clip, which it holds beside picture and sound, and their way into a clip made of it.
 
 Subtitles and chapters move with the picture; languages, titles and dates stay as they are. What the
 output cannot hold is told.

@@ -1,5 +1,5 @@
-"""What Pillow does not tell of a picture file, read from its first bytes: colour code points, bits
-a sample, camera raw, and whether a jpeg is decoded in one go.
+"""Facts of a picture file that Pillow does not tell, read from its first bytes: colour code points,
+bits a sample, camera raw, and whether a jpeg is decoded in one go.
 """
 
 from __future__ import annotations

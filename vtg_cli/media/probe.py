@@ -1,4 +1,4 @@
-"""What a clip's file holds: streams, tags, rate, extent, and whether it is all there.
+"""The probe of a clip's file: streams, tags, rate, extent, and whether it is all there.
 
 One pass over the packets tells it; of the pictures only the first ones are decoded, until one can
 be shown. Its time is the clip's time zero, for picture and sound.

@@ -1,4 +1,4 @@
-"""Where a clip's pictures belong together: scene cuts and repeated frames, told while it streams.
+"""Scene cuts and repeated frames of a clip, told while it streams.
 
 Cuts are PySceneDetect's: its AdaptiveDetector compares the change into a frame with the changes
 around it, so that a fast pan is none. It looks two frames ahead, and so much is held back here.

@@ -1,4 +1,4 @@
-"""What a model that reads is told in words, for every method alike."""
+"""Captions: what a model that reads is told in words, for every method alike."""
 
 from __future__ import annotations
 

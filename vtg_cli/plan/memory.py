@@ -1,6 +1,6 @@
-"""Which rungs of the memory ladder a plan's model may use, and where `--memory auto` begins: at the
-first that the cost model (machine/cost.py) expects to fit. What it gets wrong costs a step down,
-which is seen in the report.
+"""The rungs of the memory ladder that a plan's model may use, and the one where `--memory auto`
+begins: the first that the cost model (machine/cost.py) expects to fit. What it gets wrong costs a
+step down, which is seen in the report.
 """
 
 from __future__ import annotations

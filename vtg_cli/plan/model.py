@@ -1,4 +1,5 @@
-"""Which model draws: the one asked for, or the best one that is here and that this machine can run.
+"""The choice of the model: the one asked for, or the best one that is here and that this machine
+can run.
 
 Nothing is ever downloaded. torch is imported only to ask it about a GPU, where one may be there.
 """

@@ -1,4 +1,4 @@
-"""From a setup and its pictures to a plan: after it only the computation itself can fail."""
+"""The plan, made of a setup and its pictures: after it only the computation itself can fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What draws a job, at what size and how, decided before a picture is looked at.
+"""The setup of a job: what draws, at what size and how, decided before a picture is looked at.
 
 Everything about options, weights and the output is checked here; of a model only its small JSON
 files are looked at.

@@ -1,5 +1,5 @@
-"""What may be drawn of a segment, and in which order: decided beforehand, so that the same job
-makes the same clip again (--on-bad; render/retry.py draws them).
+"""The takes of a segment in their order, decided beforehand, so that the same job makes the same
+clip again (--on-bad; render/retry.py draws them).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What two keyframes have in common, before anything is drawn, and what follows for the job.
+"""The comparison of two keyframes before anything is drawn, and what follows for the job.
 
 Everything is measured on pictures reduced to SIDE pixels; lengths are told in the pictures' own.
 """

@@ -1,4 +1,4 @@
-"""Whether a drawn segment is an in-between or only looks like one, told from its frames alone.
+"""The judgement of a drawn segment, from its frames alone: an in-between, or only like one.
 
 Five ways to fail, each with one measure that is compared with one threshold (docs/quality.md shows
 how they were chosen):

@@ -1,4 +1,4 @@
-"""What is done with a plan: draw each segment, anchor it to its keyframes, hand out the frames.
+"""The drawing of a plan: draw each segment, anchor it to its keyframes, hand out the frames.
 
 Every model is one function, a Renderer (render/segments.py); all else is shared. One segment is in
 memory at a time.

@@ -1,4 +1,4 @@
-"""What a run finds out while it draws."""
+"""The findings of a run while it draws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model learns of two keyframes before it draws between them: pair LoRA for a job."""
+"""The pair LoRA of a job: what a model learns of two keyframes before it draws between them."""
 
 from __future__ import annotations
 

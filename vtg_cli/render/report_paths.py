@@ -1,4 +1,4 @@
-"""How a report names files: as seen from its own folder, or by their last names alone.
+"""Names of files in a report: as seen from its own folder, or by their last names alone.
 
 Names of models and of what else may be a catalogue's or the hub's are paths there if they begin
 with a dot; of older reports, if they are absolute.

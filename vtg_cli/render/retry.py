@@ -1,4 +1,4 @@
-"""What is done about a segment that is no in-between (quality/segment.py): --on-bad.
+"""The retries of a segment that is no in-between (quality/segment.py): --on-bad.
 
     warn      it is kept, and said
     retry     it is drawn again under the next seeds until a take is good; else the least bad stays

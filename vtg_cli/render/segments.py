@@ -1,4 +1,4 @@
-"""What draws the segments of a plan: an engine or a diffusion model, each as a Renderer."""
+"""The renderers of a plan's segments: an engine or a diffusion model."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A job with everything decided, ready to be told of and to be carried out: what every kind of job
-makes of itself, so that one function runs them all.
+"""A job with everything decided, ready to be told of and carried out: every kind of job makes one
+of itself, so that one function runs them all.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""What the choices of a sampling run come to under a model's defaults, and what they cost in
-network evaluations: plain numbers, no torch.
+"""The settings of a sampling run, resolved under a model's defaults, and their cost in network
+evaluations: plain numbers, no torch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where things lie: in the hub's cache, as its client lays it out, and beside it what vtg keeps.
+"""The places of files: in the hub's cache, as its client lays it out, and beside it what vtg keeps.
 
     HF_HUB_CACHE/models--ORG--NAME/     blobs, snapshots and refs: the client's own
     HF_ASSETS_CACHE/vtg/trust/          what each repository's first pull brought (weights/trust.py)

@@ -1,4 +1,4 @@
-"""Reading a released checkpoint file: a pickle of tensors and nothing else, or safetensors.
+"""The reader of a released checkpoint file: a pickle of tensors and nothing else, or safetensors.
 
 A pickle can run any code, so only torch's own tensors are let through (pickled.py); a file that
 asks for more is refused before anything of it runs. Tensors stay in the file until they are asked

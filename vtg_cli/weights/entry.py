@@ -1,4 +1,4 @@
-"""What the catalogue says of one downloadable thing."""
+"""The record of one downloadable thing in the catalogue."""
 
 from __future__ import annotations
 

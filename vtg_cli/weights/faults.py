@@ -1,4 +1,4 @@
-"""What can go wrong between here and a hub: which of it passes, and how the rest is told.
+"""Faults between here and a hub: which of them pass, and how the rest is told.
 
 docs/models.md has the table; tests/weights/test_faults.py has each row as a test.
 """

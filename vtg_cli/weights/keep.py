@@ -1,4 +1,4 @@
-"""What is on this machine, file by file: checked again, or removed. No network.
+"""The upkeep of what is on this machine, file by file: checked again, or removed. No network.
 
 Every file is compared with what the first pull recorded; one that another program fetched, with the
 name of its blob, which is the hash the hub gave it; an imported folder with its own SHA256SUMS.

@@ -1,4 +1,4 @@
-"""What a model folder in diffusers layout holds, told from file names alone.
+"""The layout of model folders, told from file names alone.
 
     model_index.json, scheduler/scheduler_config.json,
     {unet,vae,image_encoder}/config.json and their weights: STEM[.fp16].safetensors, or all shards

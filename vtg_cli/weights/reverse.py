@@ -1,4 +1,4 @@
-"""Which reverse motion a model gets: a delta file, or a tuned U-Net and what it was tuned from."""
+"""The reverse motion of a model: a delta file, or a tuned U-Net and what it was tuned from."""
 
 from __future__ import annotations
 

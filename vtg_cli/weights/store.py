@@ -1,4 +1,6 @@
-"""From the name of a model to its folder on this machine; the network is left to weights/hub.py."""
+"""The way from the name of a model to its folder on this machine; the network is left to
+weights/hub.py.
+"""
 
 from __future__ import annotations
 

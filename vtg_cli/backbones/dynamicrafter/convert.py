@@ -1,4 +1,4 @@
-"""From a released checkpoint to a folder of ours: `vtg models import`.
+"""The converter of released DynamiCrafter checkpoints to model folders (`vtg models import`).
 
 A released model.ckpt holds everything; pruned files lack both CLIP towers, which then come from a
 folder with CLIP's own weights, under open_clip's or transformers' names.

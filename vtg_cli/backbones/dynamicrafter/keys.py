@@ -1,4 +1,4 @@
-"""Where every tensor of a DynamiCrafter checkpoint belongs in our networks.
+"""The map from a DynamiCrafter checkpoint's tensors to the parameters of our networks.
 
     model.diffusion_model.*     unet          as it is, one name differs in the 256 model
     image_proj_model.*          resampler     as it is

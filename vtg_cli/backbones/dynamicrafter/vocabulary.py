@@ -1,4 +1,4 @@
-"""Where CLIP's vocabulary is, which checkpoints do not hold. Free of torch: plans ask."""
+"""The search for CLIP's vocabulary, which checkpoints do not hold. Free of torch: plans ask."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder of ours with a DynamiCrafter model, made by convert.py:
+"""The loader of a folder that convert.py made, with a DynamiCrafter model:
 
     model_index.json    its kind
     config.json         facts, and the sizes of the networks by part

@@ -1,4 +1,4 @@
-"""What of SVD's network need not be computed, or can be computed faster, without changing the
+"""Shortcuts through SVD's network: work that can be left out, or done faster, with the same
 numbers.
 
 All of it is overrides on a finished network; the network never knows. Measured in

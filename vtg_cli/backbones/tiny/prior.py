@@ -1,5 +1,5 @@
-"""What the condition says before any network looks at it: clean latents are about `guide`, give or
-take `spread`.
+"""The prior of the embedded model: before any network looks, clean latents are about `guide`, give
+or take `spread`.
 
 Where both carried keyframes agree there is little left to find out, and a sampler that knows this
 puts no noise there. The constants are fits to rendered clips (docs/log.md).

@@ -1,5 +1,5 @@
-"""A folder of the embedded model's kind: model_index.json, the network's averaged parameters in
-half precision with its shape in the metadata, and its reverse-motion delta.
+"""Loader and writer of folders of the embedded model's kind: model_index.json, the network's
+averaged parameters in half precision with its shape in the metadata, and its reverse-motion delta.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a timeline file may hold, as a JSON Schema, and the check of a file against it.
+"""The JSON Schema of timeline files, and the check of a file against it.
 
 `SCHEMA` is the one source: files are checked against it here, docs/timeline.schema.json is it
 (scripts/gen_timeline_schema.py), and `vtg timeline init` takes its descriptions.
