@@ -41,11 +41,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from imageio_ffmpeg import get_ffmpeg_exe
 from measure import peak_mebibytes
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from vtg_cli.evaluation.baselines import crossfade, minterpolate
 from vtg_cli.flow.engine import in_between
 from vtg_cli.media.image import fit, read_image
 from vtg_cli.media.sheet import GAP, positions, save_png
@@ -127,30 +127,6 @@ class Compared:
 
 
 # methods
-
-
-def crossfade(first: Picture, last: Picture, frames: int) -> Picture:
-    times = np.linspace(0, 1, frames)[:, None, None, None]
-    return np.round((1 - times) * first + times * last).astype(np.uint8)
-
-
-def minterpolate(first: Picture, last: Picture, frames: int) -> Picture:
-    """Its ends are the keyframes but for rounding: the filter works in YCbCr."""
-    height, width = first.shape[:2]
-    rules = "mi_mode=mci:mc_mode=aobmc:me_mode=bidir:vsbmc=1:scd=none"
-    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24"]
-    command = [get_ffmpeg_exe(), "-v", "error", *raw, "-s", f"{width}x{height}", "-r", "1"]
-    command += ["-i", "-", "-vf", f"minterpolate=fps={frames - 1}:{rules}", *raw, "-"]
-    # it looks one picture ahead: of two it makes nothing, with the last one twice it is the same
-    # as with both twice, and faster
-    given = b"".join(picture.tobytes() for picture in (first, last, last))
-    done = subprocess.run(command, input=given, capture_output=True)
-    if done.returncode:
-        raise RuntimeError(f"ffmpeg: {done.stderr.decode(errors='replace')}")
-    made = np.frombuffer(done.stdout, np.uint8).reshape(-1, height, width, 3)
-    if len(made) < frames:
-        raise RuntimeError(f"minterpolate made {len(made)} frames of {frames}")
-    return made[:frames]
 
 
 def flow(first: Picture, last: Picture, frames: int, far: bool = False) -> Picture:

@@ -30,9 +30,7 @@ from bench_embedded import (
     Picture,
     Quality,
     cpu_seconds,
-    crossfade,
     engine,
-    minterpolate,
     perceptual,
     psnr,
     rounded,
@@ -42,6 +40,7 @@ from bench_embedded import (
 )
 from numpy.typing import NDArray
 
+from vtg_cli.evaluation.baselines import crossfade, minterpolate
 from vtg_cli.media.image import read_image
 from vtg_cli.media.sheet import save_png
 from vtg_cli.weights import store

@@ -86,26 +86,6 @@ def test_perceptual_measures_know_the_truth(photo: bench.Picture) -> None:
     assert found["ssim"](*flat) == pytest.approx(expected, abs=1e-4)
 
 
-def test_crossfade_has_exact_ends_and_an_even_middle(photo: bench.Picture) -> None:
-    first, last = photo[:32, :48], photo[32:64, :48]
-    made = bench.crossfade(first, last, 5)
-    assert np.array_equal(made[0], first)
-    assert np.array_equal(made[-1], last)
-    assert np.abs(made[2] - (first / 2 + last / 2)).max() <= 0.5
-
-
-def test_minterpolate_starts_and_ends_at_the_keyframes() -> None:
-    clip = bench.render_clip(bench.HELD_OUT_SEEDS, 2, SIZE, family="held-out")
-    made = bench.minterpolate(clip[0], clip[1], 5)
-    assert made.shape == (5, *SIZE, 3)
-    apart = np.abs(clip[1].astype(float) - clip[0]).mean()
-    steps = np.abs(np.diff(made.astype(float), axis=0)).mean(axis=(1, 2, 3))
-    assert apart > 5
-    assert (steps > 0.02 * apart).all()  # nothing held still
-    for end in (0, 1):
-        assert np.abs(made[-end].astype(float) - clip[end]).mean() < 1
-
-
 def test_the_camera_stays_inside_and_moves_evenly() -> None:
     """In a photograph of ramps a pixel tells where it lies."""
     y, x = np.mgrid[0:120, 0:200]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # as of typing, which would take longest of all that starting imports
 if TYPE_CHECKING:
-    from vtg_cli.api import interpolate, predict
+    from vtg_cli.api import evaluate, interpolate, predict
     from vtg_cli.conditioning.keyframes import Keyframes
     from vtg_cli.errors import VtgError
     from vtg_cli.job.jobs import Interpolate, Timeline
@@ -28,6 +28,7 @@ __all__ = [
     "Timeline",
     "VtgError",
     "__version__",
+    "evaluate",
     "interpolate",
     "predict",
 ]
@@ -41,6 +42,7 @@ _HOMES = {
     "Sampling": "vtg_cli.job.sampling",
     "Timeline": "vtg_cli.job.jobs",
     "VtgError": "vtg_cli.errors",
+    "evaluate": "vtg_cli.api",
     "interpolate": "vtg_cli.api",
     "predict": "vtg_cli.api",
 }

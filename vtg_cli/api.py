@@ -1,9 +1,9 @@
-"""The Python functions of vtg: `interpolate` and `predict`."""
+"""The Python functions of vtg: `interpolate`, `predict` and `evaluate`."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +24,8 @@ from vtg_cli.render.segments import Cancel, Progress
 if TYPE_CHECKING:
     from PIL.Image import Image
     from typing_extensions import Unpack
+
+    from vtg_cli.evaluation.finished import Found
 
     Picture = str | os.PathLike[str] | Image | NDArray[np.uint8]
 
@@ -67,6 +69,30 @@ def predict(*keyframes: Picture, **options: Unpack[Options]) -> Preflight:
     job, pictures = _asked(keyframes, options)
     _claimed(job, pictures)
     return needs.checked(planned(job, pictures))
+
+
+def evaluate(
+    *folders: str | os.PathLike[str],
+    truth: str | os.PathLike[str] | None = None,
+    features: Mapping[str, str] | None = None,
+    device: str = "cpu",
+) -> Found:
+    """Measure the finished clips of folders, as `vtg eval clips` does: folder -> clip -> reading.
+
+        found = evaluate("flow/", "tiny/", truth="windows/")
+        print(found["flow/"]["bear"].scores["psnr"])
+
+    truth: a folder of clips of the same names
+    features: weights of feature networks, by their names; scores that lack some are absent
+
+    Raises UsageError for folders without clips or clips of another size than the truth's,
+    MediaError.
+    """
+    from vtg_cli.evaluation.finished import scored
+    from vtg_cli.evaluation.tables import Networks
+
+    real = None if truth is None else os.fspath(truth)
+    return scored([os.fspath(each) for each in folders], Networks(features or {}, device), real)
 
 
 def _asked(

@@ -122,7 +122,7 @@ def test_where_a_model_ended_on_the_memory_ladder_is_said_once(
     def outcomes(*_: object, **__: object) -> list[Outcome]:
         return [Outcome(name, f"{name}.mp4", "made", memory=tried) for name, tried in rungs.items()]
 
-    monkeypatch.setattr("vtg_cli.cli.batch._outcomes", outcomes)
+    monkeypatch.setattr("vtg_cli.batch.crews.outcomes", outcomes)
     assert vtg("in", "-o", "out", "--frames", "4") == 0
     said = capfd.readouterr().err.splitlines()
     assert [line for line in said if "memory" in line] == [

@@ -29,6 +29,7 @@ from vtg_cli.errors import MemoryLadderError, UsageError, VtgError, explained
 from vtg_cli.job.checks import validated
 from vtg_cli.job.document import to_json
 from vtg_cli.job.jobs import Interpolate
+from vtg_cli.machine.hardware import peak_memory
 from vtg_cli.machine.rungs import NAMED
 from vtg_cli.media import encoding
 from vtg_cli.media.image import sha256_of
@@ -189,6 +190,7 @@ class Worker:
             frames=report["clip"]["frames"],
             seconds=report["seconds"],
             model=plan.model.name,
+            peak=peak_memory(),
             notes=[*notes, *report["notes"][len(plan.notes) :]],
         )
         return "made", report.get("memory", ())

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import typer
@@ -16,13 +14,10 @@ from vtg_cli.cli import options as o
 from vtg_cli.cli.bar import progress
 from vtg_cli.cli.batch_table import tell_plan
 from vtg_cli.cli.console import result, result_json, say
-from vtg_cli.errors import BatchError, UsageError, VtgError, WeightsError
+from vtg_cli.errors import BatchError, UsageError
 
 if TYPE_CHECKING:
-    from vtg_cli.batch.dispatch import Crew
-    from vtg_cli.batch.item import Item, Outcome
-    from vtg_cli.batch.store import Store
-    from vtg_cli.batch.worker import Settings
+    from vtg_cli.batch.item import Outcome
     from vtg_cli.job.keywords import Options
 
 NOT_OF_ITEMS = ("keyframes", "output", "format", "overwrite", "skip_existing")
@@ -61,6 +56,7 @@ def batch(ctx: typer.Context, **values: Any) -> None:
 
 def _batch(ctx: typer.Context, own: dict[str, Any], values: dict[str, Any]) -> None:
     from vtg_cli.batch import manifest
+    from vtg_cli.batch.crews import Engine, check_models, open_crew, outcomes
     from vtg_cli.batch.store import is_url, open_store
     from vtg_cli.batch.worker import Settings
     from vtg_cli.plan.memory import report
@@ -98,12 +94,16 @@ def _batch(ctx: typer.Context, own: dict[str, Any], values: dict[str, Any]) -> N
         tell_plan(items, settings, as_json=own["as_json"])
         return
     if own["engine"] == "local":  # the nodes of a cluster may have what is not here
-        _check_models(items)
+        check_models(items)
     store = open_store(place)  # made now, so that a place that cannot be fails at once
     tally, stdout = Tally(place, len(items)), sys.stdout
     rungs: set[str] = set()  # what was said of memory; most items share a model
-    with _crew(items, settings, own, str(options["device"])) as (crew, places):
-        for outcome in _outcomes(crew, places, items, store, settings, quiet=own["quiet"]):
+    engine = Engine(own["engine"], own["workers"], own["ray_address"], str(options["device"]))
+    with (
+        open_crew(items, settings, engine) as (crew, places),
+        progress(quiet=own["quiet"]) as show,
+    ):
+        for outcome in outcomes(crew, places, items, store, settings, show):
             tally.add(outcome)
             if outcome.state == "failed":
                 say(f"{outcome.name}: {outcome.error}", outcome.hint)
@@ -117,72 +117,6 @@ def _batch(ctx: typer.Context, own: dict[str, Any], values: dict[str, Any]) -> N
                 say(f"{outcome.name}: {message}")
     store.tidy()
     tally.tell(as_json=own["as_json"], quiet=own["quiet"])
-
-
-def _check_models(items: Sequence[Item]) -> None:
-    """Refuse at once, with the first item of each model, what others would fail of as well: a model
-    that is not here, an option it has no use for.
-
-    Pictures are every item's own business.
-    """
-    from vtg_cli.plan.segments import planned
-
-    for item in {item.job.model: item for item in reversed(items)}.values():
-        try:
-            planned(replace(item.job, output=None))
-        except (UsageError, WeightsError) as error:
-            error.message = f"{item.name}: {error.message}"
-            raise
-        except VtgError:
-            continue
-
-
-@contextmanager
-def _crew(
-    items: Sequence[Item], settings: Settings, own: dict[str, Any], device: str
-) -> Iterator[tuple[Crew, int]]:
-    """Yield the engine's workers, and how many."""
-    from vtg_cli.weights.catalog import FLOW
-
-    models = [item.job.model for item in items]
-    if own["engine"] == "ray":
-        from vtg_cli.batch.ray import RayCrew
-
-        gpus = device in ("auto", "cuda") and any(model != FLOW for model in models)
-        with RayCrew(
-            settings, address=own["ray_address"], gpus=gpus, workers=own["workers"]
-        ) as crew:
-            yield crew, min(crew.places, len(items))
-        return
-    from vtg_cli.batch.local import LocalCrew, devices
-
-    places = devices(models, device, own["workers"])[: len(items)]
-    with LocalCrew(settings, places) as local:
-        yield local, len(places)
-
-
-def _outcomes(
-    crew: Crew,
-    places: int,
-    items: Sequence[Item],
-    store: Store,
-    settings: Settings,
-    *,
-    quiet: bool,
-) -> Iterator[Outcome]:
-    """Yield the items' outcomes as they come, with a bar that says how far it is."""
-    from vtg_cli.batch.dispatch import dispatch
-
-    def on_loss(item: Item, error: VtgError) -> None:
-        store.record("failed", item.output, name=item.name, error=error.message, exit_code=1)
-
-    retries, total = settings.retries, len(items)
-    with progress(quiet=quiet) as show:
-        outcomes = dispatch(crew, items, places=places, retries=retries, on_loss=on_loss)
-        for done, outcome in enumerate(outcomes, start=1):
-            if show is not None:
-                show(done / total, f"{done} of {total}")
-            yield outcome
 
 
 @dataclass

@@ -57,6 +57,9 @@ COMMANDS = {
         "batch.batch",
         "Make many clips: pairs of pictures from a folder, or what a manifest lists.",
     ),
+    "eval": Place(
+        "eval.app", "Compute the tables of papers, score clips, compare two, ask people."
+    ),
     "timeline": Place("timeline.app", "Write and check timeline files."),
     "train": Place(
         "train.app",
@@ -79,7 +82,7 @@ GROUPS = {
     "Many": ("batch", "render", "timeline"),
     "Models": ("models",),
     "Train": ("train", "data"),
-    "Check": ("inspect", "doctor"),
+    "Check": ("inspect", "eval", "doctor"),
 }
 """Groups of the list of commands."""
 

@@ -17,7 +17,7 @@ from vtg_cli.errors import UsageError
 from vtg_cli.evaluation import motion, pictures, vbench
 from vtg_cli.evaluation.neighbours import neighbours
 from vtg_cli.media.anchor import psnr
-from vtg_cli.quality.segment import judge
+from vtg_cli.quality.segment import Verdict, judge
 
 Clip = NDArray[np.uint8]
 """Frames [F, H, W, 3]."""
@@ -62,12 +62,14 @@ def of_a_clip(
     truth: Clip | None = None,
     keyframes: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None,
     distances: Distances | None = None,
+    judged: Verdict | None = None,
 ) -> dict[str, float]:
     """Compute the scores of a clip of at least two frames, by the names of OF_A_CLIP.
 
     truth: frames of the same shape; its ends are not compared, which were given
     keyframes: first and last [H, W, 3], of the clip's size
     distances: LPIPS between neighbours; without it what is made of them is absent
+    judged: the quality check's judgement, where it is known already
 
     Raises UsageError for shapes that do not fit.
     """
@@ -79,7 +81,7 @@ def of_a_clip(
     found["flicker"] = vbench.flicker(clip)
     if distances is not None:
         found |= {k: v for k, v in asdict(neighbours(distances(clip))).items() if k != "frames"}
-    return found | {"badness": judge(clip).badness}
+    return found | {"badness": (judged or judge(clip)).badness}
 
 
 def against_truth(clip: Clip, truth: Clip) -> dict[str, float]:

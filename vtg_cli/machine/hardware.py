@@ -107,3 +107,23 @@ def cores() -> int:
     limit = os.environ.get("OMP_NUM_THREADS", "")
     most = int(limit) if limit.isdecimal() and int(limit) else threads
     return max(1, min(most, threads // shared))
+
+
+def peak_memory(status: Path = Path("/proc/self/status")) -> int:
+    """Return the most bytes this process, or the largest child it has waited for, ever held.
+
+    0 where the system does not say. On Linux getrusage's own figure would begin with what the
+    parent held when it started this process.
+    """
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    peaks = [unit * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]
+    if status.is_file():
+        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="ascii"))
+        peaks.append(1024 * int(found[1]) if found else 0)
+    else:
+        peaks.append(unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    return max(peaks)
