@@ -213,6 +213,15 @@ def test_what_cannot_be_is_said_in_one_line(capfd: pytest.CaptureFixture[str]) -
     assert not Path("out", "results.json").exists()
 
 
+def test_a_folder_with_other_things_is_left_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    fakes.write_clip(Path("others/x"), fakes.clip(9, 5))
+    Path("out").mkdir()
+    Path("out/report.html").write_text("mine")
+    assert main([*LOCAL, "--clips", "o=others", "--limit", "1"]) == 2
+    assert "out is not empty and holds no evaluation" in capfd.readouterr().err
+    assert Path("out/report.html").read_text() == "mine"
+
+
 def test_another_number_of_frames_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
     for name in NAMES:
         fakes.write_clip(Path("others", name), fakes.clip(8, 5))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -61,19 +60,15 @@ class Random:
         return np.asarray((found.softmax(1) if self.labels else found).numpy())
 
 
-class RandomLpips:
-    """An Lpips of a random convolution's features."""
-
-    name, note = "lpips-alex", ""
-    weights = types.MappingProxyType({"random": "lpips"})
-
-    def __call__(self, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float64]:
-        tower = Random("inception")
-        return np.square(tower(a).astype(float) - tower(b)).mean(1)
+def random_lpips() -> lpips.Lpips:
+    """LPIPS with one random layer."""
+    generator = torch.Generator().manual_seed(1)
+    weight = torch.randn(4, 3, 4, 4, generator=generator)
+    return lpips.Lpips("lpips-alex", lambda x: [torch.conv2d(x, weight).relu()], [torch.ones(4)])
 
 
 def install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every feature network be there, as a random one."""
     monkeypatch.setattr(features, "missing", lambda name, path=None: None)
     monkeypatch.setattr(features, "extractor", lambda name, *_: Random(name))
-    monkeypatch.setattr(lpips, "lpips", lambda *_: RandomLpips())
+    monkeypatch.setattr(lpips, "lpips", lambda *_: random_lpips())

@@ -24,6 +24,7 @@ from vtg_cli.evaluation.tables import Networks, Result, System, evaluated
 from vtg_cli.evaluation.transition import Answer
 from vtg_cli.ground import atomic, documents
 
+READINGS = "readings.jsonl"
 BOTH_ENDS = "vtg's methods were given the first and the last frame; the paper's systems {}"
 
 
@@ -49,6 +50,7 @@ def carried_out(run: Run) -> tuple[dict[str, Any], list[Result], list[Path]]:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MediaError(f"cannot make the folder {out}: {error.strerror}") from error
+    _claim(out)
     judged = {name: _answers(Path(path)) for name, path in run.answers.items()}
     found_elsewhere = {
         table.name: {
@@ -58,7 +60,7 @@ def carried_out(run: Run) -> tuple[dict[str, Any], list[Result], list[Path]]:
         for table in run.tables
     }
     drawn = _drawn(run, out, seed)
-    kept = Readings(out / "readings.jsonl")
+    kept = Readings(out / READINGS)
     results = []
     for table in run.tables:
         systems = [
@@ -82,6 +84,15 @@ def carried_out(run: Run) -> tuple[dict[str, Any], list[Result], list[Path]]:
             )
         results.append(made)
     return _written(run, results, out, seed)
+
+
+def _claim(out: Path) -> None:
+    """Make the folder an evaluation's. Raise UsageError for one with other things in it."""
+    if any(out.iterdir()) and not (out / READINGS).is_file():
+        raise UsageError(
+            f"{out} is not empty and holds no evaluation", "name a new folder", subject="--output"
+        )
+    (out / READINGS).touch()
 
 
 def _drawn(run: Run, out: Path, seed: int) -> dict[str, list[clips.Task]]:

@@ -105,8 +105,9 @@ class Networks:
     @property
     def notes(self) -> list[str]:
         """Sentences about loaded weights that are not known to be the published ones."""
-        loaded = [*self._loaded.values(), *([self._lpips] if self._lpips is not None else [])]
-        return [each.note for each in loaded if each.note]
+        notes = [each.note for each in self._loaded.values()]
+        notes += [] if self._lpips is None else [self._lpips.note]
+        return [note for note in notes if note]
 
     def _path(self, name: str) -> str | None:
         network = features.NETWORKS.get(name)

@@ -80,6 +80,13 @@ def test_clips_are_named_by_their_folders_and_short_ones_told(tmp_path: Path) ->
     assert read.lacking == (f"{tmp_path / 'data' / 'davis' / 'short'} has 4 frames of 25",)
 
 
+def test_masks_of_davis_are_no_clips(tmp_path: Path) -> None:
+    for name in ("JPEGImages", "Annotations"):
+        write_clip(tmp_path / "davis" / name / "480p" / "bear", clip(25, 0))
+    protocol, (table,) = chosen("gi", "davis")
+    assert [case.name for case in found(protocol, table, tmp_path).cases] == ["bear"]
+
+
 def test_what_is_missing_is_said_with_where_it_is_published(tmp_path: Path) -> None:
     protocol, (table,) = chosen("gi", "davis")
     with pytest.raises(UsageError) as failure:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
-from vtg_cli.evaluation.protocols.base import Distance, Protocol, Row, Table
+from vtg_cli.evaluation.protocols.base import Distance, Found, Protocol, Row, Table
 from vtg_cli.evaluation.protocols.layouts import clips
 
 FRAMES, SIZE = 25, (576, 1024)
 FID = Distance("fid", "FID", "inception")
 FVD = Distance("fvd", "FVD, content-debiased", "videomae", of="clips", clip=16, ddof=0)
 """Ge et al. 2024; its network takes 16 frames."""
+PICTURES = ("JPEGImages/Full-Resolution", "JPEGImages/480p")
+"""Folders of DAVIS."""
 SOURCE = "GI v2, Tables 1-2"
 UNCLEAR = (
     "Which two frames of a clip are the pair is not published, only that they are 25 or more "
@@ -20,6 +23,12 @@ UNCLEAR = (
     "systems and the truth.",
     "DynamiCrafter's row is of 512x320, as the paper prints it.",
 )
+
+
+def davis(folder: Path) -> Found:
+    """Read DAVIS, unpacked or its pictures alone; its masks are no clips."""
+    inside = [folder / name for name in PICTURES if (folder / name).is_dir()]
+    return clips((inside or [folder])[0], FRAMES)
 
 
 def _rows(fid_fvd: dict[str, tuple[float, float]]) -> tuple[Row, ...]:
@@ -35,7 +44,7 @@ DAVIS = Table(
     "a folder of numbered pictures for each sequence, of 25 frames or more (DAVIS' own "
     "JPEGImages/480p or Full-Resolution)",
     "https://davischallenge.org/davis2017/code.html (TrainVal and Test-Dev)",
-    partial(clips, frames=FRAMES),
+    davis,
     FRAMES,
     SIZE,
     expected=117,
