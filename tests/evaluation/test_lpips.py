@@ -102,3 +102,28 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     torch.save(rule(shapes("alexnet"), "features."), tmp_path / "alexnet.pth")
     with pytest.raises(WeightsError, match=r"no head of LPIPS 0.1 for this trunk"):
         lpips("lpips-alex", tmp_path)
+
+
+def test_what_was_pulled_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    from vtg_cli.evaluation.features import missing
+    from vtg_cli.weights import cache
+    from vtg_cli.weights.catalog import CATALOG
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(tmp_path / "assets"))
+    given = folder(tmp_path, "lpips-alex")
+    for row, file in (("alexnet", "alexnet-0123.pth"), ("lpips-alex", "alex.pth")):
+        assert missing("lpips-alex") is not None
+        place = cache.imported_folder(row)
+        place.mkdir(parents=True)
+        name = CATALOG[row].files[0]
+        (given / file).rename(place / name)
+        digest = hashlib.sha256((place / name).read_bytes()).hexdigest()
+        monkeypatch.setitem(CATALOG[row].sha256, name, digest)  # type: ignore[arg-type]
+    assert missing("lpips-alex") is None
+    network = lpips("lpips-alex")
+    assert network.note == "" and len(network.weights) == 2
+    a, b = pictures(2, 40, 40, 3)
+    assert network(a[None], b[None])[0] > 0
