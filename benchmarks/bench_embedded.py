@@ -16,7 +16,7 @@ with its reverse-motion delta. Flow always runs: the others are compared with it
 
 PSNR is of all frames in between together, sharpness the deviation of the middle frame's Laplacian
 by that of the ends, smoothness one less the Gini coefficient of the distances between neighbours.
-SSIM and HaarPSI need piq (the `bench` extra). Tables go to stderr, the last line of stdout is JSON.
+Tables go to stderr, the last line of stdout is JSON.
 """
 
 from __future__ import annotations
@@ -32,11 +32,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib import import_module
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import cv2
@@ -46,6 +43,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from vtg_cli.evaluation.baselines import crossfade, minterpolate
+from vtg_cli.evaluation.neighbours import gini
+from vtg_cli.evaluation.pictures import haarpsi, ssim
 from vtg_cli.flow.engine import in_between
 from vtg_cli.media.image import fit, read_image
 from vtg_cli.media.sheet import GAP, positions, save_png
@@ -298,42 +297,18 @@ def sharpness(middle: Picture, first: Picture, last: Picture) -> float:
     return detail(middle) / max((detail(first) + detail(last)) / 2, 1e-9)
 
 
-def gini(values: NDArray[np.float64]) -> float:
-    """0: all the same; (n - 1) / n: all but one are zero."""
-    mean = float(values.mean())
-    if mean == 0:
-        return 0.0
-    return float(np.abs(values[:, None] - values[None]).mean() / (2 * mean))
-
-
 def smoothness(clip: Picture) -> float:
     steps = [np.abs(b.astype(float) - a).mean() for a, b in pairwise(clip)]
     return 1 - gini(np.array(steps))
 
 
 def perceptual() -> dict[str, Quality]:
-    """SSIM and HaarPSI, nothing without piq. Only their own modules are imported: those of other
-    measures want a torchvision that fits torch.
-    """
-    found = find_spec("piq") if "piq" not in sys.modules else None
-    if found is not None and found.submodule_search_locations is not None:
-        package = ModuleType("piq")
-        package.__path__ = list(found.submodule_search_locations)
-        sys.modules["piq"] = package
-    if "piq" not in sys.modules:
-        print("piq is not installed: no SSIM and HaarPSI (pip install piq)", file=sys.stderr)
-        return {}
+    """SSIM and HaarPSI, means over the frames."""
 
-    from torch import Tensor, from_numpy
+    def of(alike: Callable[[Picture, Picture], float]) -> Quality:
+        return lambda clip, truth: float(np.mean([*map(alike, clip, truth)]))
 
-    def tensor(clip: Picture) -> Tensor:
-        return from_numpy(np.float32(clip / 255)).movedim(-1, 1)
-
-    def of(function: Callable[[Tensor, Tensor], Tensor]) -> Quality:
-        return lambda clip, truth: float(function(tensor(clip), tensor(truth)))
-
-    names = ("ssim", "haarpsi")
-    return {name: of(getattr(import_module(f"piq.{name}"), name)) for name in names}
+    return {"ssim": of(ssim), "haarpsi": of(haarpsi)}
 
 
 def score(

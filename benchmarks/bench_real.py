@@ -10,8 +10,7 @@ around them). The largest step is the largest of the four differences between fr
 8, as a share of all four: 0.25 is even, and the truth's stands beside it. Seconds are CPU time for
 each frame drawn.
 
-rife needs `vtg models pull rife`; SSIM and HaarPSI need piq (the `bench` extra). Tables go to
-stderr, the last line of stdout is JSON.
+rife needs `vtg models pull rife`. Tables go to stderr, the last line of stdout is JSON.
 """
 
 from __future__ import annotations
