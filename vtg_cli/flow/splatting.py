@@ -67,6 +67,24 @@ class Track:
 
 
 @dataclass(frozen=True)
+class Moved:
+    """Where both keyframes are at one time t, at the size of the search [h, w] or any other.
+
+    to_first, to_last: [h, w, 2], (x, y) in pixels of the keyframes, from a pixel at t to where each
+        keyframe shows it
+    part_ahead, part_back: [h, w], weights of the first and the last one, one of them zero at either
+        end (`_parts`)
+    presence: [h, w] in [0, 1], how surely the better of both shows what is there
+    """
+
+    to_first: Field
+    to_last: Field
+    part_ahead: Field
+    part_back: Field
+    presence: Field
+
+
+@dataclass(frozen=True)
 class Carried:
     """Both keyframes moved to one time t, and their weights there.
 
@@ -90,9 +108,31 @@ def carrier(
     far: as in correspond
     track: the motion if it is known, and how it bends
     """
+    moved = mover(first, last, far=far, track=track)
+    a, b = premultiplied(first), premultiplied(last)
+
+    def carried(t: float) -> Carried:
+        where = moved(t)
+        return Carried(
+            fetched(a, where.to_first), fetched(b, where.to_last), where.part_ahead, where.part_back
+        )
+
+    return carried
+
+
+def fetched(picture: Field, to: Field, interpolation: int = cv2.INTER_CUBIC) -> Field:
+    """Return a picture [H, W, C] as seen from where `to` [h, w, 2] points."""
+    height, width = picture.shape[:2]
+    wide = cv2.resize(to, (width, height), interpolation=cv2.INTER_LINEAR)
+    return warp(picture, np.asarray(wide), interpolation)
+
+
+def mover(
+    first: Picture, last: Picture, *, far: bool = False, track: Track | None = None
+) -> Callable[[float], Moved]:
+    """Estimate the motion as `carrier` does and return where both keyframes are at any time."""
     height, width = first.shape[:2]
     motion = track.found if track else correspond(seen(first), seen(last), far=far)
-    a, b = premultiplied(first), premultiplied(last)
     h, w = motion.trust_first.shape
     scale = np.array([width / w, height / h], np.float32)
     splat_a = _splatter(motion.forward, motion.trust_first, track.ahead if track else None)
@@ -103,10 +143,7 @@ def carrier(
     # the keyframe that is found again the better is shown for longer
     middle = 0.5 + ASIDE * float(np.sign(motion.trust_first.mean() - motion.trust_last.mean()))
 
-    def enlarged(x: Field) -> Field:
-        return np.asarray(cv2.resize(x, (width, height), interpolation=cv2.INTER_LINEAR))
-
-    def carried(t: float) -> Carried:
+    def moved(t: float) -> Moved:
         motion_a, presence_a, aside_a = splat_a(t)
         motion_b, presence_b, aside_b = splat_b(1 - t)
         # each keyframe follows its own motion, unless the other knows much better
@@ -118,12 +155,11 @@ def carrier(
         if aside_a is not None and aside_b is not None:
             to_a -= (own_a * aside_a + (1 - own_a) * aside_b) * scale
             to_b -= (own_b * aside_b + (1 - own_b) * aside_a) * scale
-        from_a = warp(a, enlarged(to_a), cv2.INTER_CUBIC)
-        from_b = warp(b, enlarged(to_b), cv2.INTER_CUBIC)
         presence_a, presence_b = gauss(presence_a, 2), gauss(presence_b, 2)
-        return Carried(from_a, from_b, *_parts(t, presence_a, presence_b, swift, middle))
+        parts = _parts(t, presence_a, presence_b, swift, middle)
+        return Moved(to_a, to_b, *parts, np.maximum(presence_a, presence_b))
 
-    return carried
+    return moved
 
 
 def _held(motion: Correspondence) -> float:

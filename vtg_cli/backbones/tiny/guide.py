@@ -13,10 +13,13 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from vtg_cli.flow.filters import Field
-from vtg_cli.flow.splatting import carrier
+from vtg_cli.flow.joined import joined
+from vtg_cli.flow.splatting import Moved, Picture, carrier
+
+Learned = Callable[[Picture, Picture], Callable[[float], Moved]]
+"""Two keyframes to where both are at any time, such as Rife.motion."""
 
 UNSEEN = 0.0002
 """Least confidence; 0 is left to mean that a network is told nothing."""
@@ -36,13 +39,20 @@ class Carried:
     trust_back: Field
 
 
-def carry(first: NDArray[np.uint8], last: NDArray[np.uint8]) -> Callable[[float], Carried]:
+def carry(
+    first: Picture, last: Picture, learned: Learned | None = None
+) -> Callable[[float], Carried]:
     """Estimate the motion between two pictures [H, W, 3] now, once, and return a function that
     carries them to any time in [0, 1].
 
+    learned: a second opinion (flow/joined.py)
+
     At its own time each is itself.
     """
-    carried_to = carrier(first, last, far=True)
+    if learned is None:
+        carried_to = carrier(first, last, far=True)
+    else:
+        carried_to = joined(first, last, learned(first, last))
 
     def at(t: float) -> Carried:
         carried = carried_to(t)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from vtg_cli.backbones.base import STANDARD_MOTION, Motion, OnFrames
 from vtg_cli.backbones.deltas import layer_deltas
-from vtg_cli.backbones.tiny.guide import Carried, carry, enlarged
+from vtg_cli.backbones.tiny.guide import Carried, Learned, carry, enlarged
 from vtg_cli.backbones.tiny.network import Block, Network
 from vtg_cli.backbones.tiny.prior import CONCAT, PARTS, STILL_TRUST, believed, guide, spread
 from vtg_cli.backbones.tiny.spec import LATENTS, SPEC
@@ -45,8 +45,14 @@ TYPICAL = 0.17
 class Tiny:
     """A Backbone (backbones.base). Latents are small pictures in [-1, 1]; sizes are free."""
 
-    def __init__(self, network: Network, *, reverse: Mapping[str, Tensor] | None = None) -> None:
-        self.network, self.spec = network, SPEC
+    def __init__(
+        self,
+        network: Network,
+        *,
+        reverse: Mapping[str, Tensor] | None = None,
+        learned: Learned | None = None,
+    ) -> None:
+        self.network, self.spec, self.learned = network, SPEC, learned
         blocks = [block for block in network.blocks if isinstance(block, Block)]
         self._modules: dict[str, list[nn.Module]] = {
             "temporal_attention": [block.temporal for block in blocks],
@@ -148,7 +154,7 @@ class Tiny:
         if motion is not None and motion.between(last, first):
             ahead = motion.at
             return lambda t: _swapped(ahead(1 - t))
-        self._motion = _Motion(first, last, carry(first, last))
+        self._motion = _Motion(first, last, carry(first, last, self.learned))
         return self._motion.at
 
     def training_weight(self, level: Level, cond: Cond) -> Tensor:

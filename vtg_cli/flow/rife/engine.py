@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vtg_cli.flow.engine import OnFrame, check, straight
-from vtg_cli.flow.filters import Field
+from vtg_cli.flow.filters import Field, resize
 from vtg_cli.flow.rife.network import SCALES, IFNet
-from vtg_cli.flow.splatting import Picture, premultiplied, seen
+from vtg_cli.flow.splatting import Moved, Picture, premultiplied, seen
 from vtg_cli.ground.tensor import check_finite
 from vtg_cli.ground.windows import windows
 
@@ -27,6 +27,8 @@ LARGEST, WINDOW = 4096 * 2304, 2304
 AT_ONCE = {"cpu": 1 << 16}
 ABREAST = 1 << 22
 """Pixels of all the times that go through the network together, on a CPU and elsewhere."""
+MOTION = 1280
+"""Long side at which motion alone is looked at."""
 LARGE, FAR, LOOK = 1200, 120.0, 448
 """Long side of a picture, and pixels of motion in it, from which on scales are doubled; long side
 at which the motion is looked at."""
@@ -76,6 +78,33 @@ class Rife:
         for t in times:
             yield first if same or t == 0 else last if t == 1 else next(drawn)
 
+    def motion(self, first: Picture, last: Picture) -> Callable[[float], Moved]:
+        """Return where both keyframes uint8 [H, W, C] are at a time, as the network sees it; looked
+        at in pictures of MOTION pixels of the long side at most.
+        """
+        height, width = first.shape[:2]
+        share = min(1.0, MOTION / max(height, width))
+        h, w = (max(1, round(n * share)) for n in (height, width))
+        looked = [
+            self._tensor(resize(np.float32(seen(each)) / np.float32(255), w, h))
+            for each in (first, last)
+        ]
+        scales = self.scales(*looked)
+        with torch.inference_mode():
+            shared = self.network.seen(*(self._padded(each, scales) for each in looked))
+        grow = np.array([width / w, height / h] * 2, np.float32)
+
+        def at(t: float) -> Moved:
+            with torch.inference_mode():
+                times = torch.tensor([t], dtype=torch.float32, device=self.device)
+                seen_there = self.network.between(shared, times, scales)
+                check_finite(seen_there.flow, "the motion is not numbers")
+                flow = seen_there.flow[0, :, :h, :w].float().movedim(0, -1).cpu().numpy() * grow
+                part = torch.sigmoid(seen_there.mask[0, 0, :h, :w].float()).cpu().numpy()
+            return Moved(flow[..., :2], flow[..., 2:], part, 1 - part, np.ones_like(part))
+
+        return at
+
     def _drawn(self, first: Picture, last: Picture, times: Sequence[float]) -> Iterator[Picture]:
         if not times:
             return
@@ -100,6 +129,13 @@ class Rife:
         """Convert [H, W, C] to [1, C, H, W]."""
         return torch.from_numpy(picture).movedim(-1, 0)[None].contiguous().to(self.device)
 
+    @staticmethod
+    def _padded(picture: Tensor, scales: Sequence[int]) -> Tensor:
+        """Pad [1, C, H, W] to sizes that all stages can halve."""
+        step = 4 * max(scales)
+        height, width = picture.shape[2:]
+        return F.pad(picture, (0, -width % step, 0, -height % step), mode="replicate")
+
     def _renderer(
         self, looked: Sequence[Tensor], shown: Sequence[Tensor], scales: Sequence[int]
     ) -> Callable[[Tensor], Tensor]:
@@ -107,12 +143,9 @@ class Rife:
         whole.
         """
         height, width = looked[0].shape[2:]
-        step = 4 * max(scales)
-        wider = (0, -width % step, 0, -height % step)
         with torch.inference_mode():
-            first, last = (F.pad(each, wider, mode="replicate") for each in looked)
-            shared = self.network.seen(first, last)
-            over = [F.pad(each, wider, mode="replicate") for each in shown]
+            shared = self.network.seen(*(self._padded(each, scales) for each in looked))
+            over = [self._padded(each, scales) for each in shown]
 
         def between(times: Tensor) -> Tensor:
             motion = self.network.between(shared, times.to(self.device), scales)
