@@ -60,8 +60,8 @@ def joined(
         far = learned(t)
         theirs = Moved(*(resize(field, w, h) for field in vars(far).values()))
         share = believed(ours, theirs)
-        ahead = _mixed(share, fetched(a, ours.to_first), fetched(a, far.to_first, cv2.INTER_LINEAR))
-        back = _mixed(share, fetched(b, ours.to_last), fetched(b, far.to_last, cv2.INTER_LINEAR))
+        ahead = _mixed(share, fetched(a, ours.to_first), fetched(a, far.to_first))
+        back = _mixed(share, fetched(b, ours.to_last), fetched(b, far.to_last))
         told = TOLD * (1 - share)
         part_ahead = share * ours.part_ahead + told * theirs.part_ahead
         return Carried(ahead, back, part_ahead, share * ours.part_back + told * theirs.part_back)
