@@ -20,13 +20,23 @@ import numpy as np
 
 from vtg_cli.flow.correspondence import correspond
 from vtg_cli.flow.filters import Field, gauss, ramp, resize, warp
-from vtg_cli.flow.splatting import Carried, Moved, Picture, Track, fetched, mover, premultiplied, seen
+from vtg_cli.flow.splatting import (
+    Carried,
+    Moved,
+    Picture,
+    Track,
+    fetched,
+    mover,
+    premultiplied,
+    seen,
+)
 
 PRESENT = (0.3, 0.5)  # presence up to which the search is not believed, from which it is
 KEPT = (0.1, 0.3)  # trust in what the learned motion shows, likewise
 REACH = (0.0125, 0.00625)  # over which each is averaged, of the long side
 COARSE = 1 / 640  # finer than this, of the long side, edges are the search's alone
 BOTH = 0.6  # share of the search in coarse light where it is believed
+SAME = (2, 6)  # pixels of the search that both motions may be apart for that, up to which not
 TOLD = 0.5  # presence of what a learned motion shows: it does not say how sure it is
 
 
@@ -60,8 +70,9 @@ def joined(
         far = learned(t)
         theirs = Moved(*(resize(field, w, h) for field in vars(far).values()))
         share = believed(ours, theirs)
-        ahead = _mixed(share, fetched(a, ours.to_first), fetched(a, far.to_first))
-        back = _mixed(share, fetched(b, ours.to_last), fetched(b, far.to_last))
+        both = share * (1 - BOTH) * _near(ours, theirs, scale)
+        ahead = _mixed(share, both, fetched(a, ours.to_first), fetched(a, far.to_first))
+        back = _mixed(share, both, fetched(b, ours.to_last), fetched(b, far.to_last))
         told = TOLD * (1 - share)
         part_ahead = share * ours.part_ahead + told * theirs.part_ahead
         return Carried(ahead, back, part_ahead, share * ours.part_back + told * theirs.part_back)
@@ -69,10 +80,25 @@ def joined(
     return carried
 
 
-def _mixed(share: Field, searched: Field, learned: Field) -> Field:
-    """Mix a carried keyframe [H, W, C] with itself; share: of the search, [h, w]."""
+def _near(ours: Moved, theirs: Moved, scale: Field) -> Field:
+    """Return how surely two motions mean the same thing, [h, w] in [0, 1]."""
+    apart = [
+        np.linalg.norm((one - other) * scale, axis=-1)
+        for one, other in ((ours.to_first, theirs.to_first), (ours.to_last, theirs.to_last))
+    ]
+    return np.float32(1 - ramp(np.maximum(*apart), *SAME))
+
+
+def _mixed(share: Field, both: Field, searched: Field, learned: Field) -> Field:
+    """Mix a carried keyframe [H, W, C] with itself.
+
+    share: of the searched one, [h, w]; both: of the learned one in coarse light, beside that
+    """
     height, width = searched.shape[:2]
-    wide = cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
+    wide, coarse = (
+        cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
+        for part in (share, both)
+    )
     apart = searched - learned
-    fine = gauss(np.float32((BOTH - 1) * wide * apart), COARSE * max(height, width))
-    return np.asarray(learned + wide * apart + fine.reshape(apart.shape), np.float32)
+    light = gauss(np.float32(coarse * apart), COARSE * max(height, width))
+    return np.asarray(learned + wide * apart - light.reshape(apart.shape), np.float32)

@@ -172,3 +172,23 @@ def test_the_real_weights_find_a_shift() -> None:
 
 def psnr(x: NDArray[np.generic], truth: Picture) -> float:
     return float(20 * np.log10(255 / np.sqrt(np.mean((x.astype(float) - truth) ** 2))))
+
+
+def test_motion_is_what_the_network_says_of_a_time() -> None:
+    """At the size of the pictures, without the padding; both keyframes' parts are one whole."""
+    rife, a, b = Rife(vectors.rule()), noise(64, 128), noise(64, 128, seed=1)
+    moved = rife.motion(a, b)(0.25)
+    pictures = (torch.from_numpy(x).movedim(-1, 0)[None] / 255 for x in (a, b))
+    with torch.inference_mode():
+        said = rife.network(*pictures, torch.tensor([0.25]))
+    flow = np.concatenate([moved.to_first, moved.to_last], axis=-1)
+    assert np.array_equal(flow, said.flow[0].movedim(0, -1).numpy())
+    assert np.array_equal(moved.part_ahead, torch.sigmoid(said.mask[0, 0]).numpy())
+    assert np.array_equal(moved.part_ahead + moved.part_back, moved.presence)
+
+
+def test_motion_of_a_large_picture_is_in_its_own_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "MOTION", 64)
+    moved = shifting(3.0).motion(noise(96, 128), noise(96, 128, seed=1))(0.5)
+    assert moved.to_first.shape == (48, 64, 2)
+    assert np.abs(moved.to_first[24, 32] - (6, 0)).max() < 1e-5  # four places, and twice the size
