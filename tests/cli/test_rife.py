@@ -197,3 +197,27 @@ def test_import_takes_the_released_file(offered: Index, capfd: pytest.CaptureFix
         "vtg: other.pkl holds no IFNet 4.25: block0.conv0.0.0.bias has the shape [3], not [96]"
     )
     assert not Path("other").exists()
+
+
+def test_it_guides_the_embedded_model(
+    offered: Index, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """By default where it is here; the report names the weights of both, and makes it again."""
+    ends = ("interpolate", "a.png", "b.png", "--frames", "5", "--device", "cpu")
+    assert main([*ends, "--model", "tiny+rife", "-o", "early.mkv"]) == 5
+    assert "vtg models pull rife" in capfd.readouterr().err and not Path("early.mkv").exists()
+    assert main([*ends, "-o", "alone.mkv"]) == 0
+    assert "vtg models pull rife" in capfd.readouterr().err
+    folder = pulled(capfd)
+    assert main([*ends, "-o", "both.mkv"]) == 0
+    assert capfd.readouterr().err.startswith("vtg: model tiny+rife: no larger model")
+    report = json.loads(Path("both.mkv.json").read_text())
+    assert report["job"]["model"] == "tiny+rife"
+    assert report["weights"]["motion"] == store.identity(folder) and "model" in report["weights"]
+    alone, both = (read_video(name)[0] for name in ("alone.mkv", "both.mkv"))
+    assert np.array_equal(alone[[0, 4]], both[[0, 4]])  # the keyframes
+    assert not np.array_equal(alone[2], both[2])  # noise: only learned motion says where it goes
+    assert main(["run", "both.mkv.json", "-o", "again.mkv"]) == 0
+    assert np.array_equal(read_video("again.mkv")[0], both)
+    assert main([*ends, "--model", "tiny", "-o", "named.mkv"]) == 0
+    assert np.array_equal(read_video("named.mkv")[0], alone)

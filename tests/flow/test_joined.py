@@ -56,7 +56,7 @@ def test_each_keyframe_is_itself_at_its_own_time() -> None:
 
 
 @pytest.mark.parametrize("t", [0.25, 0.5])
-def test_what_is_found_again_is_the_searchs(t: float) -> None:
+def test_what_is_found_again_moves_as_the_search_says(t: float) -> None:
     """Though the learned motion says something else by more than SAME."""
     first, last = ends()
     alone = drawn(carrier(first, last, far=True)(t))[INNER]

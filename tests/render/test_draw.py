@@ -460,15 +460,18 @@ class TestChoice:
         on = "cpu" if room is None or device == "cpu" else "cuda"
         monkeypatch.setattr(models_of, "device_name", lambda device: on)
         monkeypatch.setattr(models_of, "gpu_memory", lambda device: Memory(int(room or 0), 0))
+        monkeypatch.setattr(models_of.store, "usable", lambda entry: False)
         small = models_of.store.Source("tiny", DATA / "tiny_svd")
         monkeypatch.setattr(models_of.store, "resolve", lambda name: replace(small, name=name))
         return models_of.choose("auto", device, rungs)
 
     def test_no_weights_means_the_embedded_model(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(models_of.store, "available", list)
+        monkeypatch.setattr(models_of.store, "usable", lambda entry: False)
         made = models_of.choose("auto", "cpu")
         assert (made.name, made.device, made.frames, made.fps) == ("tiny", "cpu", 24, 24)
         assert "no larger model on this machine" in made.reason
+        assert "'vtg models pull rife', 23 MB, would add learned motion" in made.reason
         assert made.source is not None and made.source.folder == EMBEDDED_FOLDER
 
     def test_the_best_of_what_is_here(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -494,7 +497,7 @@ class TestChoice:
         made = self.choose(monkeypatch, ["svd"], peaks[2] / SPARE + 2)
         assert made.reason.endswith(", by --memory offload")
         made = self.choose(monkeypatch, ["svd"], peaks[-1] / 2)
-        assert made.reason == (
+        assert made.reason.startswith(
             f"svd is here, but at --memory tiled it wants about {size_text(peaks[-1])} of GPU "
             f"memory and there are {size_text(peaks[-1] // 2)} ('--model svd' tries it anyway)"
         )

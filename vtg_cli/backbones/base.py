@@ -262,15 +262,20 @@ def load(
     dtype: str = "auto",
     reverse: Mapping[str, Tensor] | None = None,
     decode_chunk: int | None = None,
+    motion: FilePath | None = None,
 ) -> Backbone:
-    """Load the model in a folder. reverse: parameter name -> delta; see weights.delta.
+    """Load the model in a folder.
+
+    reverse: parameter name -> delta; see weights.delta
+    motion: a folder of learned motion, for a kind that is guided by motion
 
     Raises WeightsError if files are missing, do not fit or hold values that are not numbers.
     """
     from vtg_cli.backbones.finite import check_weights
 
+    guided = {"motion": motion} if motion else {}
     backbone: Backbone = function(model_of(folder).load)(
-        folder, device=device, dtype=dtype, reverse=reverse, decode_chunk=decode_chunk
+        folder, device=device, dtype=dtype, reverse=reverse, decode_chunk=decode_chunk, **guided
     )
     alone = {"network": backbone.network}
     check_weights(folder, getattr(backbone, "parts", lambda: alone)())

@@ -12,6 +12,7 @@ def model_names(incomplete: str) -> Iterator[tuple[str, str]]:
     summaries = {
         "auto": "the best model this machine has",
         "tiny": "embedded diffusion model",
+        "tiny+rife": "embedded diffusion model, guided by learned motion too",
         "flow": "draft engine: motion alone, the fastest",
     }
     summaries |= {

@@ -25,7 +25,7 @@ from vtg_cli.media.ffmpeg import ffmpeg
 from vtg_cli.media.formats import FORMATS
 from vtg_cli.plan.model import is_engine
 from vtg_cli.weights import cache, hub, layout, sizes, store
-from vtg_cli.weights.catalog import CATALOG, EMBEDDED_FOLDER, place_of
+from vtg_cli.weights.catalog import CATALOG, EMBEDDED_FOLDER, LEARNED, place_of
 
 State = Literal["ok", "note", "bad"]
 ROOM = 5e9
@@ -179,7 +179,10 @@ def models() -> Iterator[Finding]:
     """Check the embedded model, and those of the catalogue of which something is here."""
     try:
         _measure(EMBEDDED_FOLDER)
-        yield Finding("model", "ok", "tiny and flow are embedded")
+        more = (
+            "" if store.usable(CATALOG[LEARNED]) else "; 'vtg models pull rife' adds learned motion"
+        )
+        yield Finding("model", "ok", f"tiny and flow are embedded{more}")
     except (VtgError, OSError) as error:
         text = error.message if isinstance(error, VtgError) else _first_line(error)
         again = "pip install --force-reinstall vtg-cli"

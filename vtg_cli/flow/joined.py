@@ -36,7 +36,7 @@ KEPT = (0.1, 0.3)  # trust in what the learned motion shows, likewise
 REACH = (0.0125, 0.00625)  # over which each is averaged, of the long side
 COARSE = 1 / 640  # finer than this, of the long side, edges are the search's alone
 BOTH = 0.6  # share of the search in coarse light where it is believed
-SAME = (2, 6)  # pixels of the search that both motions may be apart for that, up to which not
+SAME = (4, 12)  # pixels of the search that both motions may be apart for that, up to which not
 TOLD = 0.5  # presence of what a learned motion shows: it does not say how sure it is
 
 

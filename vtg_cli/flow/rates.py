@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vtg_cli.machine.cost import MIB, Rates
 
 FLOW = Rates(
@@ -26,3 +28,13 @@ RIFE = Rates(
     pixel_bytes=900,
     frame_bytes=3,
 )
+
+
+def guided(own: Rates) -> Rates:
+    """Return the cost of a model that also looks at what RIFE sees, frame by frame."""
+    return replace(
+        own,
+        fitted=False,
+        frame=own.frame + RIFE.frame,
+        pixel_bytes=own.pixel_bytes + RIFE.pixel_bytes,
+    )

@@ -24,9 +24,9 @@ class Engine:
         Opt(
             "Model that draws the frames: auto (the best model already on this machine that it "
             "can run), tiny (embedded), flow (embedded; a draft, the fastest), rife (learned "
-            "motion; 'vtg models pull rife' brings it), a name from 'vtg models list', a folder "
-            "in diffusers layout, or a hub id such as org/name. This option never downloads "
-            "anything.",
+            "motion; 'vtg models pull rife' brings it), tiny+rife (both), a name from "
+            "'vtg models list', a folder in diffusers layout, or a hub id such as org/name. This "
+            "option never downloads anything.",
             MODEL,
             metavar="NAME",
             example="tiny",

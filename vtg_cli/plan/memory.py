@@ -74,7 +74,9 @@ def work_of(setup: Setup, rung: Rung, segments: tuple[int, ...] | None = None) -
     folder = setup.model.source.folder
     guided = max(job.sampling.guidance or (1.0, 1.0)) > 1 and setup.model.device != "cpu"
     return Work(
-        rates=model_of(folder).rates,
+        rates=rates.guided(model_of(folder).rates)
+        if setup.model.motion
+        else model_of(folder).rates,
         device=setup.model.device,
         segments=lengths,
         drawn=tuple(setup.model.spec.drawn(n) for n in lengths),

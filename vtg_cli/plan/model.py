@@ -19,7 +19,7 @@ from vtg_cli.machine.cost import Work, fits, on_device
 from vtg_cli.machine.hardware import device_name, gpu_memory
 from vtg_cli.machine.rungs import AWAY, RUNGS, Rung
 from vtg_cli.weights import layout, store
-from vtg_cli.weights.catalog import CATALOG, EMBEDDED, FLOW, LEARNED
+from vtg_cli.weights.catalog import CATALOG, EMBEDDED, FLOW, GUIDED, LEARNED
 from vtg_cli.weights.reverse import Reverse
 from vtg_cli.weights.store import Source
 
@@ -35,6 +35,7 @@ class Choice:
     learned motion files alone
     device: "cpu", "cuda", "cuda:1", "mps"
     reverse: its reverse-motion weights, if any
+    motion: the folder of learned motion that guides it, if any
     """
 
     name: str
@@ -43,6 +44,7 @@ class Choice:
     spec: Spec | None
     device: str
     reverse: Reverse | None = None
+    motion: Path | None = None
 
     @property
     def folder(self) -> Path:
@@ -55,6 +57,7 @@ class Choice:
     def folders(self) -> dict[str, Path]:
         """Role -> place of all weights that its frames depend on; empty for flow."""
         folders = {"model": self.source.folder} if self.source else {}
+        folders |= {"motion": self.motion} if self.motion else {}
         if self.reverse:
             folders["reverse"] = self.reverse.path
             folders |= {"reverse_base": self.reverse.base} if self.reverse.base else {}
@@ -80,6 +83,8 @@ def choose(model: str, device: str, rungs: Sequence[Rung] = RUNGS) -> Choice:
         return _best(device, rungs)
     if model == FLOW:
         return Choice(FLOW, "", None, None, "cpu")
+    if model == GUIDED:
+        return _guided("", device)
     source = store.resolve(model)
     if is_engine(source.folder):
         return Choice(source.name, "", source, None, device_name(device))
@@ -160,7 +165,17 @@ def _least(source: Source, device: str, rungs: Sequence[Rung]) -> tuple[Rung | N
 
 
 def _embedded(reason: str, device: str) -> Choice:
+    entry = CATALOG[LEARNED]
+    if store.usable(entry):
+        return _guided(reason, device)
+    size = size_text(round(entry.gb * 1e9))
+    reason += f"; 'vtg models pull {LEARNED}', {size}, would add learned motion"
     return _diffusion(store.resolve(EMBEDDED), reason, device)
+
+
+def _guided(reason: str, device: str) -> Choice:
+    motion = store.resolve(LEARNED).folder
+    return replace(_diffusion(store.resolve(EMBEDDED), reason, device), name=GUIDED, motion=motion)
 
 
 def _diffusion(source: Source, reason: str, device: str) -> Choice:

@@ -25,7 +25,7 @@ from vtg_cli.plan.segments import TimelinePlan
 from vtg_cli.plan.setup import Setup
 from vtg_cli.plan.takes import variants
 from vtg_cli.weights import layout
-from vtg_cli.weights.catalog import EMBEDDED_FOLDER, EMBEDDED_LICENCE
+from vtg_cli.weights.catalog import CATALOG, EMBEDDED_FOLDER, EMBEDDED_LICENCE, LEARNED
 
 VOLUME = {
     "mp4": (0.12, 8.0),
@@ -158,13 +158,16 @@ def this_machine(device: str, output: str | None) -> Machine:
 
 
 def weights_of(setup: Setup) -> tuple[Weights, ...]:
-    """List the files of a plan's model and of its reverse motion; none for flow."""
+    """List the files of a plan's model, of its guide and its reverse motion; none for flow."""
     weights = []
     source = setup.model.source
     if source is not None:
         files = [*layout.used_files(source.folder)]
         licence = source.entry.licence if source.entry else _own(source.folder)
         weights.append(_weights(source.name, source.folder, files, licence))
+    if setup.model.motion is not None:
+        files = [*layout.used_files(setup.model.motion)]
+        weights.append(_weights(LEARNED, setup.model.motion, files, CATALOG[LEARNED].licence))
     if setup.model.reverse is not None:
         place = setup.model.reverse.path
         files = [place] if place.is_file() else [*layout.used_files(place)]

@@ -30,7 +30,7 @@ from vtg_cli.plan.unused import (
     refuse_without_captions,
 )
 from vtg_cli.sampling.settings import LCM_LEVELS, LORA_STEPS, resolved
-from vtg_cli.weights.catalog import CATALOG, EMBEDDED, FLOW
+from vtg_cli.weights.catalog import CATALOG, EMBEDDED, FLOW, GUIDED
 from vtg_cli.weights.reverse import Reverse, check_base, known_reverse, resolve_reverse
 
 FOUR_K = 4096 * 2160
@@ -307,5 +307,7 @@ def _lasting(name: str) -> str:
     """Return a path that holds from every folder; other names as they are."""
     path = Path(name).expanduser()
     return (
-        str(path.absolute()) if name not in (*CATALOG, EMBEDDED, FLOW) and path.exists() else name
+        str(path.absolute())
+        if name not in (*CATALOG, EMBEDDED, FLOW, GUIDED) and path.exists()
+        else name
     )

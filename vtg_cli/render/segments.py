@@ -143,6 +143,7 @@ def loaded(setup: Setup) -> Backbone:
             dtype=setup.job.dtype,
             reverse=reverse.load(reversed_by) if reversed_by else None,
             decode_chunk=setup.job.decode_chunk,
+            motion=setup.model.motion,
         ),
     )
 
@@ -165,7 +166,7 @@ def key_of(setup: Setup) -> Hashable:
     job = setup.job
     return (
         *(setup.model.folder, setup.model.device, job.dtype),
-        *(setup.model.reverse, job.decode_chunk, job.memory, job.lora == "fit"),
+        *(setup.model.reverse, setup.model.motion, job.decode_chunk, job.memory, job.lora == "fit"),
     )
 
 

@@ -20,6 +20,8 @@ CATALOG: Mapping[str, Entry] = MappingProxyType({entry.name: entry for entry in 
 
 EMBEDDED, FLOW, LEARNED = "tiny", "flow", "rife"
 """The model and the engine that come with the package, and the engine whose motion is learned."""
+GUIDED = f"{EMBEDDED}+{LEARNED}"
+"""The model that comes with the package, guided by learned motion too."""
 EMBEDDED_FOLDER = Path(__file__).parents[1] / "backbones" / "tiny" / "embedded"
 EMBEDDED_LICENCE = "Apache-2.0"
 BUILT_IN = (EMBEDDED, FLOW)
@@ -41,6 +43,12 @@ def place_of(name: str) -> Place:
         return Place(entry.repo_id, entry.folder, entry)
     if name in BUILT_IN:
         raise UsageError(f"{name} is part of vtg and has no files on a hub", subject=name)
+    if name == GUIDED:
+        raise UsageError(
+            f"{GUIDED} is {EMBEDDED}, which is part of vtg, with {LEARNED}'s motion",
+            f"its files are those of {LEARNED}: name that",
+            subject=name,
+        )
     match = HUB_ID.fullmatch(name)
     if match is None:
         raise UsageError(f"there is no model called {name!r}", suggestion(name), subject=name)
@@ -52,5 +60,5 @@ def suggestion(name: str) -> str:
     models = [entry.name for entry in CATALOG.values() if entry.kind in ("model", "engine")]
     close = get_close_matches(name.lower(), [*CATALOG, *BUILT_IN], n=1, cutoff=0.5)
     meant = f"did you mean {close[0]}? " if close else ""
-    names = f"{EMBEDDED} and flow (embedded), {', '.join(reversed(models))}"
+    names = f"{EMBEDDED} and flow (embedded), {GUIDED}, {', '.join(reversed(models))}"
     return f"{meant}known: {names}; or a folder, or a hub id such as org/name"

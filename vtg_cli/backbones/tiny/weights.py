@@ -17,6 +17,7 @@ from torch import Tensor
 from vtg_cli.backbones.tiny.model import Tiny
 from vtg_cli.backbones.tiny.network import Network, Shape
 from vtg_cli.errors import WeightsError
+from vtg_cli.flow.rife import weights as rife
 from vtg_cli.ground import temporary
 from vtg_cli.machine.device import choose_device
 from vtg_cli.weights.layout import INDEX, NETWORK
@@ -43,9 +44,12 @@ def load(
     dtype: str = "auto",
     reverse: Mapping[str, Tensor] | None = None,
     decode_chunk: int | None = None,
+    motion: Path | None = None,
 ) -> Tiny:
     """Load the model in a folder that `save` made, in float32 whatever the `dtype`; its frames are
     decoded one by one whatever the `decode_chunk`.
+
+    motion: a folder of RIFE, whose motion guides it beside its own
 
     Raises WeightsError if it is none.
     """
@@ -64,4 +68,5 @@ def load(
     except RuntimeError as error:
         raise WeightsError(f"{file}: {error}", subject=str(file)) from None
     where = choose_device(device)
-    return Tiny(network.to(where).eval().requires_grad_(False), reverse=reverse)
+    learned = rife.load(motion, device=device, dtype="fp32").motion if motion else None
+    return Tiny(network.to(where).eval().requires_grad_(False), reverse=reverse, learned=learned)
