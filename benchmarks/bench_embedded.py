@@ -133,7 +133,7 @@ def flow(first: Picture, last: Picture, frames: int, far: bool = False) -> Pictu
     return in_between(first, last, [i / (frames - 1) for i in range(frames)], far=far)
 
 
-def tiny(folder: Path, method: str, with_delta: bool) -> Engine:
+def tiny(folder: Path, method: str, with_delta: bool, motion: Path | None = None) -> Engine:
     """A model of its own for each method: it remembers the motion between two keyframes, which
     would save the next method the time.
     """
@@ -145,7 +145,7 @@ def tiny(folder: Path, method: str, with_delta: bool) -> Engine:
     from vtg_cli.weights import delta
 
     reverse = delta.load(folder / REVERSE) if with_delta else None
-    model = load(folder, device="cpu", reverse=reverse)
+    model = load(folder, device="cpu", reverse=reverse, motion=motion)
 
     def engine(first: Picture, last: Picture, frames: int) -> Picture:
         keys = Keyframes.ends(to_pixels(first), to_pixels(last), frames)

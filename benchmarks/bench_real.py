@@ -10,7 +10,8 @@ around them). The largest step is the largest of the four differences between fr
 8, as a share of all four: 0.25 is even, and the truth's stands beside it. Seconds are CPU time for
 each frame drawn.
 
-rife needs `vtg models pull rife`. Tables go to stderr, the last line of stdout is JSON.
+rife and tiny+rife need `vtg models pull rife`. Tables go to stderr, the last line of stdout is
+JSON.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from bench_embedded import (
+    TINY,
     Engine,
     Picture,
     Quality,
@@ -36,6 +38,7 @@ from bench_embedded import (
     sharpness,
     strips,
     table,
+    tiny,
 )
 from numpy.typing import NDArray
 
@@ -46,7 +49,7 @@ from vtg_cli.weights import store
 from vtg_cli.weights.catalog import EMBEDDED_FOLDER
 
 Mask = NDArray[np.bool_]
-ENGINES = ("cross-fade", "minterpolate", "flow", "tiny", "rife")
+ENGINES = ("cross-fade", "minterpolate", "flow", "tiny", "rife", "tiny+rife")
 SCORED = (2, 4, 6)
 DIFFERS, BLUR, AROUND = 24, 2.0, 9
 """Of 255, after blurring so many pixels: what moves unlike the camera; pixels taken in around."""
@@ -74,6 +77,8 @@ def engine_of(name: str) -> Engine:
         return rife()
     if name == "tiny":
         return engine("gi", EMBEDDED_FOLDER)
+    if name == "tiny+rife":
+        return tiny(EMBEDDED_FOLDER, *TINY["gi"], store.resolve("rife").folder)
     simple: dict[str, Engine] = {"cross-fade": crossfade, "minterpolate": minterpolate}
     return simple.get(name) or engine(name, EMBEDDED_FOLDER)
 
