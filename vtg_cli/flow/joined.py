@@ -59,7 +59,8 @@ def joined(
         kept_b = warp(found.trust_last, theirs.to_last * scale)
         kept = theirs.part_ahead * kept_a + theirs.part_back * kept_b
         present = gauss(ours.presence, REACH[0] * long_side)
-        return ramp(present, *PRESENT) * ramp(gauss(kept, REACH[1] * long_side), *KEPT)
+        kept = ramp(gauss(kept, REACH[1] * long_side), *KEPT)
+        return np.asarray(ramp(present, *PRESENT) * kept, np.float32)
 
     def carried(t: float) -> Carried:
         ours = searched(t)
@@ -86,7 +87,7 @@ def _near(ours: Moved, theirs: Moved, scale: Field) -> Field:
         np.linalg.norm((one - other) * scale, axis=-1)
         for one, other in ((ours.to_first, theirs.to_first), (ours.to_last, theirs.to_last))
     ]
-    return np.float32(1 - ramp(np.maximum(*apart), *SAME))
+    return np.asarray(1 - ramp(np.maximum(*apart), *SAME), np.float32)
 
 
 def _mixed(share: Field, both: Field, searched: Field, learned: Field) -> Field:

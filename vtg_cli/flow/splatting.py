@@ -124,7 +124,7 @@ def fetched(picture: Field, to: Field, interpolation: int = cv2.INTER_CUBIC) -> 
     """Return a picture [H, W, C] as seen from where `to` [h, w, 2] points."""
     height, width = picture.shape[:2]
     wide = cv2.resize(to, (width, height), interpolation=cv2.INTER_LINEAR)
-    return warp(picture, np.asarray(wide), interpolation)
+    return np.asarray(warp(picture, np.asarray(wide), interpolation))
 
 
 def mover(
