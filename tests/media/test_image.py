@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from vtg_cli.errors import UsageError
-from vtg_cli.media.image import canvas, fit, read_image, sha256_of, size_of
+from vtg_cli.media.image import canvas, fit, read_image, sha256_of
 
 Pixels = NDArray[np.uint8]
 Colours = NDArray[np.float64]
@@ -138,7 +138,6 @@ def test_a_lossless_rgb_file_comes_back_bit_for_bit(kind: str, tmp_path: Path) -
     np.testing.assert_array_equal(image, pixels)
     assert image.flags.c_contiguous
     image[0, 0] = 0  # and ours to change
-    assert size_of(path) == (5, 7)
 
 
 @pytest.mark.parametrize(("kind", "levels"), [("jpg", 3), ("avif", 6)])
@@ -147,7 +146,6 @@ def test_a_lossy_file_comes_back_about_so(kind: str, levels: int, tmp_path: Path
     path = tmp_path / f"a.{kind}"
     Image.new("RGB", (32, 16), (180, 90, 40)).save(path, quality=95)
     close(read_image(path), np.full((16, 32, 3), (180.0, 90.0, 40.0)), levels)
-    assert size_of(path) == (16, 32)
 
 
 # EXIF 2.3, tag 0x0112: what the stored row 0 and column 0 show
@@ -189,7 +187,6 @@ def test_every_exif_orientation(kind: str, orientation: int, tmp_path: Path) -> 
     expected = upright(stored, *ORIENTATIONS[orientation])
     image = read_image(path)
     assert image.shape == expected.shape
-    assert size_of(path) == expected.shape[:2]
     middle = slice(8, None, 16)  # the middle of each block, away from ringing
     levels = {"jpg": 4, "avif": 12}.get(kind, 0)
     close(image[middle, middle], expected[middle, middle].astype(float), levels)
@@ -223,7 +220,6 @@ def test_16_bit_grey_is_scaled_and_rounded(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(data)
         image = read_image(tmp_path / name)
         np.testing.assert_array_equal(image, np.stack([EIGHT] * 3, -1), err_msg=name)
-        assert size_of(tmp_path / name) == (1, 12)
 
 
 @pytest.mark.parametrize(("colour", "channels"), [(2, 3), (6, 4), (4, 2)])
