@@ -48,6 +48,7 @@ def compiling(m: Blocks, *, backend: str = "inductor") -> Iterator[None]:
                 f"torch.compile failed: {reason}", "leave --compile out", subject="--compile"
             ) from error
 
-    limits: dict[str, Any] = {"recompile_limit": VERSIONS, "accumulated_recompile_limit": VERSIONS}
+    limit = "recompile_limit" if hasattr(dynamo.config, "recompile_limit") else "cache_size_limit"
+    limits: dict[str, Any] = {limit: VERSIONS, f"accumulated_{limit}": VERSIONS}  # torch 2.6's name
     with dynamo.config.patch(**limits), overriding(m.modules("block"), run):
         yield
