@@ -124,11 +124,13 @@ Motions = dict[tuple[str, bytes], Callable[[float], Carried]]
 def drawing(m: Backbone, parts: Parts, known: Motions) -> Iterator[None]:
     """The model without what the parts leave out, while open. known: kept for the next row."""
 
-    def carry(first: Picture, last: Picture) -> Callable[[float], Carried]:
+    def carry(
+        first: Picture, last: Picture, learned: guide.Learned | None = None
+    ) -> Callable[[float], Carried]:
         key = parts.motion, first.tobytes() + last.tobytes()
         if key not in known:
             with patch("vtg_cli.flow.splatting.correspond", MOTIONS[parts.motion]):
-                known[key] = cache(guide.carry(first, last))
+                known[key] = cache(guide.carry(first, last, learned))
         return known[key]
 
     with ExitStack() as stack:

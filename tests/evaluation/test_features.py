@@ -61,7 +61,8 @@ class Scripted(nn.Module):
 
 def script(path: Path, dim: int) -> Path:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
+        for kind in (DeprecationWarning, FutureWarning):  # torch 2.13's and 2.14's
+            warnings.simplefilter("ignore", kind)
         torch.jit.script(Scripted(dim)).save(str(path))
     return path
 

@@ -156,4 +156,6 @@ def test_a_typo_gets_the_closest_name(typo: str, meant: str) -> None:
 
 
 def test_what_resembles_nothing_gets_the_list_alone() -> None:
-    assert suggestion("zzz").startswith("known: tiny and flow (embedded), svd-xt-1.1, svd-xt,")
+    assert suggestion("zzz").startswith(
+        "known: tiny and flow (embedded), tiny+rife, svd-xt-1.1, svd-xt,"
+    )

@@ -38,7 +38,7 @@ def minterpolate(first: Picture, last: Picture, frames: int) -> Picture:
     height, width = first.shape[:2]
     raw = ["-f", "rawvideo", "-pix_fmt", "rgb24"]
     command = [ffmpeg(), "-v", "error", *raw, "-s", f"{width}x{height}", "-r", "1"]
-    command += ["-i", "-", "-vf", f"minterpolate=fps={frames - 1}:{RULES}", *raw, "-"]
+    command += ["-i", "pipe:0", "-vf", f"minterpolate=fps={frames - 1}:{RULES}", *raw, "-"]
     # it looks one picture ahead: of two it makes nothing, with the last one twice it is the same
     # as with both twice, and faster
     given = b"".join(picture.tobytes() for picture in (first, last, last))

@@ -138,7 +138,8 @@ def scripted(path: Path) -> Any:
         raise WeightsError(missing(path), subject=str(path))
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # torch 2.13 would have torch.export
+            for kind in (DeprecationWarning, FutureWarning):  # torch 2.13's and 2.14's
+                warnings.simplefilter("ignore", kind)
             return torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
