@@ -66,6 +66,14 @@ def test_fades_are_left_out_of_their_shots(tmp_path: Path) -> None:
     assert int(str(second["first"])) + int(str(second["frames"])) == 45
 
 
+def test_a_shot_that_darkens_as_it_moves_is_no_fade(tmp_path: Path) -> None:
+    """Levels fall by 1.4 % a frame before the fade falls by 10 %."""
+    falls = np.concatenate([np.linspace(0.9, 0.6, 20), np.linspace(0.6, 0, 7)[1:], np.zeros(3)])
+    clip = (np.full((len(falls), 64, 96, 3), 105.0) * falls[:, None, None, None]).astype(np.uint8)
+    (shot,) = look_through(write(tmp_path, "dark", clip)).shots
+    assert shot.first == 0 and 19 <= shot.frames <= 21
+
+
 def test_motion_is_in_percent_of_the_longer_side(tmp_path: Path) -> None:
     (row,) = rows_of(write(tmp_path, "moving", moving(4)))
     assert row["motion"] == pytest.approx(100 * 2 / 96, rel=0.3)

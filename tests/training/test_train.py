@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -226,3 +228,19 @@ def test_loras_of_a_pair_are_fitted_into_a_folder_and_drawn_with(
     assert {
         file.name: file.read_bytes() for file in (tmp_path / "cache").rglob("*.safetensors")
     } == files
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_and_tell_once(tmp_path: Path) -> None:
+    tiny(tmp_path / "model")
+    command = ["-m", "vtg_cli", "train", "reverse-motion", "procedural:3", "--steps", "4"]
+    command += ["--model", str(tmp_path / "model"), "--batch", "2", "--frames", "4"]
+    command += ["--size", "32x32", "--held-out", "0", "--device", "cpu", "-o"]
+    several = ["-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    for start, name in (([], "one"), (several, "two")):
+        line = [sys.executable, *start, *command, str(tmp_path / name)]
+        done = subprocess.run(line, check=True, capture_output=True, text=True)
+        assert done.stdout == f"{tmp_path / name / 'reverse.safetensors'}\n"
+    one, two = ([row["loss"] for row in rows(tmp_path / name)] for name in ("one", "two"))
+    assert len(one) == 4 and one == pytest.approx(two, abs=1e-4)
+    assert json.loads((tmp_path / "two" / "report.json").read_text())["processes"] == 2

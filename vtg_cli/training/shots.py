@@ -40,8 +40,9 @@ PAIRS = 4
 """Pairs of neighbours whose motion is found."""
 DARK = 12
 """Mean level up to which a frame is black (255 less it: white), as in detect-threshold."""
-FADES = 1.0
-"""Change of the mean level from frame to frame, all in one direction, that makes a fade."""
+FADES = 0.025
+"""Change of the mean level from frame to frame, all in one direction, that makes a fade: a share of
+how far the shot comes from black, or from white. What moves may darken a picture more slowly."""
 BAR = 20
 """Brightest level of a bar."""
 HASH = 8
@@ -144,9 +145,9 @@ def _unfaded(levels: list[float]) -> tuple[int, int]:
         """Count steps from an edge that is black or white on, all away from it."""
         if not min(edge, 255 - edge) < DARK * 4:
             return 0
-        away = 1.0 if edge < 128 else -1.0
+        away, reach = (1.0, max(levels)) if edge < 128 else (-1.0, 255 - min(levels))
         n = 0
-        while n < len(changes) and away * changes[n] > FADES:
+        while n < len(changes) and away * changes[n] > FADES * reach:
             n += 1
         return n
 

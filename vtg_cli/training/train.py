@@ -72,7 +72,7 @@ def train(
     note: OnNote,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Train to the end and return the report.
+    """Train to the end and return the report, of several processes the first one's; {} the others'.
 
     stop: asked before every step
 
@@ -120,7 +120,7 @@ def train(
         delta.save(values, out / OUT, report["delta"])
         temporary.write(out / REPORT, (json.dumps(report, indent=2) + "\n").encode())
     accelerator.wait_for_everyone()
-    return report
+    return report if leads else {}
 
 
 def by_name(trained: ReverseMotion, mean: dict[str, Tensor]) -> dict[str, Tensor]:
