@@ -3,8 +3,7 @@
     bytes   = start + weights + STATE * trained + activations
     seconds = clips * (encoding + TRAINED * an evaluation of both directions)
 
-Activations that wait for the gradient are counted on the real network classes with tensors that
-hold nothing (benchmarks/bench_train.py --count); all of it is estimated, none measured on a GPU.
+All of it is estimated, the activations that wait for the gradient too; none was measured.
 """
 
 from __future__ import annotations
