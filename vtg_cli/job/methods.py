@@ -60,7 +60,7 @@ class MethodFacts:
 
     @property
     def any_solver(self) -> bool:
-        """Whether its steps may be taken by whatever solver."""
+        """Return whether its steps may be taken by any solver."""
         return not self.eta and not self.inverted
 
 
