@@ -88,3 +88,11 @@ def test_what_only_the_learned_motion_keeps_is_not_painted_over() -> None:
     both, alone = joined(first, last, told(0, part=1.0)), carrier(first, last, far=True)
     lost = [np.abs(drawn(at(0.5))[inner] - first[inner] / 255).mean() for at in (both, alone)]
     assert lost[0] < 0.02 < 0.1 < lost[1]
+
+
+def test_a_time_is_asked_for_once_there_and_back() -> None:
+    asked: list[float] = []
+    at = joined(*ends(), lambda t: (asked.append(t), told(0)(t))[1])
+    for t in (0.1, 0.4, 1 - 0.4, 1 - 0.6, 1 - (1 - 0.1)):
+        at(t)
+    assert asked == [0.1, 0.4, 0.6]

@@ -14,6 +14,7 @@ same thing a fraction of a pixel apart, so coarse light is taken from both, edge
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -37,6 +38,7 @@ REACH = (0.0125, 0.00625)  # over which each is averaged, of the long side
 COARSE = 1 / 640  # finer than this, of the long side, edges are the search's alone
 BOTH = 0.6  # share of the search in coarse light where it is believed
 SAME = (4, 12)  # pixels of the search that both motions may be apart for that, up to which not
+KEPT_BYTES = 1 << 28  # of learned motion that is kept: both conditions and the decoder ask again
 TOLD = 0.5  # presence of what a learned motion shows: it does not say how sure it is
 
 
@@ -52,6 +54,8 @@ def joined(
     h, w = found.trust_first.shape
     scale = np.array([w / first.shape[1], h / first.shape[0]], np.float32)
     long_side = max(h, w)
+    numbers = 7 * 4 * first.shape[0] * first.shape[1]  # of one time, in bytes, at most
+    remembered = lru_cache(max(1, KEPT_BYTES // numbers))(learned)
 
     def believed(ours: Moved, theirs: Moved) -> Field:
         """Return how far the search is believed, [h, w] in [0, 1]."""
@@ -68,7 +72,7 @@ def joined(
             return Carried(
                 fetched(a, ours.to_first), fetched(b, ours.to_last), ours.part_ahead, ours.part_back
             )
-        far = learned(t)
+        far = remembered(round(t, 9))  # 1 - t of the way back is the same time but for rounding
         theirs = Moved(*(resize(field, w, h) for field in vars(far).values()))
         share = believed(ours, theirs)
         both = share * (1 - BOTH) * _near(ours, theirs, scale)
